@@ -1,0 +1,4 @@
+//! The tool of fltmgr.
+#![forbid(unsafe_code)]
+
+fn main() {}

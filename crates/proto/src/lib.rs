@@ -1,0 +1,5 @@
+//! What a communication port decides, without doing anything: no I/O, no clock, no `unsafe`.
+//!
+//! Internal to [`fltmgr`](https://docs.rs/fltmgr): no promise of stability. Bytes, shared words and the time come in as
+//! arguments, decisions go out as values, so everything here runs unchanged under loom, Miri and a fuzzer.
+#![forbid(unsafe_code)]

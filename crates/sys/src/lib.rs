@@ -1,0 +1,4 @@
+//! What a communication port does to the operating system: memory, sockets, waking, event sources.
+//!
+//! Internal to [`fltmgr`](https://docs.rs/fltmgr): no promise of stability. The only crate with `unsafe` that touches the
+//! system; every block names its invariant.
