@@ -1,4 +1,4 @@
-//! The statuses against section 1.4 and 3 of the specification, and against the constants of the `windows-sys` crate.
+//! The statuses against sections 1.4 and 3 of the specification: numbers, translations, severities.
 #![allow(missing_docs, reason = "a test")]
 use proto::status::{HResult, Status};
 

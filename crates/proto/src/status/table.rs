@@ -54,7 +54,7 @@ statuses! {
     INVALID_DEVICE_REQUEST 0xC0000010 1 "the other end does not take this request";
     END_OF_FILE 0xC0000011 38 "end of file";
     WRONG_VOLUME 0xC0000012 34 "wrong volume";
-    NO_MEDIA_IN_DEVICE 0xC0000013 1112 "no medium in the device";
+    NO_MEDIA_IN_DEVICE 0xC0000013 21 "no medium in the device";
     MORE_PROCESSING_REQUIRED 0xC0000016 234 "more processing is needed";
     NO_MEMORY 0xC0000017 8 "no memory";
     ACCESS_DENIED 0xC0000022 5 "access denied";
@@ -108,7 +108,7 @@ statuses! {
     DEVICE_DOES_NOT_EXIST 0xC00000C0 55 "the device does not exist";
     REQUEST_NOT_ACCEPTED 0xC00000D0 71 "the request was not accepted";
     NOT_SAME_DEVICE 0xC00000D4 17 "not on the same volume";
-    FILE_RENAMED 0xC00000D5 NONE "the file was renamed";
+    FILE_RENAMED 0xC00000D5 5 "the file was renamed";
     INTERNAL_ERROR 0xC00000E5 1359 "internal error";
     GENERIC_NOT_MAPPED 0xC00000E6 1360 "generic rights without a mapping";
     INVALID_USER_BUFFER 0xC00000E8 1784 "invalid buffer";
@@ -149,7 +149,7 @@ statuses! {
     CONNECTION_ABORTED 0xC0000241 1236 "the connection was given up";
     CONNECTION_COUNT_LIMIT 0xC0000246 1238 "too many connections";
     TOO_MANY_LINKS 0xC0000265 1142 "too many links";
-    VOLUME_DISMOUNTED 0xC000026E NONE "the volume was unmounted";
+    VOLUME_DISMOUNTED 0xC000026E 21 "the volume was unmounted";
     SHUTDOWN_IN_PROGRESS 0xC00002FE 1115 "the system is shutting down";
     ACCESS_DISABLED_BY_POLICY_DEFAULT 0xC0000361 1260 "refused by policy";
     INVALID_IMAGE_HASH 0xC0000428 577 "the signature of the file is not valid";
