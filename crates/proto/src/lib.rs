@@ -3,4 +3,8 @@
 //! Internal to [`fltmgr`](https://docs.rs/fltmgr): no promise of stability. Bytes, shared words and the time come in as
 //! arguments, decisions go out as values, so everything here runs unchanged under loom, Miri and a fuzzer.
 #![forbid(unsafe_code)]
+
+pub mod name;
 pub mod status;
+pub mod violation;
+pub mod wire;
