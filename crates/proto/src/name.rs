@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn case_is_ignored_only_when_asked_and_only_for_ascii() {
-        let [a, b, c, d] = [r"\Scanner", r"\SCANNER", "\\\u{e4}", "\\\u{c4}"].map(|name| PortName::parse(name).unwrap());
+        let [a, b, c, d] =
+            [r"\Scanner", r"\SCANNER", "\\\u{e4}", "\\\u{c4}"].map(|name| PortName::parse(name).unwrap());
         assert!(a != b && a.eq_ignore_case(&b));
         assert!(!c.eq_ignore_case(&d));
     }

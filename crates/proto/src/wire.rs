@@ -439,7 +439,10 @@ mod tests {
         ];
         let to_client: [(FromHost, &[u8]); 5] = [
             (FromHost::Welcome, &[0x81, 0, 1, 0]),
-            (FromHost::Refused(Refused::new(Status(0xC000_0022), "no")), &[0x82, 0, 0, 0, 0x22, 0, 0, 0xC0, b'n', b'o']),
+            (
+                FromHost::Refused(Refused::new(Status(0xC000_0022), "no")),
+                &[0x82, 0, 0, 0, 0x22, 0, 0, 0xC0, b'n', b'o'],
+            ),
             (FromHost::Info(info()), &golden_info),
             (FromHost::File { tag: 0x0102 }, &[0x84, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0]),
             (FromHost::Closed { status: Status(0xC000_0037) }, &[0x85, 0, 0, 0, 0x37, 0, 0, 0xC0]),
