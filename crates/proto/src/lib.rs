@@ -4,7 +4,12 @@
 //! arguments, decisions go out as values, so everything here runs unchanged under loom, Miri and a fuzzer.
 #![forbid(unsafe_code)]
 
+pub mod client;
+pub mod host;
 pub mod name;
+pub mod slots;
 pub mod status;
+pub mod sync;
 pub mod violation;
+pub mod wait;
 pub mod wire;

@@ -2,3 +2,8 @@
 //!
 //! Internal to [`fltmgr`](https://docs.rs/fltmgr): no promise of stability. The only crate with `unsafe` that touches the
 //! system; every block names its invariant.
+
+pub mod clock;
+pub mod futex;
+pub mod memory;
+pub mod monitor;

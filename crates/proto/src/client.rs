@@ -1,0 +1,316 @@
+//! The application's end of a connection: posting GETs and SENDs, cancelling them, and answering messages.
+//!
+//! Nothing here waits: functions give the futex value to sleep on, and say whom to wake.
+
+use crate::host::{FLAG_ATTENTION, FLAG_REPLY, Outcome};
+use crate::slots::{
+    ATTENTION_REPLIED, Attention, GETS, Generation, HOST_INLINE, HostRegion, REPLY_INLINE, REQUEST_PARKED,
+    REQUEST_RING, SENDS, SLOTS, SharedRegion, State, WAITERS, Word, write_words,
+};
+use crate::sync::Ordering;
+
+/// A slot in this application's hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Posted {
+    /// Its index.
+    pub slot: usize,
+    /// Its generation.
+    pub generation: Generation,
+}
+
+/// Whom to wake after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// Nobody.
+    None,
+    /// One sleeper on the upper half of the attention or requests word.
+    One,
+    /// The host looks at no word of this connection: ring the socket.
+    Socket,
+}
+
+const GET_SLOTS: u64 = (1 << GETS) - 1;
+const SEND_SLOTS: u64 = ((1 << SENDS) - 1) << GETS;
+
+/// Reserves the lowest free slot for a GET; `None` when all are in use.
+pub fn reserve_get(shared: &SharedRegion) -> Option<usize> {
+    reserve(shared, GET_SLOTS)
+}
+
+/// Reserves the lowest free slot for a SEND, or for the window of a long reply; `None` when all are in use.
+pub fn reserve_send(shared: &SharedRegion) -> Option<usize> {
+    reserve(shared, SEND_SLOTS)
+}
+
+fn reserve(shared: &SharedRegion, among: u64) -> Option<usize> {
+    let used = &shared.allocation.used;
+    let mut now = used.load(Ordering::Relaxed);
+    loop {
+        let free = !now & among;
+        if free == 0 {
+            return None;
+        }
+        let slot = free.trailing_zeros();
+        match used.compare_exchange_weak(now, now | 1 << slot, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => return Some(slot as usize),
+            Err(other) => now = other,
+        }
+    }
+}
+
+/// Gives a reserved slot back.
+pub fn release(shared: &SharedRegion, slot: usize) {
+    shared.allocation.used.fetch_and(!(1 << slot), Ordering::Release);
+}
+
+/// Posts a GET for up to `capacity` bytes of body in a reserved slot that is complete or was never used. `None` when the
+/// connection is gone.
+pub fn post_get(shared: &SharedRegion, slot: usize, capacity: u64) -> Option<(Posted, Wake)> {
+    let ours = &shared.slots[slot];
+    ours.capacity.store(capacity, Ordering::Relaxed);
+    ours.ticket.store(shared.allocation.tickets.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    ours.drained.store(0, Ordering::Relaxed);
+    let posted = post(shared, slot)?;
+    let wake = Attention(&shared.attention.word).ring(1 << slot);
+    Some((posted, if wake { Wake::One } else { Wake::None }))
+}
+
+/// Posts a SEND of `len` bytes, whose first piece lies in the slot's window already.
+pub fn post_send(shared: &SharedRegion, slot: usize, len: u64, capacity: u64) -> Option<(Posted, Wake)> {
+    let ours = &shared.slots[slot];
+    ours.capacity.store(capacity, Ordering::Relaxed);
+    ours.len.store(len, Ordering::Relaxed);
+    ours.drained.store(0, Ordering::Relaxed);
+    ours.filled.store(1, Ordering::Relaxed);
+    let posted = post(shared, slot)?;
+    let word = &shared.requests.word;
+    let now = word.fetch_or(1 << (slot - GETS), Ordering::SeqCst);
+    let wake = if now & REQUEST_PARKED != 0 && word.fetch_and(!REQUEST_PARKED, Ordering::SeqCst) & REQUEST_PARKED != 0 {
+        Wake::One
+    } else if now & REQUEST_RING != 0 && word.fetch_and(!REQUEST_RING, Ordering::SeqCst) & REQUEST_RING != 0 {
+        Wake::Socket
+    } else {
+        Wake::None
+    };
+    Some((posted, wake))
+}
+
+fn post(shared: &SharedRegion, slot: usize) -> Option<Posted> {
+    let word = &shared.slots[slot].word;
+    let mut now = word.load(Ordering::Relaxed);
+    loop {
+        let seen = Word::from_raw(now);
+        if seen.dead() {
+            return None;
+        }
+        let generation = seen.generation().next();
+        let posted = Word::new(State::Posted, generation).raw();
+        match word.compare_exchange_weak(now, posted, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return Some(Posted { slot, generation }),
+            Err(other) => now = other,
+        }
+    }
+}
+
+/// Whether the slot is complete. What the host wrote may be read from here on.
+pub fn completed(host: &HostRegion, posted: Posted) -> bool {
+    host.slots[posted.slot].done.load(Ordering::Acquire) == posted.generation.number()
+}
+
+/// Says that a thread will sleep on the slot; the value to sleep on, or `None` when there is something to look at.
+pub fn prepare_sleep(shared: &SharedRegion, posted: Posted) -> Option<u32> {
+    let word = &shared.slots[posted.slot].word;
+    let mut now = word.load(Ordering::Acquire);
+    loop {
+        let seen = Word::from_raw(now);
+        let open = seen.is(State::Posted, posted.generation) || seen.is(State::Taken, posted.generation);
+        if !open || seen.dead() {
+            return None;
+        }
+        let asleep = now | Word::SLEEP;
+        if asleep == now {
+            return Some(asleep);
+        }
+        match word.compare_exchange_weak(now, asleep, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Some(asleep),
+            Err(other) => now = other,
+        }
+    }
+}
+
+/// Takes a posted slot back. False when the host has taken it: it will be complete in a moment.
+#[must_use]
+pub fn cancel(shared: &SharedRegion, posted: Posted) -> bool {
+    let word = &shared.slots[posted.slot].word;
+    let mut now = word.load(Ordering::Acquire);
+    loop {
+        if !Word::from_raw(now).is(State::Posted, posted.generation) {
+            return false;
+        }
+        let free = Word::new(State::Free, posted.generation).raw() | (now & Word::DEAD);
+        match word.compare_exchange_weak(now, free, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return true,
+            Err(other) => now = other,
+        }
+    }
+}
+
+/// Whether the host has taken the slot and died before it was complete, or the connection is gone otherwise.
+pub fn dead(shared: &SharedRegion, posted: Posted) -> bool {
+    Word::from_raw(shared.slots[posted.slot].word.load(Ordering::Acquire)).dead()
+}
+
+/// Where a reply goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// The waiter's index.
+    pub waiter: usize,
+    /// Its generation.
+    pub generation: Generation,
+    /// Bytes that the filter's buffer holds.
+    pub capacity: u32,
+    /// Whether the attention word must be rung too.
+    pub attention: bool,
+}
+
+/// What the host says of a completed slot, copied once.
+#[derive(Debug, Clone, Copy)]
+pub struct Completion {
+    /// How it was completed; `None` for a number that this version does not know.
+    pub outcome: Option<Outcome>,
+    /// SEND: the callback's status.
+    pub status: u32,
+    /// The processor on which the host wrote it.
+    pub cpu: u32,
+    /// The message's id, 0 when no reply is wanted.
+    pub id: u64,
+    /// Bytes of the body, or the length that the callback reported.
+    pub len: u64,
+    /// Where the reply goes.
+    pub reply_to: Option<ReplyTo>,
+    /// [`crate::host::FLAG_FILE`] and its siblings.
+    pub flags: u32,
+    /// When the filter gives up, nanoseconds of the monotonic clock; 0 = never.
+    pub deadline: u64,
+}
+
+/// Reads what the host says of a completed slot.
+pub fn completion(host: &HostRegion, posted: Posted) -> Completion {
+    let theirs = &host.slots[posted.slot];
+    let flags = theirs.flags.load(Ordering::Relaxed);
+    let waiter = theirs.waiter.load(Ordering::Relaxed) as usize;
+    let reply_to = (flags & FLAG_REPLY != 0 && waiter < WAITERS).then(|| ReplyTo {
+        waiter,
+        generation: Generation::new(theirs.waiter_generation.load(Ordering::Relaxed)),
+        capacity: theirs.reply_capacity.load(Ordering::Relaxed),
+        attention: flags & FLAG_ATTENTION != 0,
+    });
+    Completion {
+        outcome: Outcome::from_raw(theirs.outcome.load(Ordering::Relaxed)),
+        status: theirs.status.load(Ordering::Relaxed),
+        cpu: theirs.cpu.load(Ordering::Relaxed),
+        id: theirs.id.load(Ordering::Relaxed),
+        len: theirs.len.load(Ordering::Relaxed),
+        reply_to,
+        flags,
+        deadline: theirs.deadline.load(Ordering::Relaxed),
+    }
+}
+
+/// Whether a payload of `len` bytes lies inline in a host's slot.
+pub const fn lies_inline(len: usize) -> bool {
+    len <= HOST_INLINE
+}
+
+/// Finds who waits for a reply to message `id`; `None` when nobody does.
+pub fn find_waiter(host: &HostRegion, id: u64) -> Option<ReplyTo> {
+    if id == 0 {
+        return None;
+    }
+    let (index, waiter) =
+        host.waiters.iter().enumerate().find(|(_, waiter)| waiter.id.load(Ordering::Acquire) == id)?;
+    Some(ReplyTo {
+        waiter: index,
+        generation: Generation::new(waiter.generation.load(Ordering::Relaxed)),
+        capacity: waiter.capacity.load(Ordering::Relaxed),
+        attention: waiter.flags.load(Ordering::Relaxed) & FLAG_ATTENTION != 0,
+    })
+}
+
+/// Claims the right to reply: false when somebody has replied, or the filter has gone on.
+#[must_use]
+pub fn claim(shared: &SharedRegion, to: ReplyTo) -> bool {
+    let theirs = &shared.waiters[to.waiter];
+    if !open(Word::from_raw(theirs.word.load(Ordering::Acquire)), to.generation) {
+        return false;
+    }
+    let claim = &theirs.claim.generation;
+    let now = claim.load(Ordering::Relaxed);
+    now != to.generation.number()
+        && claim.compare_exchange(now, to.generation.number(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+}
+
+/// Whether a waiter's word says that `generation` still waits: untouched since the one before, or slept on.
+fn open(word: Word, generation: Generation) -> bool {
+    !word.dead() && (word.is(State::Posted, generation) || word.generation().next() == generation)
+}
+
+/// Writes a reply beside its claimed waiter. `payload` is what fits the filter's buffer, `len` the length before that cut.
+/// A payload over [`REPLY_INLINE`] must lie in `window` already.
+pub fn write_reply(
+    shared: &SharedRegion,
+    to: ReplyTo,
+    status: u32,
+    payload: &[u8],
+    len: u64,
+    window: Option<usize>,
+    cpu: u32,
+) {
+    let theirs = &shared.waiters[to.waiter];
+    theirs.cpu.store(cpu, Ordering::Relaxed);
+    theirs.status.store(status, Ordering::Relaxed);
+    theirs.len.store(len, Ordering::Relaxed);
+    match window {
+        Some(window) => theirs.window.store(window as u32, Ordering::Relaxed),
+        None => {
+            theirs.window.store(crate::slots::NO_WINDOW, Ordering::Relaxed);
+            write_words(&theirs.inline, &payload[..payload.len().min(REPLY_INLINE)]);
+        }
+    }
+}
+
+/// What became of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publish {
+    /// The filter has it. `wake` the sleeper on the waiter's word; wake everybody on the attention word when `attention`.
+    Delivered {
+        /// The waiter's futex must be woken.
+        wake: bool,
+        /// All sleepers on the attention word must be woken.
+        attention: bool,
+    },
+    /// The filter had given up.
+    NoWaiter,
+}
+
+/// Publishes a written reply.
+pub fn publish(shared: &SharedRegion, to: ReplyTo) -> Publish {
+    let word = &shared.waiters[to.waiter].word;
+    let done = Word::new(State::Done, to.generation).raw();
+    let mut now = word.load(Ordering::Acquire);
+    loop {
+        let seen = Word::from_raw(now);
+        if !open(seen, to.generation) {
+            return Publish::NoWaiter;
+        }
+        match word.compare_exchange_weak(now, done, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                let attention = to.attention && Attention(&shared.attention.word).ring(ATTENTION_REPLIED);
+                return Publish::Delivered { wake: seen.sleeps(), attention };
+            }
+            Err(other) => now = other,
+        }
+    }
+}
+
+const _: () = assert!(SLOTS <= 64, "one bit each in a word of 64");

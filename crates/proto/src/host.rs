@@ -1,0 +1,403 @@
+//! The filter's end of a connection: which posted GET a message takes, who waits for a reply, what is told to whom.
+//!
+//! [`Host`] is the private book of one connection; the caller keeps it under a lock. Nothing here waits: where the caller
+//! must sleep, a function gives the futex value to sleep on, and where somebody must be woken, it says so.
+
+use crate::slots::{
+    ATTENTION_REPLIED, Attention, GETS, Generation, HOST_INLINE, HostRegion, HostSlot, SharedRegion, State, WAITERS,
+    Word, write_words,
+};
+use crate::sync::{AtomicU32, Ordering};
+
+/// [`HostSlot::flags`]: the filter waits for a reply.
+pub const FLAG_REPLY: u32 = 1;
+/// [`HostSlot::flags`]: a file descriptor travels beside the message, on the socket.
+pub const FLAG_FILE: u32 = 2;
+/// [`HostSlot::flags`]: nobody sleeps on the waiter itself; the reply must ring the attention word too.
+pub const FLAG_ATTENTION: u32 = 4;
+/// [`HostSlot::filled`]: the filter gave up in the middle of a long message.
+pub const ABORTED: u32 = u32::MAX;
+
+/// How a slot was completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Outcome {
+    /// A message was delivered.
+    Message = 1,
+    /// The oldest GET was smaller than a message that waits.
+    TooSmall = 2,
+    /// A SEND was answered.
+    Answer = 3,
+}
+
+impl Outcome {
+    /// From the number in shared memory.
+    pub const fn from_raw(raw: u32) -> Option<Self> {
+        match raw {
+            1 => Some(Self::Message),
+            2 => Some(Self::TooSmall),
+            3 => Some(Self::Answer),
+            _ => None,
+        }
+    }
+}
+
+/// A slot that the host has taken and must finish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Its index.
+    pub slot: usize,
+    /// Its generation.
+    pub generation: Generation,
+}
+
+/// What became of an attempt to deliver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// This GET holds the message.
+    Deliver(Taken),
+    /// None fits; this one, the oldest, must be finished as too small.
+    TooSmall(Taken),
+    /// Nothing is posted that may be used.
+    Nothing,
+}
+
+/// What the application rang since the last look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rung {
+    /// GETs were posted.
+    pub gets: bool,
+    /// A reply was published to a waiter that nobody sleeps on.
+    pub replies: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct PostedGet {
+    generation: Generation,
+    capacity: u64,
+    ticket: u64,
+}
+
+/// One message that waits for its reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiter {
+    /// Its index.
+    pub index: usize,
+    /// Its generation.
+    pub generation: Generation,
+    /// The message's id: 1, 2, 3… for each connection.
+    pub id: u64,
+}
+
+/// What a receiver is told of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Header {
+    /// How the slot is completed.
+    pub outcome: Outcome,
+    /// Bytes of the body, or the length that a callback reported.
+    pub len: u64,
+    /// A callback's status.
+    pub status: u32,
+    /// Who waits for the reply.
+    pub waiter: Option<Waiter>,
+    /// Bytes of the filter's reply buffer.
+    pub reply_capacity: u32,
+    /// [`FLAG_FILE`], [`FLAG_ATTENTION`]; [`FLAG_REPLY`] is added when there is a waiter.
+    pub flags: u32,
+    /// When the filter gives up, nanoseconds of the monotonic clock, 0 = never.
+    pub deadline: u64,
+    /// The processor that writes this.
+    pub cpu: u32,
+}
+
+/// The private book of one connection.
+#[derive(Debug)]
+pub struct Host {
+    /// Slots of the GETs known to be posted, oldest first.
+    order: Vec<u8>,
+    gets: [PostedGet; GETS],
+    generations: Vec<Generation>,
+    free: Vec<u16>,
+    last_id: u64,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Host {
+    /// The book of a new connection.
+    pub fn new() -> Self {
+        Self {
+            order: Vec::with_capacity(GETS),
+            gets: [PostedGet { generation: Generation::new(0), capacity: 0, ticket: 0 }; GETS],
+            generations: vec![Generation::new(0); WAITERS],
+            // the lowest index is on top: only the memory of waiters that were ever needed becomes resident
+            free: (0..WAITERS as u16).rev().collect(),
+            last_id: 0,
+        }
+    }
+
+    /// Looks at what the application rang, and takes note of new GETs.
+    pub fn pull(&mut self, shared: &SharedRegion) -> Rung {
+        let bits = Attention(&shared.attention.word).collect();
+        let mut gets = bits & crate::slots::ATTENTION_SLOTS;
+        let rung = Rung { gets: gets != 0, replies: bits & ATTENTION_REPLIED != 0 };
+        while gets != 0 {
+            let slot = gets.trailing_zeros() as usize;
+            gets &= gets - 1;
+            self.note(shared, slot);
+        }
+        rung
+    }
+
+    fn note(&mut self, shared: &SharedRegion, slot: usize) {
+        self.order.retain(|&known| usize::from(known) != slot);
+        let theirs = &shared.slots[slot];
+        let word = Word::from_raw(theirs.word.load(Ordering::Acquire));
+        if word.state() != Some(State::Posted) {
+            return; // cancelled since, or a lie: either way nothing to take
+        }
+        let get = PostedGet {
+            generation: word.generation(),
+            capacity: theirs.capacity.load(Ordering::Relaxed),
+            ticket: theirs.ticket.load(Ordering::Relaxed),
+        };
+        self.gets[slot] = get;
+        let later = self.order.iter().rposition(|&known| self.gets[usize::from(known)].ticket <= get.ticket);
+        self.order.insert(later.map_or(0, |index| index + 1), slot as u8);
+    }
+
+    /// Whether a GET is known to be posted that holds `len` bytes of body.
+    pub fn fits(&self, len: usize) -> bool {
+        self.order.iter().any(|&slot| self.gets[usize::from(slot)].capacity >= len as u64)
+    }
+
+    /// Whether any GET is known to be posted.
+    pub fn has_gets(&self) -> bool {
+        !self.order.is_empty()
+    }
+
+    /// Takes the oldest GET that holds `len` bytes of body. When none does and `may_reject`, takes the oldest to be
+    /// refused as too small.
+    pub fn take(&mut self, shared: &SharedRegion, len: usize, may_reject: bool) -> Take {
+        let mut index = 0;
+        while let Some(&slot) = self.order.get(index) {
+            if self.gets[usize::from(slot)].capacity < len as u64 {
+                index += 1;
+                continue;
+            }
+            self.order.remove(index);
+            if let Some(taken) = self.claim(shared, usize::from(slot)) {
+                return Take::Deliver(taken);
+            }
+        }
+        while may_reject && !self.order.is_empty() {
+            let slot = usize::from(self.order.remove(0));
+            if let Some(taken) = self.claim(shared, slot) {
+                return Take::TooSmall(taken);
+            }
+        }
+        Take::Nothing
+    }
+
+    fn claim(&self, shared: &SharedRegion, slot: usize) -> Option<Taken> {
+        let generation = self.gets[slot].generation;
+        claim_slot(&shared.slots[slot].word, generation).then_some(Taken { slot, generation })
+    }
+
+    /// Makes a waiter with the connection's next id; `None` when [`WAITERS`] messages wait already.
+    pub fn arm(&mut self, host: &HostRegion, capacity: u32, flags: u32) -> Option<Waiter> {
+        let index = usize::from(self.free.pop()?);
+        let generation = self.generations[index].next();
+        self.generations[index] = generation;
+        self.last_id += 1;
+        let ours = &host.waiters[index];
+        ours.capacity.store(capacity, Ordering::Relaxed);
+        ours.flags.store(flags, Ordering::Relaxed);
+        ours.drained.store(0, Ordering::Relaxed);
+        ours.generation.store(generation.number(), Ordering::Relaxed);
+        ours.id.store(self.last_id, Ordering::Release);
+        Some(Waiter { index, generation, id: self.last_id })
+    }
+
+    /// Ends a waiter: its index may be used again. True when a replier that streams a long reply must be woken
+    /// (on [`crate::slots::HostWaiter::drained`]).
+    pub fn disarm(&mut self, host: &HostRegion, waiter: Waiter) {
+        let ours = &host.waiters[waiter.index];
+        ours.id.store(0, Ordering::Relaxed);
+        ours.ended.store(waiter.generation.number(), Ordering::Release);
+        self.free.push(waiter.index as u16);
+    }
+
+    /// Messages that wait for a reply now.
+    pub fn waiting(&self) -> usize {
+        WAITERS - self.free.len()
+    }
+}
+
+/// Takes a posted slot; false when it was cancelled, or posted anew, or never.
+fn claim_slot(word: &AtomicU32, generation: Generation) -> bool {
+    let mut now = word.load(Ordering::Acquire);
+    loop {
+        let seen = Word::from_raw(now);
+        if !seen.is(State::Posted, generation) || seen.dead() {
+            return false;
+        }
+        let taken = Word::new(State::Taken, generation).raw() | (now & Word::SLEEP);
+        match word.compare_exchange_weak(now, taken, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return true,
+            Err(other) => now = other,
+        }
+    }
+}
+
+/// What the application says of a SEND. Read once; the host's own from here on.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// The slot to finish.
+    pub taken: Taken,
+    /// Bytes of input that the application says it has.
+    pub len: u64,
+    /// Bytes of its output buffer.
+    pub capacity: u64,
+}
+
+/// Takes the SEND in `slot`; `None` when there is none, whatever the application rang.
+pub fn take_request(shared: &SharedRegion, slot: usize) -> Option<Request> {
+    let theirs = &shared.slots[slot];
+    let generation = Word::from_raw(theirs.word.load(Ordering::Acquire)).generation();
+    if !claim_slot(&theirs.word, generation) {
+        return None;
+    }
+    Some(Request {
+        taken: Taken { slot, generation },
+        len: theirs.len.load(Ordering::Relaxed),
+        capacity: theirs.capacity.load(Ordering::Relaxed),
+    })
+}
+
+/// Writes what the receiver is told, and the payload when it fits inline or in one window. The slot is not complete before
+/// [`complete`].
+pub fn describe(host: &HostRegion, taken: Taken, header: &Header, payload: &[u8]) {
+    let ours = &host.slots[taken.slot];
+    ours.outcome.store(header.outcome as u32, Ordering::Relaxed);
+    ours.status.store(header.status, Ordering::Relaxed);
+    ours.cpu.store(header.cpu, Ordering::Relaxed);
+    ours.len.store(header.len, Ordering::Relaxed);
+    ours.reply_capacity.store(header.reply_capacity, Ordering::Relaxed);
+    ours.deadline.store(header.deadline, Ordering::Relaxed);
+    let mut flags = header.flags;
+    if let Some(waiter) = header.waiter {
+        flags |= FLAG_REPLY;
+        ours.id.store(waiter.id, Ordering::Relaxed);
+        ours.waiter.store(waiter.index as u32, Ordering::Relaxed);
+        ours.waiter_generation.store(waiter.generation.number(), Ordering::Relaxed);
+    } else {
+        ours.id.store(0, Ordering::Relaxed);
+    }
+    ours.flags.store(flags, Ordering::Relaxed);
+    place(host, taken.slot, payload);
+}
+
+/// Puts the first piece of `payload` where the receiver looks for it.
+fn place(host: &HostRegion, slot: usize, payload: &[u8]) {
+    let ours: &HostSlot = &host.slots[slot];
+    if payload.len() <= HOST_INLINE {
+        write_words(&ours.inline, payload);
+    } else {
+        let first = crate::slots::Chunks::new(payload.len()).range(0);
+        write_words(&host.windows[slot].words, &payload[first]);
+    }
+    ours.filled.store(1, Ordering::Relaxed);
+}
+
+/// Completes a slot; true when its futex must be woken.
+#[must_use]
+pub fn complete(host: &HostRegion, shared: &SharedRegion, taken: Taken) -> bool {
+    host.slots[taken.slot].done.store(taken.generation.number(), Ordering::Release);
+    let word = &shared.slots[taken.slot].word;
+    let mut now = word.load(Ordering::Relaxed);
+    loop {
+        // the receiver may have seen `done` and gone on already
+        if !Word::from_raw(now).is(State::Taken, taken.generation) {
+            return false;
+        }
+        let done = Word::new(State::Done, taken.generation).raw() | (now & Word::DEAD);
+        match word.compare_exchange_weak(now, done, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(old) => return Word::from_raw(old).sleeps(),
+            Err(other) => now = other,
+        }
+    }
+}
+
+/// Whether the reply of `waiter` is there.
+pub fn replied(shared: &SharedRegion, waiter: Waiter) -> bool {
+    Word::from_raw(shared.waiters[waiter.index].word.load(Ordering::Acquire)).is(State::Done, waiter.generation)
+}
+
+/// Says that the filter will sleep on `waiter`; the value to sleep on, or `None` when there is something to look at.
+pub fn prepare_sleep(shared: &SharedRegion, waiter: Waiter) -> Option<u32> {
+    let word = &shared.waiters[waiter.index].word;
+    let asleep = Word::new(State::Posted, waiter.generation).raw() | Word::SLEEP;
+    let mut now = word.load(Ordering::Acquire);
+    loop {
+        let seen = Word::from_raw(now);
+        if seen.is(State::Done, waiter.generation) || seen.dead() {
+            return None;
+        }
+        match word.compare_exchange_weak(now, asleep, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Some(asleep),
+            Err(other) => now = other,
+        }
+    }
+}
+
+/// The filter gives up; false when the reply came first, and must be used.
+#[must_use]
+pub fn expire(shared: &SharedRegion, waiter: Waiter) -> bool {
+    let word = &shared.waiters[waiter.index].word;
+    let mut now = word.load(Ordering::Acquire);
+    loop {
+        if Word::from_raw(now).is(State::Done, waiter.generation) {
+            return false;
+        }
+        let expired = Word::new(State::Expired, waiter.generation).raw() | (now & Word::DEAD);
+        match word.compare_exchange_weak(now, expired, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return true,
+            Err(other) => now = other,
+        }
+    }
+}
+
+/// What a replier wrote beside its waiter: read once, then judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Published {
+    /// The status that the filter's send returns.
+    pub status: u32,
+    /// The reply's length before it was cut to the filter's buffer.
+    pub len: u64,
+    /// The window that holds it; `None` when it lies inline.
+    pub window: Option<usize>,
+    /// The processor on which it was written.
+    pub cpu: u32,
+}
+
+/// Reads what a replier wrote; `None` when it names a window that does not exist, or says that more lies inline than can.
+pub fn published(shared: &SharedRegion, waiter: Waiter) -> Option<Published> {
+    let theirs = &shared.waiters[waiter.index];
+    let window = theirs.window.load(Ordering::Relaxed);
+    let window = match window {
+        crate::slots::NO_WINDOW => None,
+        index if (index as usize) < crate::slots::SLOTS => Some(index as usize),
+        _ => return None,
+    };
+    Some(Published {
+        status: theirs.status.load(Ordering::Relaxed),
+        len: theirs.len.load(Ordering::Relaxed),
+        window,
+        cpu: theirs.cpu.load(Ordering::Relaxed),
+    })
+}

@@ -1,0 +1,280 @@
+//! Where each word lies. Sizes are part of the protocol's version: nothing that describes memory is read from memory.
+
+#[cfg(not(loom))]
+use zerocopy::FromZeros;
+
+use crate::sync::{AtomicU32, AtomicU64};
+
+/// GETs that one connection may have posted at a time: bits 0..48 of [`SharedRegion::attention`].
+pub const GETS: usize = if cfg!(loom) { 2 } else { 48 };
+/// SENDs that one connection may have under way at a time: bits 0..16 of [`SharedRegion::requests`].
+pub const SENDS: usize = if cfg!(loom) { 1 } else { 16 };
+/// All slots of a connection: the GETs first, then the SENDs.
+pub const SLOTS: usize = GETS + SENDS;
+/// Messages of one connection that may wait for a reply at a time.
+pub const WAITERS: usize = if cfg!(loom) { 2 } else { 1024 };
+/// Bytes of a window, the piece in which longer payloads travel. 64 KiB: one piece for what programs send in practice.
+pub const WINDOW: usize = WINDOW_WORDS * 8;
+/// The same in words of 8 bytes.
+pub const WINDOW_WORDS: usize = if cfg!(loom) { 1 } else { 8192 };
+/// Payload bytes that lie beside a message's header, so that a small message touches no window.
+pub const HOST_INLINE: usize = HOST_INLINE_WORDS * 8;
+const HOST_INLINE_WORDS: usize = if cfg!(loom) { 1 } else { 24 };
+/// Payload bytes that lie beside a reply's words.
+pub const REPLY_INLINE: usize = REPLY_INLINE_WORDS * 8;
+const REPLY_INLINE_WORDS: usize = if cfg!(loom) { 1 } else { 13 };
+/// [`SharedWaiter::window`] of a reply that lies beside its words.
+pub const NO_WINDOW: u32 = u32::MAX;
+/// The GET bits of the attention word.
+pub const ATTENTION_SLOTS: u64 = (1 << GETS) - 1;
+
+/// The memory that only the host writes.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(4096))]
+pub struct HostRegion {
+    /// What the host says of each slot.
+    pub slots: [HostSlot; SLOTS],
+    /// What the host says of each waiter.
+    pub waiters: [HostWaiter; WAITERS],
+    /// Payloads from the host: window `i` belongs to slot `i`.
+    pub windows: [Window; SLOTS],
+}
+
+/// What the host says of one slot: a message's header (GET) or an answer's (SEND).
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(128))]
+pub struct HostSlot {
+    /// The generation of the slot that this completes; written last.
+    pub done: AtomicU32,
+    /// How it was completed: [`super::super::host::Outcome`] as a number.
+    pub outcome: AtomicU32,
+    /// SEND: the callback's status.
+    pub status: AtomicU32,
+    /// The processor on which the host wrote this.
+    pub cpu: AtomicU32,
+    /// GET: the message's id, 0 when no reply is wanted.
+    pub id: AtomicU64,
+    /// GET: bytes of the message's body. SEND: the length that the callback reported.
+    pub len: AtomicU64,
+    /// GET: bytes that the filter's reply buffer holds.
+    pub reply_capacity: AtomicU32,
+    /// GET: the waiter's index.
+    pub waiter: AtomicU32,
+    /// GET: the waiter's generation.
+    pub waiter_generation: AtomicU32,
+    /// [`crate::host::FLAG_REPLY`] and its siblings.
+    pub flags: AtomicU32,
+    /// GET: when the filter gives up, in nanoseconds of the monotonic clock; 0 = never.
+    pub deadline: AtomicU64,
+    /// Pieces of the payload written so far, when it is longer than a window; [`crate::host::ABORTED`] when it ends early.
+    pub filled: AtomicU32,
+    /// SEND: pieces of the input read so far.
+    pub drained: AtomicU32,
+    /// The payload, when it is short.
+    pub inline: [AtomicU64; HOST_INLINE_WORDS],
+}
+
+/// What the host says of one waiter.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(32))]
+pub struct HostWaiter {
+    /// The id of the message that waits here; 0 when none does.
+    pub id: AtomicU64,
+    /// The waiter's present generation.
+    pub generation: AtomicU32,
+    /// Bytes that the filter's reply buffer holds.
+    pub capacity: AtomicU32,
+    /// [`crate::host::FLAG_ATTENTION`] when the reply must also ring the attention word.
+    pub flags: AtomicU32,
+    /// The last generation with which the host has finished: its window is free again.
+    pub ended: AtomicU32,
+    /// Pieces of a long reply read so far.
+    pub drained: AtomicU32,
+}
+
+/// The memory that both ends write. The host trusts no word of it.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(4096))]
+pub struct SharedRegion {
+    /// The application's: which slots are in use (bit set), and the next ticket.
+    pub allocation: Allocation,
+    /// Rung by the application, slept on by filters: see [`super::Attention`].
+    pub attention: Line,
+    /// Rung by the application for SENDs.
+    pub requests: Line,
+    /// The application's half of each slot.
+    pub slots: [SharedSlot; SLOTS],
+    /// The application's half of each waiter.
+    pub waiters: [SharedWaiter; WAITERS],
+    /// Payloads from the application: window `i` belongs to slot `i`.
+    pub windows: [Window; SLOTS],
+}
+
+/// The application's own book of slots, shared by the processes that hold the same connection.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(128))]
+pub struct Allocation {
+    /// Bit `i` set: slot `i` is in use.
+    pub used: AtomicU64,
+    /// Tickets given to GETs, in order of posting.
+    pub tickets: AtomicU64,
+}
+
+/// One hot word alone on its lines.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(128))]
+pub struct Line {
+    /// The word.
+    pub word: AtomicU64,
+}
+
+/// The application's half of one slot.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(128))]
+pub struct SharedSlot {
+    /// State, sleep bit and generation: [`super::Word`]. A futex.
+    pub word: AtomicU32,
+    /// Which of the application's processes posted it.
+    pub owner: AtomicU32,
+    /// GET: bytes of body that the buffer holds. SEND: bytes of the output buffer.
+    pub capacity: AtomicU64,
+    /// The order of posting.
+    pub ticket: AtomicU64,
+    /// SEND: bytes of the input.
+    pub len: AtomicU64,
+    /// Pieces of a long payload written so far (SEND input, long reply).
+    pub filled: AtomicU32,
+    /// Pieces of a long payload read so far (message body, SEND output).
+    pub drained: AtomicU32,
+}
+
+/// The application's half of one waiter.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(128))]
+pub struct SharedWaiter {
+    /// State, sleep bit and generation: [`super::Word`]. A futex.
+    pub word: AtomicU32,
+    /// The processor on which the reply was written.
+    pub cpu: AtomicU32,
+    /// The reply's status.
+    pub status: AtomicU32,
+    /// The window that holds the payload, or [`NO_WINDOW`].
+    pub window: AtomicU32,
+    /// The reply's length before it is cut to the filter's buffer.
+    pub len: AtomicU64,
+    /// The payload, when it is short.
+    pub inline: [AtomicU64; REPLY_INLINE_WORDS],
+    /// The generation that somebody replies to: decides between two repliers. On lines of its own, because the filter
+    /// spins on the others.
+    pub claim: Claim,
+}
+
+/// The word that decides between two repliers.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(128))]
+pub struct Claim {
+    /// The last generation claimed.
+    pub generation: AtomicU32,
+}
+
+/// A piece of payload.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(4096))]
+pub struct Window {
+    /// Its words.
+    pub words: [AtomicU64; WINDOW_WORDS],
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    use std::mem::{offset_of, size_of};
+    assert!(size_of::<HostSlot>() == 256);
+    assert!(offset_of!(HostSlot, inline) == 64);
+    assert!(size_of::<HostWaiter>() == 32);
+    assert!(size_of::<SharedSlot>() == 128);
+    assert!(size_of::<SharedWaiter>() == 256);
+    assert!(offset_of!(SharedWaiter, inline) == 24);
+    assert!(offset_of!(SharedWaiter, claim) == 128);
+    assert!(offset_of!(SharedRegion, slots) == 384);
+    assert!(size_of::<Window>() == WINDOW);
+    assert!(GETS <= 48 && SENDS <= 16);
+};
+
+impl HostRegion {
+    /// A region in ordinary memory, all zero: for tests and for both ends in one thread.
+    pub fn boxed() -> Box<Self> {
+        #[cfg(not(loom))]
+        return <Self as FromZeros>::new_box_zeroed().unwrap_or_else(|_| unreachable!("a fixed size that fits"));
+        #[cfg(loom)]
+        Box::new(Self {
+            slots: std::array::from_fn(|_| HostSlot {
+                done: AtomicU32::new(0),
+                outcome: AtomicU32::new(0),
+                status: AtomicU32::new(0),
+                cpu: AtomicU32::new(0),
+                id: AtomicU64::new(0),
+                len: AtomicU64::new(0),
+                reply_capacity: AtomicU32::new(0),
+                waiter: AtomicU32::new(0),
+                waiter_generation: AtomicU32::new(0),
+                flags: AtomicU32::new(0),
+                deadline: AtomicU64::new(0),
+                filled: AtomicU32::new(0),
+                drained: AtomicU32::new(0),
+                inline: std::array::from_fn(|_| AtomicU64::new(0)),
+            }),
+            waiters: std::array::from_fn(|_| HostWaiter {
+                id: AtomicU64::new(0),
+                generation: AtomicU32::new(0),
+                capacity: AtomicU32::new(0),
+                flags: AtomicU32::new(0),
+                ended: AtomicU32::new(0),
+                drained: AtomicU32::new(0),
+            }),
+            windows: std::array::from_fn(|_| Window { words: std::array::from_fn(|_| AtomicU64::new(0)) }),
+        })
+    }
+}
+
+impl SharedRegion {
+    /// A region in ordinary memory, all zero: for tests and for both ends in one thread.
+    pub fn boxed() -> Box<Self> {
+        #[cfg(not(loom))]
+        return <Self as FromZeros>::new_box_zeroed().unwrap_or_else(|_| unreachable!("a fixed size that fits"));
+        #[cfg(loom)]
+        Box::new(Self {
+            allocation: Allocation { used: AtomicU64::new(0), tickets: AtomicU64::new(0) },
+            attention: Line { word: AtomicU64::new(0) },
+            requests: Line { word: AtomicU64::new(0) },
+            slots: std::array::from_fn(|_| SharedSlot {
+                word: AtomicU32::new(0),
+                owner: AtomicU32::new(0),
+                capacity: AtomicU64::new(0),
+                ticket: AtomicU64::new(0),
+                len: AtomicU64::new(0),
+                filled: AtomicU32::new(0),
+                drained: AtomicU32::new(0),
+            }),
+            waiters: std::array::from_fn(|_| SharedWaiter {
+                word: AtomicU32::new(0),
+                cpu: AtomicU32::new(0),
+                status: AtomicU32::new(0),
+                window: AtomicU32::new(0),
+                len: AtomicU64::new(0),
+                inline: std::array::from_fn(|_| AtomicU64::new(0)),
+                claim: Claim { generation: AtomicU32::new(0) },
+            }),
+            windows: std::array::from_fn(|_| Window { words: std::array::from_fn(|_| AtomicU64::new(0)) }),
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! The slot protocol: the words that both ends share, and every transition on them.
+//!
+//! A connection has two regions of memory. [`HostRegion`] is written by the host alone; [`SharedRegion`] by both. A *slot*
+//! is one operation of the application: a GET that waits for a message, or a SEND that waits for its answer. A *waiter* is
+//! one message of the filter that waits for its reply. All waking is decided by the old value of the word that is swapped,
+//! so a wake-up is neither lost nor made for somebody who does not sleep.
+//!
+//! ```text
+//! slot     FREE ──post──▶ POSTED ──take──▶ TAKEN ──finish──▶ DONE ──release──▶ FREE
+//!                           └────cancel──▶ FREE
+//! waiter   ended ──(arm: no write)──▶ open ──publish──▶ REPLIED        open ──expire──▶ EXPIRED
+//! ```
+//!
+//! Memory is only ever touched as atomics. `doc/wire.md` draws the bytes.
+
+mod bytes;
+mod layout;
+mod word;
+
+pub use bytes::{Chunks, read_words, write_words};
+pub use layout::{
+    ATTENTION_SLOTS, Allocation, Claim, GETS, HOST_INLINE, HostRegion, HostSlot, HostWaiter, Line, NO_WINDOW,
+    REPLY_INLINE, SENDS, SLOTS, SharedRegion, SharedSlot, SharedWaiter, WAITERS, WINDOW, WINDOW_WORDS, Window,
+};
+pub use word::{
+    ATTENTION_DEAD, ATTENTION_HUNGRY, ATTENTION_REPLIED, Attention, Generation, REQUEST_DEAD, REQUEST_PARKED,
+    REQUEST_RING, State, Word,
+};

@@ -1,0 +1,189 @@
+//! The words that decide: their bits, and the transitions that both ends agree on.
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+use super::ATTENTION_SLOTS;
+
+/// Which use of a slot or waiter a word speaks of: 27 bits, so that a stale value is told from a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation(u32);
+
+impl Generation {
+    const MASK: u32 = (1 << 27) - 1;
+
+    /// From a number; higher bits are dropped.
+    pub const fn new(number: u32) -> Self {
+        Self(number & Self::MASK)
+    }
+
+    /// The following generation, which wraps to 1: 0 is the state of untouched memory.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        let next = (self.0 + 1) & Self::MASK;
+        Self(if next == 0 { 1 } else { next })
+    }
+
+    /// As a number.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// What a slot's or waiter's word says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// Slot: in nobody's hands. Waiter: untouched.
+    Free = 0,
+    /// Slot: posted by the application, may be taken or cancelled. Waiter: open, and the filter sleeps on it.
+    Posted = 1,
+    /// Slot: taken by the host; it will be finished.
+    Taken = 2,
+    /// Slot: finished by the host. Waiter: replied.
+    Done = 3,
+    /// Waiter: the filter gave up.
+    Expired = 4,
+}
+
+/// One value of a slot's or waiter's word.
+///
+/// ```text
+/// 31            5   4      3     2   0
+/// ┌───────────────┬──────┬───────┬─────┐
+/// │ generation    │ dead │ sleep │state│
+/// └───────────────┴──────┴───────┴─────┘
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word(u32);
+
+impl Word {
+    /// Set by the sleeper before it sleeps; whoever changes the state then wakes it.
+    pub const SLEEP: u32 = 1 << 3;
+    /// Set by a monitor when the connection is gone, so that nobody falls asleep on the word any more.
+    pub const DEAD: u32 = 1 << 4;
+    const STATE: u32 = 7;
+
+    /// A word without sleep and dead bits.
+    pub const fn new(state: State, generation: Generation) -> Self {
+        Self(generation.0 << 5 | state as u32)
+    }
+
+    /// From the raw value.
+    pub const fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// The raw value, as the futex compares it.
+    pub const fn raw(self) -> u32 {
+        self.0
+    }
+
+    /// Its state; `None` for a number that has no meaning, which only a broken peer writes.
+    pub const fn state(self) -> Option<State> {
+        match self.0 & Self::STATE {
+            0 => Some(State::Free),
+            1 => Some(State::Posted),
+            2 => Some(State::Taken),
+            3 => Some(State::Done),
+            4 => Some(State::Expired),
+            _ => None,
+        }
+    }
+
+    /// Its generation.
+    pub const fn generation(self) -> Generation {
+        Generation(self.0 >> 5)
+    }
+
+    /// Whether somebody sleeps on it.
+    pub const fn sleeps(self) -> bool {
+        self.0 & Self::SLEEP != 0
+    }
+
+    /// Whether the connection is gone.
+    pub const fn dead(self) -> bool {
+        self.0 & Self::DEAD != 0
+    }
+
+    /// Whether it says exactly `state` of `generation`, whoever sleeps.
+    pub fn is(self, state: State, generation: Generation) -> bool {
+        self.0 & !(Self::SLEEP | Self::DEAD) == Self::new(state, generation).0
+    }
+
+    /// Marks `word` dead; true when a sleeper must be woken.
+    pub fn bury(word: &AtomicU32) -> bool {
+        Self(word.fetch_or(Self::DEAD, Ordering::AcqRel)).sleeps()
+    }
+}
+
+/// Bit of the attention word: a reply was published to a waiter that nobody sleeps on.
+pub const ATTENTION_REPLIED: u64 = 1 << 61;
+/// Bit of the attention word: the connection is gone.
+pub const ATTENTION_DEAD: u64 = 1 << 62;
+/// Bit of the attention word: somebody at the host sleeps on its upper half.
+pub const ATTENTION_HUNGRY: u64 = 1 << 63;
+const EPOCH_ONE: u64 = 1 << 48;
+const EPOCH_MASK: u64 = 0xfff << 48;
+
+/// Bit of the requests word: nobody at the host looks; ring the socket.
+pub const REQUEST_RING: u64 = 1 << 61;
+/// Bit of the requests word: the connection is gone.
+pub const REQUEST_DEAD: u64 = 1 << 62;
+/// Bit of the requests word: a worker at the host sleeps on its upper half.
+pub const REQUEST_PARKED: u64 = 1 << 63;
+
+/// The attention word: what the application rings for filters.
+///
+/// ```text
+///   63      62     61       60..48       47 … 0
+/// ┌───────┬──────┬─────────┬───────────┬────────────────┐
+/// │hungry │ dead │ replied │ epoch (12)│ GETs just posted│
+/// └───────┴──────┴─────────┴───────────┴────────────────┘
+/// ```
+///
+/// Filters sleep on the upper 32 bits. The application sets a bit, then, if it sees *hungry*, clears that bit and wakes
+/// somebody. The host moves the epoch when one filter leaves something for another that may be about to sleep.
+#[derive(Debug)]
+pub struct Attention<'a>(pub &'a AtomicU64);
+
+impl Attention<'_> {
+    /// The application's side: sets `bits`; true when it must wake somebody.
+    #[must_use]
+    pub fn ring(&self, bits: u64) -> bool {
+        let old = self.0.fetch_or(bits, Ordering::SeqCst);
+        old & ATTENTION_HUNGRY != 0 && self.0.fetch_and(!ATTENTION_HUNGRY, Ordering::SeqCst) & ATTENTION_HUNGRY != 0
+    }
+
+    /// The host's side: takes the bits that were rung since the last look.
+    pub fn collect(&self) -> u64 {
+        let rung = ATTENTION_SLOTS | ATTENTION_REPLIED;
+        if self.0.load(Ordering::Acquire) & rung == 0 {
+            return 0;
+        }
+        self.0.fetch_and(!rung, Ordering::SeqCst) & rung
+    }
+
+    /// The host's side: says that somebody will sleep. The upper half to sleep on, or `None` when there is something to
+    /// look at first.
+    pub fn prepare_sleep(&self) -> Option<u32> {
+        let now = self.0.fetch_or(ATTENTION_HUNGRY, Ordering::SeqCst) | ATTENTION_HUNGRY;
+        (now & (ATTENTION_SLOTS | ATTENTION_REPLIED | ATTENTION_DEAD) == 0).then_some((now >> 32) as u32)
+    }
+
+    /// The host's side: makes everybody who is about to sleep look again.
+    pub fn stir(&self) {
+        let mut now = self.0.load(Ordering::Relaxed);
+        loop {
+            let next = (now & !EPOCH_MASK) | (now.wrapping_add(EPOCH_ONE) & EPOCH_MASK);
+            match self.0.compare_exchange_weak(now, next, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(other) => now = other,
+            }
+        }
+    }
+
+    /// Whether the connection is gone.
+    pub fn dead(&self) -> bool {
+        self.0.load(Ordering::Acquire) & ATTENTION_DEAD != 0
+    }
+}

@@ -1,0 +1,134 @@
+//! Sleeping on a word, and waking who sleeps there. The words lie in memory of several processes.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::time::Duration;
+
+use crate::clock::Deadline;
+
+/// A word that can be slept on.
+pub trait Futex {
+    /// The address of its 32 bits that the kernel compares.
+    fn address(&self) -> *const u32;
+}
+
+impl Futex for AtomicU32 {
+    fn address(&self) -> *const u32 {
+        self.as_ptr()
+    }
+}
+
+/// The upper 32 bits of a word of 64: what `proto::slots::Attention` sleeps on.
+#[derive(Debug)]
+pub struct Upper<'a>(pub &'a AtomicU64);
+
+#[cfg(not(all(target_endian = "little", target_pointer_width = "64")))]
+compile_error!("the words of fltmgr are little-endian, and both ends are 64-bit");
+
+impl Futex for Upper<'_> {
+    fn address(&self) -> *const u32 {
+        self.0.as_ptr().cast::<u32>().wrapping_add(1)
+    }
+}
+
+/// How a sleep ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slept {
+    /// Woken, or the word had changed already, or a signal came: look again.
+    Look,
+    /// The deadline passed.
+    TimedOut,
+}
+
+/// Sleeps while the word is `expected`, until woken or `deadline`. futex(2), FUTEX_WAIT_BITSET, not private.
+///
+/// # Errors
+/// EFAULT and its like only when the memory is gone, which the mapping's owner rules out.
+pub fn wait(word: &impl Futex, expected: u32, deadline: Option<Deadline>) -> io::Result<Slept> {
+    let mut flags = libc::FUTEX_WAIT_BITSET;
+    let spec: libc::timespec;
+    let until = match deadline {
+        None => std::ptr::null(),
+        Some(deadline) => {
+            let at = match deadline {
+                Deadline::Monotonic(at) => at,
+                Deadline::Realtime(at) => {
+                    flags |= libc::FUTEX_CLOCK_REALTIME;
+                    at
+                }
+            };
+            spec = timespec(at);
+            &raw const spec
+        }
+    };
+    // SAFETY: the kernel reads four bytes at the address of a live atomic, and the timespec, which outlives the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_futex, word.address(), flags, expected, until, std::ptr::null::<u32>(), u32::MAX)
+    };
+    if result == 0 {
+        return Ok(Slept::Look);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::EINTR) => Ok(Slept::Look),
+        Some(libc::ETIMEDOUT) => Ok(Slept::TimedOut),
+        _ => Err(error),
+    }
+}
+
+/// Wakes up to `count` sleepers; how many there were. futex(2), FUTEX_WAKE, not private.
+pub fn wake(word: &impl Futex, count: u32) -> u32 {
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
+    // SAFETY: the kernel uses the address of a live atomic as a key and reads no memory of ours.
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word.address(), libc::FUTEX_WAKE, count) };
+    u32::try_from(woken).unwrap_or(0)
+}
+
+fn timespec(at: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(at.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: i64::from(at.subsec_nanos()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn a_changed_word_is_not_slept_on() {
+        let word = AtomicU32::new(1);
+        assert_eq!(wait(&word, 0, None).unwrap(), Slept::Look);
+    }
+
+    #[test]
+    fn a_deadline_ends_the_sleep_on_both_clocks() {
+        let word = AtomicU32::new(0);
+        let soon = Deadline::Monotonic(clock::monotonic() + Duration::from_millis(2));
+        assert_eq!(wait(&word, 0, Some(soon)).unwrap(), Slept::TimedOut);
+        let past = Deadline::Realtime(Duration::from_secs(1));
+        assert_eq!(wait(&word, 0, Some(past)).unwrap(), Slept::TimedOut);
+    }
+
+    #[test]
+    fn a_sleeper_on_the_upper_half_is_woken() {
+        let word = Arc::new(AtomicU64::new(1 << 63));
+        let sleeper = std::thread::spawn({
+            let word = Arc::clone(&word);
+            move || {
+                while word.load(Ordering::Acquire) >> 32 == 1 << 31 {
+                    wait(&Upper(&word), 1 << 31, None).unwrap();
+                }
+            }
+        });
+        word.store(0, Ordering::Release);
+        while !sleeper.is_finished() {
+            wake(&Upper(&word), u32::MAX);
+        }
+        sleeper.join().unwrap();
+    }
+}
