@@ -1,1 +1,239 @@
-//! The world a test lives in: hosts, clients, a private namespace, and a leak check at its end.
+//! The world a test lives in: a private namespace, its processes, and a leak check at its end.
+//!
+//! ```no_run
+//! let world = e2e::World::new();
+//! let file = world.file("infected.txt", "EICAR-like marker");
+//! let mut command = world.fltmc();
+//! command.args(["run", "--deny", "**/infected.txt", "--", "cat"]).arg(file);
+//! assert_eq!(e2e::finish(&mut command).code, Some(1));
+//! ```
+//!
+//! Dropping the `World` fails the test if a process, a descriptor or a file in the namespace is left.
+
+mod leak;
+mod process;
+
+pub use process::{Ended, Process, finish};
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must happen. It ends hangs; nothing is ever expected to take so long.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The user and group of "an ordinary user" when the tests run as root.
+pub const NOBODY: u32 = 65534;
+
+/// The environment variable that marks a world's processes, so that its leak check finds grandchildren too.
+const TAG: &str = "FLTMGR_TEST_WORLD";
+
+/// One world at a time in a test binary: the leak check compares this process's descriptors and children.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A temporary folder, a namespace of its own, and the processes that a test starts in it.
+#[derive(Debug)]
+pub struct World {
+    dir: tempfile::TempDir,
+    tag: String,
+    user: Option<u32>,
+    before: leak::Descriptors,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl World {
+    /// A world whose programs run as the user of the test.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::build(None)
+    }
+
+    /// A world whose programs run as an ordinary user: as `nobody` if the test is root, else simply as the test's own user.
+    #[must_use]
+    pub fn ordinary() -> Self {
+        Self::build(is_root().then_some(NOBODY))
+    }
+
+    fn build(user: Option<u32>) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Built first: cargo's own processes and pipes are not the test's.
+        binary("fltmc");
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = leak::Descriptors::now();
+        let dir = tempfile::Builder::new().prefix("fltmgr-e2e-").tempdir().expect("a temporary folder");
+        let tag = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let world = Self { dir, tag, user, before, _alone: alone };
+        std::fs::create_dir(world.namespace()).expect("the namespace's folder");
+        mode(&world.namespace(), 0o700);
+        if let Some(uid) = user {
+            for path in [world.dir().to_owned(), world.namespace()] {
+                std::os::unix::fs::chown(&path, Some(uid), Some(uid)).expect("root may give folders away");
+            }
+            // The target directory need not be readable for others.
+            std::fs::copy(binary("fltmc"), world.dir().join("fltmc")).expect("a copy of the tool");
+            mode(&world.dir().join("fltmc"), 0o755);
+        }
+        world
+    }
+
+    /// The world's folder, which goes away with it.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The folder that holds the world's ports: `$FLTMGR_NAMESPACE` of its programs.
+    #[must_use]
+    pub fn namespace(&self) -> PathBuf {
+        self.dir().join("namespace")
+    }
+
+    /// Writes a file into the world, readable for everybody, and gives its path. Folders in `name` are made.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.dir().join(name);
+        std::fs::create_dir_all(path.parent().expect("a name has a folder")).expect("folders for a file");
+        std::fs::write(&path, content).expect("a file in the world");
+        path
+    }
+
+    /// The tool, in this world.
+    #[must_use]
+    pub fn fltmc(&self) -> Command {
+        match self.user {
+            Some(_) => self.command(self.dir().join("fltmc")),
+            None => self.command(binary("fltmc")),
+        }
+    }
+
+    /// Any program, in this world: its user, its namespace, no colour, the world's folder as the current one.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = match self.user {
+            Some(uid) => {
+                let mut setpriv = Command::new("setpriv");
+                setpriv.args([format!("--reuid={uid}"), format!("--regid={uid}")]);
+                setpriv.args(["--clear-groups", "--"]).arg(program);
+                setpriv
+            }
+            None => Command::new(program),
+        };
+        command.current_dir(self.dir()).env(TAG, &self.tag).env("FLTMGR_NAMESPACE", self.namespace());
+        command.env("LC_ALL", "C").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+        command
+    }
+
+    /// Starts a program that runs beside the test; it is killed when the `Process` is dropped.
+    pub fn spawn(&self, command: &mut Command) -> Process<'_> {
+        Process::spawn(self, command)
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let mut left = leak::processes(&self.tag);
+        left.extend(self.before.new_ones());
+        left.extend(leak::files(&self.namespace()));
+        if !left.is_empty() && !std::thread::panicking() {
+            panic!("left behind: {left:#?}");
+        }
+    }
+}
+
+/// Waits until `condition` gives something, and fails the test if that does not happen in [`PATIENCE`].
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    match within(PATIENCE, &mut condition) {
+        Some(value) => value,
+        None => panic!("did not happen in {PATIENCE:?}: {what}"),
+    }
+}
+
+/// Looks at `condition` until it gives something or `patience` is over.
+fn within<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + patience;
+    loop {
+        if let Some(value) = condition() {
+            return Some(value);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        // How often to look, not how long something takes.
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// Whether the tests have root's rights.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The path of a program of this workspace, built as the tests were.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    static TARGET: OnceLock<PathBuf> = OnceLock::new();
+    let target = TARGET.get_or_init(|| {
+        // A test binary is target/PROFILE/deps/NAME-HASH. `cargo test` builds other packages' programs only for their
+        // own tests, so it is asked once; when all is built, that is a look at time stamps.
+        let me = std::env::current_exe().expect("the path of the test");
+        let target = me.ancestors().nth(2).expect("target/PROFILE/deps/TEST").to_owned();
+        let profile = match target.file_name().and_then(OsStr::to_str) {
+            Some("debug") | None => "dev".to_owned(),
+            Some(name) => name.to_owned(),
+        };
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--workspace", "--bins", "--examples", "--profile", &profile]);
+        build.arg("--target-dir").arg(target.parent().expect("target"));
+        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        assert!(build.status().expect("cargo").success(), "the programs under test do not build");
+        target
+    });
+    target.join(name)
+}
+
+fn mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("the mode of one's own file");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_left_behind_is_found() {
+        let world = World::new();
+        let mut forgotten = world.command("sleep").arg("60").spawn().unwrap();
+        let check = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(world)));
+        forgotten.kill().and_then(|()| forgotten.wait()).unwrap();
+        let said = *check.unwrap_err().downcast::<String>().unwrap();
+        assert!(said.contains("sleep 60") && said.contains("a child that nobody waited for"), "{said}");
+    }
+
+    #[test]
+    #[should_panic(expected = "in the namespace: ")]
+    fn a_file_left_in_the_namespace_is_found() {
+        let world = World::new();
+        std::fs::write(world.namespace().join("Stale"), "").unwrap();
+    }
+
+    #[test]
+    fn a_descriptor_left_behind_is_found() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = leak::Descriptors::now();
+        let (left, right) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(before.new_ones()[0].contains("2 more open descriptor(s): socket"));
+        drop((left, right));
+        assert!(before.new_ones().is_empty());
+    }
+}

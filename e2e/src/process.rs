@@ -1,0 +1,137 @@
+//! Programs of a test: run to their end under a deadline, or beside the test with their output line by line.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
+use crate::{PATIENCE, World, within};
+
+/// How a program ended, and what it said.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code, if it ended by itself.
+    pub code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+    /// What it wrote on stdout.
+    pub out: String,
+    /// What it wrote on stderr.
+    pub err: String,
+}
+
+/// Runs a program to its end with nothing on stdin; fails the test if it takes longer than four times [`PATIENCE`].
+pub fn finish(command: &mut Command) -> Ended {
+    use std::os::unix::process::ExitStatusExt as _;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("starting {command:?}: {e}"));
+    let out = drain(child.stdout.take().expect("piped"));
+    let err = drain(child.stderr.take().expect("piped"));
+    let Some(status) = within(PATIENCE * 4, || child.try_wait().expect("one's own child")) else {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("{command:?} did not end; it said: {} {}", out.join().unwrap(), err.join().unwrap());
+    };
+    let text = |thread: std::thread::JoinHandle<String>| thread.join().expect("a reader does not panic");
+    Ended { code: status.code(), signal: status.signal(), out: text(out), err: text(err) }
+}
+
+/// Reads a pipe to its end beside the program, so that a full pipe never stops it.
+fn drain(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// A program that runs beside the test. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process<'w> {
+    child: Child,
+    said: Receiver<String>,
+    readers: Vec<std::thread::JoinHandle<()>>,
+    world: std::marker::PhantomData<&'w World>,
+}
+
+impl Process<'_> {
+    pub(crate) fn spawn(_world: &World, command: &mut Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("starting {command:?}: {e}"));
+        let (tell, said) = sync_channel(100_000);
+        let out = lines(child.stdout.take().expect("piped"), tell.clone());
+        let err = lines(child.stderr.take().expect("piped"), tell);
+        Self { child, said, readers: vec![out, err], world: std::marker::PhantomData }
+    }
+
+    /// The process's number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line on stdout or stderr that contains `text`, and gives it. Earlier lines are dropped.
+    pub fn says(&mut self, text: &str) -> String {
+        let end = std::time::Instant::now() + PATIENCE;
+        let mut heard = String::new();
+        loop {
+            let left = end.saturating_duration_since(std::time::Instant::now());
+            match self.said.recv_timeout(left.max(Duration::from_millis(1))) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(line) => heard.push_str(&(line + "\n")),
+                Err(why) => panic!("no line with {text:?} ({why}); heard:\n{heard}"),
+            }
+        }
+    }
+
+    /// Writes to its stdin.
+    pub fn tell(&mut self, text: &str) {
+        let pipe = self.child.stdin.as_mut().expect("stdin is open");
+        pipe.write_all(text.as_bytes()).and_then(|()| pipe.flush()).expect("the program reads its stdin");
+    }
+
+    /// Closes its stdin.
+    pub fn hang_up(&mut self) {
+        self.child.stdin = None;
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("one's own child");
+    }
+
+    /// Waits for its end and gives how that was: its exit code, or 128 plus the signal.
+    pub fn end(&mut self) -> i32 {
+        use std::os::unix::process::ExitStatusExt as _;
+        let status = crate::until("the end of a program", || self.child.try_wait().expect("one's own child"));
+        status.code().or_else(|| status.signal().map(|n| 128 + n)).expect("a program ends one way or the other")
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+    }
+}
+
+fn lines(pipe: impl Read + Send + 'static, tell: std::sync::mpsc::SyncSender<String>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            // When nobody listens any more the pipe is still emptied, so that the program never stops at a full one.
+            let _ = tell.try_send(line);
+        }
+    })
+}
+
+/// Reaps nothing and blocks nobody: whether this process has any child, living or dead.
+pub(crate) fn has_children() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    rustix::process::waitid(WaitId::All, options).is_ok()
+}
