@@ -4,6 +4,9 @@
 //! system; every block names its invariant.
 
 pub mod clock;
+pub mod fork;
 pub mod futex;
 pub mod memory;
 pub mod monitor;
+pub mod peer;
+pub mod socket;

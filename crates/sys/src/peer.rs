@@ -1,0 +1,121 @@
+//! Who is at the other end of a Unix socket, as the kernel noted it at connect: unix(7), `SO_PEERCRED`, `SO_PEERGROUPS`, `SO_PEERPIDFD`.
+
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
+
+/// The rights of a peer at the moment of its connect. What it becomes afterwards does not change them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    /// The process, in our pid namespace; 0 when it cannot be seen from here.
+    pub pid: u32,
+    /// Its effective user, in our user namespace.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+    /// Its supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+impl Credentials {
+    /// The credentials of the peer of a connected Unix socket. Does not block.
+    ///
+    /// # Errors
+    /// The kernel's: ENOTCONN, or something that is no Unix socket.
+    pub fn of_peer(socket: impl AsFd) -> io::Result<Self> {
+        let socket = socket.as_fd();
+        let mut words = [0_u32; 3];
+        let len = words_option(socket, libc::SO_PEERCRED, &mut words)?;
+        if len != size_of::<libc::ucred>() {
+            return Err(io::Error::other("the kernel's credentials are of another size"));
+        }
+        let [pid, uid, gid] = words;
+        Ok(Self { pid, uid, gid, groups: groups_of_peer(socket)? })
+    }
+}
+
+// The three words of `Credentials::of_peer` are this structure: pid_t, uid_t, gid_t.
+const _: () = assert!(size_of::<libc::ucred>() == 3 * size_of::<u32>());
+
+fn groups_of_peer(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    // Most users are in fewer groups. The kernel's own limit is 65,536 (NGROUPS_MAX).
+    let mut groups = vec![0_u32; 64];
+    loop {
+        match words_option(socket, libc::SO_PEERGROUPS, &mut groups) {
+            Ok(len) => {
+                groups.truncate(len / size_of::<u32>());
+                return Ok(groups);
+            }
+            Err(Errno::RANGE) if groups.len() < 65_536 => groups.resize(groups.len() * 4, 0),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Reads a socket option that is made of 32-bit words. Returns how many bytes the kernel wrote.
+fn words_option(socket: BorrowedFd<'_>, option: libc::c_int, words: &mut [u32]) -> Result<usize, Errno> {
+    let mut len = size_of_val(words) as libc::socklen_t;
+    // SAFETY: `words` is writable for `len` bytes, `len` is a local, and the kernel writes no more than it says; any bytes make u32s.
+    let result = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, words.as_mut_ptr().cast(), &raw mut len)
+    };
+    if result == 0 {
+        Ok(len as usize)
+    } else {
+        Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
+    }
+}
+
+/// A descriptor for the peer's process, which becomes readable when it ends, and never means another process.
+///
+/// From Linux 6.5 the kernel gives the process that connected. Before that it is opened by its number: if the peer has ended and its
+/// number is in use again, that is another process, so ask at once after accept.
+///
+/// # Errors
+/// ESRCH: the peer has ended and was reaped, or cannot be seen from here. ENOSYS: before Linux 5.3.
+pub fn pidfd(socket: impl AsFd) -> io::Result<OwnedFd> {
+    let socket = socket.as_fd();
+    let mut word = [u32::MAX];
+    match words_option(socket, libc::SO_PEERPIDFD, &mut word) {
+        Ok(_) => {
+            let fd = i32::try_from(word[0]).map_err(|_| io::Error::from(Errno::BADF))?;
+            // SAFETY: the kernel has just installed this descriptor for us, and nothing else knows it.
+            Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+        }
+        Err(Errno::NOPROTOOPT) => {
+            let pid = i32::try_from(Credentials::of_peer(socket)?.pid).ok().and_then(Pid::from_raw);
+            Ok(rustix::process::pidfd_open(pid.ok_or(Errno::SRCH)?, PidfdFlags::empty())?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The program that a process runs, if the kernel tells us. For people to read: the process may be another one by now.
+pub fn exe(pid: u32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+/// The name of a process (comm), at most 15 bytes, if the kernel tells us. For people to read, as [`exe`].
+pub fn comm(pid: u32) -> Option<String> {
+    let name = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
+}
+
+/// Whether a process of this number exists, zombies included.
+pub fn exists(pid: u32) -> bool {
+    i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+/// Whether this program runs with rights that its caller does not have (set-user-ID and the like), so that the environment, which the
+/// caller wrote, must not lead it anywhere: getauxval(3), `AT_SECURE`.
+pub fn environment_is_untrusted() -> bool {
+    // SAFETY: reads a value that the kernel left at start; any key is allowed.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}

@@ -1,0 +1,293 @@
+//! Unix sockets that keep packets whole (`SOCK_SEQPACKET`) and carry file descriptors: unix(7).
+//!
+//! A socket is named by a directory's descriptor and a file name in it, never by a path: a path would be walked again on each use,
+//! and holds 107 bytes at most. All descriptors made here close on exec.
+
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::sockopt::{self, Timeout};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
+};
+
+/// How many file descriptors one packet may bring; a packet with more is received as [`Received::truncated`]. Even, because the
+/// kernel's alignment makes room for an even number anyway.
+pub const MAX_FILES: usize = 4;
+
+/// What the kernel will queue for us before accept; it caps the number at net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+
+fn seqpacket(flags: SocketFlags) -> io::Result<OwnedFd> {
+    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags | SocketFlags::CLOEXEC, None)?)
+}
+
+/// A file as seen through /proc, which is short however deep the file lies, and cannot be redirected by renaming a directory.
+fn proc_path(fd: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+/// A listening socket. Never blocks.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+impl Listener {
+    /// Makes a socket file of mode 0666 (who may connect is for a later check to decide) and listens on it. The name may be used by
+    /// clients at once when this returns; rename the file to publish it in one step.
+    ///
+    /// # Errors
+    /// `AddrInUse`: there is a file of this name. `InvalidInput`: the name contains a slash, or is longer than about 80 bytes.
+    /// Otherwise the kernel's; `NotFound` may also mean that /proc is not mounted.
+    pub fn bind(dir: BorrowedFd<'_>, name: &str) -> io::Result<Self> {
+        if name.contains('/') {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "a file name has no slash"));
+        }
+        let address = SocketAddrUnix::new(format!("{}/{name}", proc_path(dir)))
+            .map_err(|_| io::Error::new(ErrorKind::InvalidInput, "the name is too long for a socket's address"))?;
+        let socket = seqpacket(SocketFlags::NONBLOCK)?;
+        rustix::net::bind(&socket, &address)?;
+        // Only now is the file of this name ours to remove.
+        let listening = rustix::fs::chmodat(dir, name, Mode::from_raw_mode(0o666), rustix::fs::AtFlags::empty())
+            .and_then(|()| rustix::net::listen(&socket, BACKLOG));
+        if let Err(error) = listening {
+            let _ = rustix::fs::unlinkat(dir, name, rustix::fs::AtFlags::empty());
+            return Err(error.into());
+        }
+        Ok(Self(socket))
+    }
+
+    /// The next client that waits. `WouldBlock` when there is none.
+    ///
+    /// # Errors
+    /// `WouldBlock`; otherwise the kernel's, of which EMFILE and ENFILE leave the client in the queue.
+    pub fn accept(&self) -> io::Result<Socket> {
+        loop {
+            match rustix::net::accept_with(&self.0, SocketFlags::CLOEXEC) {
+                Ok(socket) => return Ok(Socket(socket)),
+                // The client has gone between its connect and our accept.
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Refuses all clients from now on, those in the queue too, even if a forked child holds a copy of the descriptor.
+    pub fn shutdown(&self) {
+        let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// One end of a connection. Can be used by several threads; a packet is sent and received whole.
+#[derive(Debug)]
+pub struct Socket(OwnedFd);
+
+/// What [`Socket::recv`] got.
+#[derive(Debug)]
+pub struct Received {
+    /// How many bytes of the buffer were filled. 0: the peer has closed its end (or sent an empty packet, which no protocol of ours
+    /// has, and which is to be treated likewise).
+    pub len: usize,
+    /// The file descriptors that came with the packet, close-on-exec, in the order in which they were sent.
+    pub files: Vec<OwnedFd>,
+    /// There were more bytes or file descriptors than there was room for, or this process has no descriptors left. The packet is cut
+    /// and all its descriptors are closed: treat the peer as broken.
+    pub truncated: bool,
+}
+
+impl Socket {
+    /// Connects to the listener whose file is `name` in `dir`. The name may be as long as the file system allows.
+    ///
+    /// Blocks only while the listener's queue is full, and for `timeout` at most (the end of it is rounded to the kernel's tick).
+    ///
+    /// # Errors
+    /// `NotFound`: no such file. ENOTSOCK: it is something other than a socket. EPROTOTYPE: a socket of another type.
+    /// `ConnectionRefused`: a socket that nobody listens on any more. `TimedOut`: the queue stayed full. `PermissionDenied`.
+    pub fn connect(dir: BorrowedFd<'_>, name: &str, timeout: Duration) -> io::Result<Self> {
+        let file = rustix::fs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {
+            return Err(Errno::NOTSOCK.into());
+        }
+        let socket = seqpacket(SocketFlags::empty())?;
+        let address = SocketAddrUnix::new(proc_path(file.as_fd()))?;
+        // A Unix connect waits for the length of the send timeout. Zero would mean for ever.
+        sockopt::set_socket_timeout(&socket, Timeout::Send, Some(timeout.max(Duration::from_millis(1))))?;
+        loop {
+            match rustix::net::connect(&socket, &address) {
+                Ok(()) => break,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Err(ErrorKind::TimedOut.into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        sockopt::set_socket_timeout(&socket, Timeout::Send, None)?;
+        Ok(Self(socket))
+    }
+
+    /// Two ends that are connected with each other and have no name.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        Ok((Self(one), Self(other)))
+    }
+
+    /// Sends one packet with up to [`MAX_FILES`] file descriptors, which stay open here too. Blocks while the peer does not read.
+    ///
+    /// # Errors
+    /// `BrokenPipe`, `ConnectionReset`: the peer has closed. `InvalidInput`: more than [`MAX_FILES`] descriptors, or no bytes, which
+    /// the peer could not tell from the end. EMSGSIZE: more than the kernel sends in one packet (over 200 KB by default).
+    pub fn send(&self, packet: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.send_with(packet, files, SendFlags::empty())
+    }
+
+    /// As [`send`](Self::send), but `WouldBlock` instead of waiting.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and `WouldBlock`.
+    pub fn try_send(&self, packet: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.send_with(packet, files, SendFlags::DONTWAIT)
+    }
+
+    /// As [`send`](Self::send), but waits until `deadline` at most.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and `TimedOut`.
+    pub fn send_deadline(&self, packet: &[u8], files: &[BorrowedFd<'_>], deadline: Instant) -> io::Result<()> {
+        loop {
+            match self.try_send(packet, files) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::OUT, deadline)?,
+                done => return done,
+            }
+        }
+    }
+
+    fn send_with(&self, packet: &[u8], files: &[BorrowedFd<'_>], flags: SendFlags) -> io::Result<()> {
+        if packet.is_empty() || files.len() > MAX_FILES {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "an empty packet, or too many files in it"));
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
+        loop {
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            if !files.is_empty() {
+                let fits = control.push(SendAncillaryMessage::ScmRights(files));
+                debug_assert!(fits, "the space is for MAX_FILES, and there are no more");
+            }
+            match rustix::net::sendmsg(&self.0, &[IoSlice::new(packet)], &mut control, flags | SendFlags::NOSIGNAL) {
+                // A packet is sent whole or not at all.
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Receives one packet. Blocks until there is one or the peer closes.
+    ///
+    /// # Errors
+    /// The kernel's. A connection that the peer reset, because it closed before it read everything, is a closed one: `len` 0.
+    pub fn recv(&self, buf: &mut [u8]) -> io::Result<Received> {
+        self.recv_with(buf, RecvFlags::empty())
+    }
+
+    /// As [`recv`](Self::recv), but `WouldBlock` instead of waiting.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or the kernel's.
+    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<Received> {
+        self.recv_with(buf, RecvFlags::DONTWAIT)
+    }
+
+    /// As [`recv`](Self::recv), but waits until `deadline` at most.
+    ///
+    /// # Errors
+    /// `TimedOut`, or the kernel's.
+    pub fn recv_deadline(&self, buf: &mut [u8], deadline: Instant) -> io::Result<Received> {
+        loop {
+            match self.try_recv(buf) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::IN, deadline)?,
+                done => return done,
+            }
+        }
+    }
+
+    fn recv_with(&self, buf: &mut [u8], flags: RecvFlags) -> io::Result<Received> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let message = loop {
+            let mut iov = [IoSliceMut::new(buf)];
+            match rustix::net::recvmsg(&self.0, &mut iov, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
+                Ok(message) => break message,
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => return Ok(Received { len: 0, files: Vec::new(), truncated: false }),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        // Collected in any case: what is not handed on is closed by its owner here.
+        let mut files = Vec::new();
+        for part in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = part {
+                files.extend(rights);
+            }
+        }
+        let truncated = message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || files.len() > MAX_FILES;
+        if truncated || message.bytes == 0 {
+            files.clear();
+        }
+        Ok(Received { len: message.bytes.min(buf.len()), files, truncated })
+    }
+
+    /// Waits until the socket is ready for `what` or has ended. `TimedOut` after `deadline`.
+    fn wait(&self, what: PollFlags, deadline: Instant) -> io::Result<()> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            // A wait too long for the kernel's type is for ever, in practice.
+            let timeout = Timespec::try_from(left).ok();
+            match rustix::event::poll(&mut [PollFd::new(&self.0, what)], timeout.as_ref()) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Ends both directions for all who hold this end, so that the peer sees a closed connection even if a forked child still holds
+    /// a copy of the descriptor.
+    pub fn shutdown(&self) {
+        let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Socket {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+impl From<Socket> for OwnedFd {
+    fn from(socket: Socket) -> Self {
+        socket.0
+    }
+}
