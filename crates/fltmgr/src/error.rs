@@ -73,7 +73,8 @@ mod tests {
         let error = Error::new(Status::ACCESS_DENIED, r"connecting to \ScannerPort");
         assert_eq!(error.to_string(), r"connecting to \ScannerPort: access denied (STATUS_ACCESS_DENIED)");
         assert!(error.source().is_none());
-        let error = Error::with_source(Status::ACCESS_DENIED, "x", io::ErrorKind::PermissionDenied.into()).hint("ask root");
+        let error =
+            Error::with_source(Status::ACCESS_DENIED, "x", io::ErrorKind::PermissionDenied.into()).hint("ask root");
         assert_eq!(error.to_string(), "x: access denied (STATUS_ACCESS_DENIED): ask root");
         assert_eq!(error.source().unwrap().to_string(), "permission denied");
     }
