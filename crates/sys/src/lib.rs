@@ -10,3 +10,4 @@ pub mod memory;
 pub mod monitor;
 pub mod peer;
 pub mod socket;
+pub mod probe;
