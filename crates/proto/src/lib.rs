@@ -4,9 +4,13 @@
 //! arguments, decisions go out as values, so everything here runs unchanged under loom, Miri and a fuzzer.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod client;
+pub mod descriptor;
 pub mod host;
 pub mod name;
+pub mod sddl;
+pub mod sid;
 pub mod slots;
 pub mod status;
 pub mod sync;
