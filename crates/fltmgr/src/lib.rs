@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod namespace;
 
 pub use error::Error;
 pub use proto::name::PortName;
