@@ -178,7 +178,6 @@ pub fn is_root() -> bool {
 }
 
 /// The path of a program of this workspace, built as the tests were.
-#[must_use]
 pub fn binary(name: &str) -> PathBuf {
     static TARGET: OnceLock<PathBuf> = OnceLock::new();
     let target = TARGET.get_or_init(|| {

@@ -9,5 +9,5 @@ pub mod futex;
 pub mod memory;
 pub mod monitor;
 pub mod peer;
-pub mod socket;
 pub mod probe;
+pub mod socket;

@@ -144,7 +144,7 @@ pub fn permission() -> io::Result<Permission> {
     };
     Ok(Permission {
         ignore: mark(libc::FAN_MARK_IGNORE_SURV)?,
-        evictable: mark(libc::FAN_MARK_IGNORE | libc::FAN_MARK_EVICTABLE)?,
+        evictable: mark(libc::FAN_MARK_IGNORED_MASK | libc::FAN_MARK_EVICTABLE)?,
     })
 }
 

@@ -1,0 +1,198 @@
+//! The command line: one type per command.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit;
+
+/// Communication ports and filters for Linux: decide, while it happens, what other programs may do with files.
+#[derive(Debug, Parser)]
+#[command(name = "fltmc", version, after_help = exit::TABLE, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the live ports, who owns them and whom they admit
+    Ports(Ports),
+    /// Show what this kernel and this user can do
+    Doctor(Doctor),
+}
+
+/// What happens to an operation that nobody answered in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Miss {
+    Allow,
+    Deny,
+}
+
+/// The rules, shared by `run` and `watch`.
+#[derive(Debug, Args)]
+pub(crate) struct Rules {
+    /// Refuse to open or run files whose path matches (`*` stays in a directory, `**` crosses); may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) deny: Vec<String>,
+
+    /// Refuse files that contain this text, decided by a scanner in a second process; may be repeated
+    #[arg(long, value_name = "TEXT", value_parser = not_empty)]
+    pub(crate) deny_content: Vec<String>,
+
+    /// Create this port and leave the decision to the application that connects, for example `fltmc connect NAME`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) port: Option<String>,
+
+    /// How long an application may take for one answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "5000", value_parser = milliseconds)]
+    pub(crate) deadline: Duration,
+
+    /// Write what was decided to this file, one JSON object per line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// No summary at the end
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Print one JSON object per line instead: each operation, then the summary
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) rules: Rules,
+
+    /// What happens to an operation that nobody answered in time
+    #[arg(long, value_enum, default_value = "deny")]
+    pub(crate) on_miss: Miss,
+
+    /// With --port: how long to wait for the application before the program starts, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "60000", value_parser = milliseconds, requires = "port")]
+    pub(crate) wait: Duration,
+
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) rules: Rules,
+
+    /// What happens to an operation that nobody answered in time; a whole machine waits, so the default lets it go on
+    #[arg(long, value_enum, default_value = "allow")]
+    pub(crate) on_miss: Miss,
+
+    /// Print each decision to stdout as one JSON object per line
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Directories: the rules hold under them, for every process
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ports {
+    /// Print one JSON object per port and line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// The port, for example \ScannerPort (the backslash may be left out)
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Text handed to the filter when connecting
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) context: String,
+
+    /// Answer yes to every question
+    #[arg(long, conflicts_with = "deny_all")]
+    pub(crate) allow_all: bool,
+
+    /// Answer no to every question
+    #[arg(long)]
+    pub(crate) deny_all: bool,
+
+    /// Print one JSON object per question and line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scan {
+    /// The port, for example \ScannerPort (the backslash may be left out)
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Refuse files that contain this text; may be repeated
+    #[arg(long, value_name = "TEXT", required = true, value_parser = not_empty)]
+    pub(crate) deny_content: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Print one JSON object per check and line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// An empty text is in every file, so a rule with it would refuse everything: surely a slip of a script.
+fn not_empty(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("the text is empty, and every file contains that".into()) } else { Ok(text.to_owned()) }
+}
+
+/// One millisecond to one day.
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+    match text.parse::<u64>() {
+        Ok(ms @ 1..=DAY) => Ok(Duration::from_millis(ms)),
+        _ => Err(format!("a number of milliseconds from 1 to {DAY} is wanted")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_code_is_in_the_help() {
+        use exit::Code;
+        for code in [
+            Code::Other,
+            Code::Usage,
+            Code::WrongVerdict,
+            Code::NoSuchPort,
+            Code::BadName,
+            Code::AccessDenied,
+            Code::NameInUse,
+            Code::Namespace,
+            Code::Unsupported,
+            Code::Full,
+            Code::CannotRun,
+            Code::NotFound,
+        ] {
+            let wanted = format!("{:>5}  ", code as u8);
+            assert!(exit::TABLE.lines().any(|line| line.starts_with(&wanted)), "{code:?} is missing");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What the commands that use ports share: names as people type them, and errors as exit codes.
+
+use fltmgr::{Error, Status};
+
+use crate::exit::{Code, Failure};
+
+/// A port's name as typed: the leading backslash, which a shell eats so easily, may be left out.
+pub(crate) fn full_name(typed: &str) -> String {
+    if typed.starts_with('\\') { typed.to_owned() } else { format!("\\{typed}") }
+}
+
+/// Why connecting failed. The library's sentence says what is there and whom it admits.
+pub(crate) fn connecting(error: Error) -> Failure {
+    let code = match error.status() {
+        Status::ACCESS_DENIED if error.doing().starts_with("opening the namespace") => Code::Namespace,
+        Status::ACCESS_DENIED => Code::AccessDenied,
+        Status::OBJECT_NAME_NOT_FOUND | Status::OBJECT_PATH_NOT_FOUND => Code::NoSuchPort,
+        Status::CONNECTION_COUNT_LIMIT => Code::Full,
+        status => bad_name(status),
+    };
+    Failure::new(code, sentence(&error))
+}
+
+/// Why creating a port failed.
+pub(crate) fn creating(error: Error) -> Failure {
+    let code = match error.status() {
+        Status::OBJECT_NAME_COLLISION => Code::NameInUse,
+        Status::ACCESS_DENIED | Status::OBJECT_PATH_NOT_FOUND | Status::DISK_FULL => Code::Namespace,
+        status => bad_name(status),
+    };
+    Failure::new(code, sentence(&error))
+}
+
+/// Any other failure of the library's.
+pub(crate) fn other(error: Error) -> Failure {
+    Failure::new(Code::Other, sentence(&error))
+}
+
+fn bad_name(status: Status) -> Code {
+    match status {
+        Status::OBJECT_NAME_INVALID | Status::OBJECT_PATH_SYNTAX_BAD => Code::BadName,
+        _ => Code::Other,
+    }
+}
+
+/// The library's sentence, and what a person can do where it does not say so itself.
+fn sentence(error: &Error) -> String {
+    let advice = match error.status() {
+        Status::OBJECT_NAME_INVALID | Status::OBJECT_PATH_SYNTAX_BAD => {
+            "; a name is like \\ScannerPort or \\Directory\\ScannerPort, in single quotes because of the shell"
+        }
+        Status::CONNECTION_COUNT_LIMIT => "; end another client, or see fltmc ports for who serves it",
+        _ => "",
+    };
+    format!("{error}{advice}")
+}
