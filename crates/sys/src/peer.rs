@@ -86,12 +86,14 @@ pub fn pidfd(socket: impl AsFd) -> io::Result<OwnedFd> {
             // SAFETY: the kernel has just installed this descriptor for us, and nothing else knows it.
             Ok(unsafe { OwnedFd::from_raw_fd(fd) })
         }
-        Err(Errno::NOPROTOOPT) => {
-            let pid = i32::try_from(Credentials::of_peer(socket)?.pid).ok().and_then(Pid::from_raw);
-            Ok(rustix::process::pidfd_open(pid.ok_or(Errno::SRCH)?, PidfdFlags::empty())?)
-        }
+        Err(Errno::NOPROTOOPT) => pidfd_by_number(Credentials::of_peer(socket)?.pid),
         Err(error) => Err(error.into()),
     }
+}
+
+fn pidfd_by_number(pid: u32) -> io::Result<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 /// The program that a process runs, if the kernel tells us. For people to read: the process may be another one by now.
@@ -118,4 +120,21 @@ pub fn exists(pid: u32) -> bool {
 pub fn environment_is_untrusted() -> bool {
     // SAFETY: reads a value that the kernel left at start; any key is allowed.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The way of older kernels, which this one would not take by itself.
+    #[test]
+    fn a_process_is_opened_by_its_number() {
+        let pidfd = pidfd_by_number(std::process::id()).unwrap();
+        let fdinfo = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
+        assert!(fdinfo.lines().any(|line| line == format!("Pid:\t{}", std::process::id())), "{fdinfo}");
+        for nobody in [0, u32::MAX] {
+            assert_eq!(pidfd_by_number(nobody).unwrap_err().raw_os_error(), Some(libc::ESRCH));
+        }
+        assert!(exists(std::process::id()) && !exists(0) && !exists(u32::MAX));
+    }
 }
