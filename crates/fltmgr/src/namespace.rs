@@ -8,6 +8,8 @@
 mod claim;
 mod entry;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;

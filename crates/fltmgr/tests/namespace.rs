@@ -446,7 +446,9 @@ fn the_list_has_the_facts() {
     assert_eq!(port.namespace, dir.path());
     assert!(port.started >= before && port.started <= std::time::SystemTime::now());
     let nanos = port.started.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_nanos();
-    assert_eq!(nanos, u128::from(claim.started()));
+    let info = claim.info(3, 7);
+    assert_eq!((nanos, &info.name, info.pid, info.uid), (u128::from(info.started), &port.name, port.pid, port.uid));
+    assert_eq!((info.case_insensitive, &info.sddl, info.connections, info.max_connections), (true, &port.sddl, 3, 7));
 }
 
 /// Runs a role as a user without rights. `None` if this process may not.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use proto::name::PortName;
 use proto::status::Status;
+use proto::wire::Info;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use sys::fork::ForkGuard;
@@ -25,7 +26,8 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A name that belongs to this process, and the socket on which its clients arrive.
 ///
 /// Dropping it gives the name free: clients that wait in the queue are refused, the files are removed, and another host can take the
-/// name at once. Connections already accepted are not touched. In a forked child dropping it does nothing.
+/// name at once. Connections already accepted are not touched. Dropping blocks while other hosts take or leave names here, 10 s at
+/// most. In a forked child dropping it does nothing: the name stays the parent's.
 #[derive(Debug)]
 pub struct Claim {
     name: PortName,
@@ -46,9 +48,18 @@ impl Claim {
         &self.listener
     }
 
-    /// When the name was taken: nanoseconds since 1970, UTC.
-    pub fn started(&self) -> u64 {
-        self.facts.started
+    /// What to answer to a client's Query.
+    pub fn info(&self, connections: u32, max_connections: u32) -> Info {
+        Info {
+            name: self.name.clone(),
+            pid: self.facts.pid,
+            uid: self.facts.uid,
+            connections,
+            max_connections,
+            sddl: self.facts.sddl.clone(),
+            case_insensitive: self.facts.case_insensitive,
+            started: self.facts.started,
+        }
     }
 
     pub(super) fn take(place: &Place, name: &PortName, case_insensitive: bool, sddl: &str) -> Result<Self, Error> {
