@@ -61,8 +61,8 @@ const RIGHTS: &[(&str, u32)] = &[
     ("LO", 0x0000_0080),
     ("CR", 0x0000_0100),
 ];
-/// The first so many of [`RIGHTS`] are single bits that mean the same everywhere: the only ones that are written in combination.
-const COMBINED: usize = 8;
+/// The first so many of [`RIGHTS`] are single bits that mean the same for every kind of object: the only ones that are written.
+const GENERAL: usize = 8;
 
 const UNSUPPORTED_KINDS: &[(&str, &str)] = &[
     ("OA", "object allow entries (OA) are not supported: only A and D are"),
@@ -180,10 +180,10 @@ fn read_mask(cursor: &mut Cursor<'_>) -> Result<AccessMask, SyntaxError> {
 
 fn read_sid(cursor: &mut Cursor<'_>) -> Result<Sid, SyntaxError> {
     if cursor.eat("uid:") {
-        return cursor.number_u32("the number of a user").map(Sid::from_uid);
+        return cursor.decimal_u32("the number of a user").map(Sid::from_uid);
     }
     if cursor.eat("gid:") {
-        return cursor.number_u32("the number of a group").map(Sid::from_gid);
+        return cursor.decimal_u32("the number of a group").map(Sid::from_gid);
     }
     if cursor.clone().eat("S-") {
         return Sid::read(cursor);
@@ -240,13 +240,11 @@ impl fmt::Display for Ace {
     }
 }
 
-/// A name if there is one for exactly these rights, general rights one by one, or the number.
+/// General rights by their letters, or a number: the letters of files and keys would say what is not meant, and not every tool reads
+/// them alike.
 fn write_mask(mask: AccessMask, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let bits = mask.bits();
-    if let Some((token, _)) = RIGHTS.iter().find(|(_, right)| *right == bits) {
-        return f.write_str(token);
-    }
-    let (general, _) = RIGHTS.split_at(COMBINED);
+    let (general, _) = RIGHTS.split_at(GENERAL);
     if general.iter().fold(bits, |rest, (_, right)| rest & !right) != 0 {
         return write!(f, "{bits:#x}");
     }

@@ -172,7 +172,7 @@ impl Sid {
             if !cursor.eat("-") {
                 return Ok(sid);
             }
-            let number = cursor.number_u32("a sub-authority of 32 bits")?;
+            let number = cursor.decimal_u32("a sub-authority of 32 bits")?;
             let Some(free) = sid.numbers.get_mut(usize::from(sid.len)) else {
                 return Err(start.expected("the end of the SID: it has at most 15 sub-authorities"));
             };
@@ -182,7 +182,7 @@ impl Sid {
     }
 }
 
-/// Reads "S-1-…". The authority may be hexadecimal, as Windows writes it from 2³² on.
+/// Reads "S-1-…". The authority may be hexadecimal, as Windows writes it from 2³² on; the sub-authorities are decimal.
 impl FromStr for Sid {
     type Err = SyntaxError;
 

@@ -86,16 +86,36 @@ impl<'a> Cursor<'a> {
         self.take_while(|c| c.is_ascii_whitespace());
     }
 
-    /// A decimal number without leading zeros (which Windows would read as octal), or a hexadecimal one with 0x.
-    pub(crate) fn number(&mut self, what: &'static str) -> Result<u64, SyntaxError> {
+    /// A decimal number without leading zeros, which Windows would read as octal.
+    pub(crate) fn decimal(&mut self, what: &'static str) -> Result<u64, SyntaxError> {
         let start = self.clone();
-        let radix = if self.eat("0x") { 16 } else { 10 };
-        let digits = self.take_while(|c| c.is_digit(radix));
-        let octal = radix == 10 && digits.len() > 1 && digits.starts_with('0');
-        let number = if octal { None } else { u64::from_str_radix(digits, radix).ok() };
+        let digits = self.take_while(|c| c.is_ascii_digit());
+        let octal = digits.len() > 1 && digits.starts_with('0');
+        let number = if octal { None } else { digits.parse().ok() };
         number.ok_or_else(|| start.expected(what))
     }
 
+    /// A decimal number, or a hexadecimal one with 0x.
+    pub(crate) fn number(&mut self, what: &'static str) -> Result<u64, SyntaxError> {
+        // As many as the longest number has, an authority: what follows it may be the D of "D:".
+        const MOST_DIGITS: usize = 12;
+        let start = self.clone();
+        if !self.eat("0x") {
+            return self.decimal(what);
+        }
+        let rest = self.rest();
+        let digits = &rest[..rest.bytes().take(MOST_DIGITS).take_while(u8::is_ascii_hexdigit).count()];
+        self.at += digits.len();
+        u64::from_str_radix(digits, 16).map_err(|_| start.expected(what))
+    }
+
+    /// A decimal number of 32 bits.
+    pub(crate) fn decimal_u32(&mut self, what: &'static str) -> Result<u32, SyntaxError> {
+        let start = self.clone();
+        u32::try_from(self.decimal(what)?).map_err(|_| start.expected(what))
+    }
+
+    /// A decimal or hexadecimal number of 32 bits.
     pub(crate) fn number_u32(&mut self, what: &'static str) -> Result<u32, SyntaxError> {
         let start = self.clone();
         u32::try_from(self.number(what)?).map_err(|_| start.expected(what))

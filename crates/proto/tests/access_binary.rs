@@ -1,0 +1,279 @@
+//! SIDs and descriptors as bytes, written out by hand, and every way in which bytes can be wrong.
+#![allow(missing_docs, reason = "a test")]
+use proto::access::AccessMask;
+use proto::descriptor::{Ace, AceFlags, Control, Dacl, DescriptorError, MAX_LIST_LEN, SecurityDescriptor};
+use proto::sid::{Sid, SidError};
+use proto::status::Status;
+use windows_sys::Win32::Security as windows;
+
+/// S-1-5-18.
+const SYSTEM: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
+
+/// D:(A;;0x1f0001;;;SY), owner SYSTEM, group SYSTEM.
+fn sample() -> Vec<u8> {
+    let header = [1, 0, 0x04, 0x80, 20, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0, 44, 0, 0, 0];
+    let list = [2, 0, 28, 0, 1, 0, 0, 0];
+    let entry = [0, 0, 20, 0, 0x01, 0, 0x1F, 0];
+    [&header[..], &SYSTEM, &SYSTEM, &list, &entry, &SYSTEM].concat()
+}
+
+const LIST: usize = 44;
+const ENTRY: usize = 52;
+
+fn read(bytes: &[u8]) -> Result<SecurityDescriptor, DescriptorError> {
+    SecurityDescriptor::from_bytes(bytes)
+}
+
+/// The sample with some bytes replaced.
+fn changed(at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut sample = sample();
+    sample[at..at + bytes.len()].copy_from_slice(bytes);
+    sample
+}
+
+#[test]
+fn a_sid_in_bytes() {
+    assert_eq!(Sid::SYSTEM.to_bytes(), SYSTEM);
+    assert_eq!(Sid::from_bytes(&SYSTEM), Ok(Sid::SYSTEM));
+    assert_eq!(Sid::SYSTEM.len(), 12);
+    let longest = Sid::new(0x0102_0304_0506, &[0x0807_0605; 15]).unwrap();
+    let bytes = longest.to_bytes();
+    assert_eq!(bytes[..12], [1, 15, 1, 2, 3, 4, 5, 6, 5, 6, 7, 8]);
+    assert_eq!((bytes.len(), longest.len()), (Sid::MAX_LEN, 68));
+    assert_eq!(Sid::from_bytes(&bytes), Ok(longest));
+    assert_eq!(Sid::from_bytes(&[&SYSTEM[..], &[9, 9]].concat()), Ok(Sid::SYSTEM), "what follows is not looked at");
+}
+
+#[test]
+fn wrong_sids() {
+    for len in 0..SYSTEM.len() {
+        assert_eq!(Sid::from_bytes(&SYSTEM[..len]), Err(SidError::Truncated));
+    }
+    let mut sid = SYSTEM;
+    sid[0] = 2;
+    assert_eq!(Sid::from_bytes(&sid), Err(SidError::Revision(2)));
+    sid[..2].copy_from_slice(&[1, 16]);
+    assert_eq!(Sid::from_bytes(&[&sid[..], &[0; 100]].concat()), Err(SidError::SubAuthorities(16)));
+    assert_eq!(SidError::Revision(2).to_string(), "a SID of revision 2, only 1 is known");
+    assert_eq!(SidError::SubAuthorities(16).to_string(), "a SID with 16 sub-authorities, at most 15 are allowed");
+    assert_eq!(SidError::Truncated.to_string(), "a SID that ends too early");
+    assert_eq!(Status::from(SidError::Truncated), Status::INVALID_SID);
+}
+
+#[test]
+fn a_descriptor_in_bytes() {
+    let expected: SecurityDescriptor = "O:SYG:SYD:(A;;0x1f0001;;;SY)".parse().unwrap();
+    assert_eq!(read(&sample()), Ok(expected.clone()));
+    assert_eq!(expected.to_bytes(), Ok(sample()));
+    let flags = "D:PARAI(D;OICINPIOIDCRSAFA;0xffffffff;;;WD)".parse::<SecurityDescriptor>().unwrap();
+    let bytes = flags.to_bytes().unwrap();
+    assert_eq!(bytes[..4], [1, 0, 0x04, 0x95]);
+    assert_eq!(bytes[28..36], [1, 0xFF, 20, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
+    assert_eq!(read(&bytes), Ok(flags));
+}
+
+#[test]
+fn the_sizes_are_those_of_windows() {
+    assert_eq!(
+        SecurityDescriptor::null_dacl().to_bytes().unwrap().len(),
+        size_of::<windows::SECURITY_DESCRIPTOR_RELATIVE>()
+    );
+    let empty = size_of::<windows::SECURITY_DESCRIPTOR_RELATIVE>() + size_of::<windows::ACL>();
+    assert_eq!(SecurityDescriptor::empty_dacl().to_bytes().unwrap().len(), empty);
+    // The structures of Windows end in the first sub-authority.
+    assert_eq!(Sid::SYSTEM.len(), size_of::<windows::SID>());
+    let ace = Ace::allow(Sid::SYSTEM, AccessMask::PORT_ALL_ACCESS);
+    assert_eq!(ace.len(), size_of::<windows::ACCESS_ALLOWED_ACE>() - 4 + size_of::<windows::SID>());
+    assert_eq!(Control::PROTECTED.bits(), windows::SE_DACL_PROTECTED);
+    assert_eq!(Control::AUTO_INHERITED.bits(), windows::SE_DACL_AUTO_INHERITED);
+    assert_eq!(Control::AUTO_INHERIT_REQ.bits(), windows::SE_DACL_AUTO_INHERIT_REQ);
+    assert_eq!(u32::from(AceFlags::INHERIT_ONLY.bits()), windows::INHERIT_ONLY_ACE);
+    assert_eq!(u32::from(AceFlags::NO_PROPAGATE_INHERIT.bits()), windows::NO_PROPAGATE_INHERIT_ACE);
+    assert_eq!(u32::from(AceFlags::INHERITED.bits()), windows::INHERITED_ACE);
+    assert_eq!(Sid::MAX_LEN, windows::SECURITY_MAX_SID_SIZE as usize);
+}
+
+#[test]
+fn the_three_ways_of_a_list() {
+    let absent = changed(2, &[0x00, 0x80]);
+    assert_eq!(read(&absent).unwrap().dacl, Dacl::Absent, "the offset means nothing without the flag");
+    let null = changed(16, &[0, 0, 0, 0]);
+    assert_eq!(read(&null).unwrap().dacl, Dacl::Null);
+    let empty = changed(LIST + 2, &[8, 0, 0, 0]);
+    assert_eq!(read(&empty).unwrap().dacl, Dacl::List(Vec::new()));
+    for dacl in [Dacl::Absent, Dacl::Null, Dacl::List(Vec::new())] {
+        let descriptor = SecurityDescriptor { dacl, ..SecurityDescriptor::null_dacl() };
+        assert_eq!(read(&descriptor.to_bytes().unwrap()), Ok(descriptor));
+    }
+}
+
+#[test]
+fn what_is_allowed_though_we_never_write_it() {
+    let sample_parsed = read(&sample()).unwrap();
+    // Bytes behind the SID of an entry, behind the last entry, and behind everything.
+    let header = [1, 0, 0x04, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0];
+    let list = [4, 7, 36, 0, 1, 0, 7, 7, 0, 0, 24, 0, 0x01, 0, 0x1F, 0];
+    let bytes = [&header[..], &list, &SYSTEM, &[9; 12]].concat();
+    assert_eq!(read(&bytes).unwrap().dacl, sample_parsed.dacl);
+    // How owner, group and list came about.
+    assert_eq!(read(&changed(2, &[0x04 | 0x01 | 0x02 | 0x08, 0x80])), Ok(sample_parsed.clone()));
+    // An audit list that is there and asks for nothing.
+    assert_eq!(read(&changed(2, &[0x14, 0x80])), Ok(sample_parsed));
+    // A control flag of a list that is not there is lost.
+    assert_eq!(read(&changed(2, &[0x00, 0x90])).unwrap().control, Control::empty());
+    let lost =
+        SecurityDescriptor { dacl: Dacl::Absent, control: Control::PROTECTED, ..SecurityDescriptor::null_dacl() };
+    assert_eq!(lost.to_bytes().unwrap()[2..4], [0x00, 0x80]);
+}
+
+#[test]
+fn no_prefix_is_a_descriptor() {
+    let sample = sample();
+    for len in 0..sample.len() {
+        assert!(read(&sample[..len]).is_err(), "{len} bytes");
+    }
+}
+
+#[test]
+fn wrong_bytes_are_named() {
+    use DescriptorError as E;
+    let cases: &[(usize, &[u8], E, &str, Status)] = &[
+        (0, &[2], E::Revision(2), "a security descriptor of revision 2, only 1 is known", Status::UNKNOWN_REVISION),
+        (
+            3,
+            &[0],
+            E::NotSelfRelative,
+            "the security descriptor is not in self-relative form",
+            Status::INVALID_SECURITY_DESCR,
+        ),
+        (
+            4,
+            &[73, 0, 0, 0],
+            E::Truncated("the owner"),
+            "the owner reaches past the end of the security descriptor",
+            Status::INVALID_SECURITY_DESCR,
+        ),
+        (
+            8,
+            &[70, 0, 0, 0],
+            E::Sid("the group", SidError::Truncated),
+            "the group: a SID that ends too early",
+            Status::INVALID_SID,
+        ),
+        (
+            16,
+            &[0xFF, 0xFF, 0xFF, 0xFF],
+            E::Truncated("the list of entries"),
+            "the list of entries reaches past the end of the security descriptor",
+            Status::INVALID_SECURITY_DESCR,
+        ),
+        (
+            16,
+            &[70, 0, 0, 0],
+            E::Truncated("the list of entries"),
+            "the list of entries reaches past the end of the security descriptor",
+            Status::INVALID_SECURITY_DESCR,
+        ),
+        (
+            LIST,
+            &[3],
+            E::ListRevision(3),
+            "an access control list of revision 3, only 2 and 4 are known",
+            Status::INVALID_ACL,
+        ),
+        (
+            LIST + 2,
+            &[7, 0],
+            E::Truncated("the list of entries"),
+            "the list of entries reaches past the end of the security descriptor",
+            Status::INVALID_SECURITY_DESCR,
+        ),
+        (
+            LIST + 4,
+            &[2, 0],
+            E::Truncated("an entry"),
+            "an entry reaches past the end of the security descriptor",
+            Status::INVALID_SECURITY_DESCR,
+        ),
+        (
+            ENTRY + 2,
+            &[24, 0],
+            E::Truncated("an entry"),
+            "an entry reaches past the end of the security descriptor",
+            Status::INVALID_SECURITY_DESCR,
+        ),
+        (
+            ENTRY + 2,
+            &[4, 0],
+            E::EntrySize { index: 0, size: 4 },
+            "entry 0 states an impossible size of 4 bytes",
+            Status::INVALID_ACL,
+        ),
+        (
+            ENTRY + 2,
+            &[18, 0],
+            E::EntrySize { index: 0, size: 18 },
+            "entry 0 states an impossible size of 18 bytes",
+            Status::INVALID_ACL,
+        ),
+        (
+            ENTRY + 2,
+            &[16, 0],
+            E::Sid("an entry", SidError::Truncated),
+            "an entry: a SID that ends too early",
+            Status::INVALID_SID,
+        ),
+        (
+            ENTRY + 8,
+            &[9],
+            E::Sid("an entry", SidError::Revision(9)),
+            "an entry: a SID of revision 9, only 1 is known",
+            Status::INVALID_SID,
+        ),
+    ];
+    for (at, bytes, error, message, status) in cases {
+        assert_eq!(read(&changed(*at, bytes)), Err(*error), "{bytes:?} at {at}");
+        assert_eq!(error.to_string(), *message);
+        assert_eq!(Status::from(*error), *status);
+    }
+    assert_eq!(read(&[]), Err(E::Truncated("the header")));
+    let mut audit = changed(2, &[0x14, 0x80]);
+    audit[12..16].copy_from_slice(&[44, 0, 0, 0]);
+    assert_eq!(read(&audit), Err(E::Sacl));
+    assert_eq!(
+        E::Sacl.to_string(),
+        "the security descriptor has an audit list (SACL), which is not supported: leave it out"
+    );
+    assert_eq!(Status::from(E::Sacl), Status::NOT_SUPPORTED);
+}
+
+#[test]
+fn unsupported_kinds_are_named() {
+    let mut names = Vec::new();
+    for kind in 2..=0x16 {
+        let error = DescriptorError::Kind { index: 0, kind };
+        assert_eq!(read(&changed(ENTRY, &[kind])), Err(error));
+        assert_eq!(Status::from(error), Status::NOT_SUPPORTED);
+        names.push(error.to_string());
+    }
+    assert_eq!(names[3], "entry 0 is of kind 0x05 (object allow): only allow and deny entries are supported");
+    assert_eq!(
+        names[7],
+        "entry 0 is of kind 0x09 (callback (conditional) allow): only allow and deny entries are supported"
+    );
+    assert!(names.last().unwrap().contains("(unknown)"));
+    let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len());
+}
+
+#[test]
+fn a_list_that_is_too_long_is_not_written() {
+    let entry = Ace::allow(Sid::EVERYONE, AccessMask::GENERIC_ALL);
+    let most = MAX_LIST_LEN / entry.len();
+    let longest = SecurityDescriptor::with_list(vec![entry; most]);
+    assert_eq!(read(&longest.to_bytes().unwrap()), Ok(longest));
+    let error = SecurityDescriptor::with_list(vec![entry; most + 1]).to_bytes().unwrap_err();
+    assert_eq!(error, DescriptorError::ListTooLong((most + 1) * entry.len()));
+    assert_eq!(error.to_string(), "the access control list needs 65540 bytes, at most 65527 are possible: use a group");
+    assert_eq!(Status::from(error), Status::INVALID_ACL);
+}
