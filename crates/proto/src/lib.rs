@@ -17,3 +17,5 @@ pub mod sync;
 pub mod violation;
 pub mod wait;
 pub mod wire;
+
+pub mod question;

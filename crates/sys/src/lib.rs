@@ -11,3 +11,4 @@ pub mod monitor;
 pub mod peer;
 pub mod probe;
 pub mod socket;
+pub mod supervise;

@@ -1,0 +1,195 @@
+//! The seccomp program of a supervised tree: which system calls wait for us, which are refused, which may change who a
+//! task is.
+//!
+//! The kernel keeps a bitmap of the calls that are allowed whatever their arguments, so calls that this program does not
+//! name cost next to nothing.
+
+use libc::{c_long, sock_filter};
+use proto::question::OpSet;
+
+use super::call::{self, Shape};
+
+#[cfg(target_arch = "x86_64")]
+const ARCH: u32 = 0xC000_003E;
+#[cfg(target_arch = "aarch64")]
+const ARCH: u32 = 0xC000_00B7;
+
+/// Set in the number of every x32 call.
+#[cfg(target_arch = "x86_64")]
+const X32: u32 = 0x4000_0000;
+
+const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+/// Offsets in struct seccomp_data.
+const NR: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const fn argument(n: u32) -> u32 {
+    16 + 8 * n + if cfg!(target_endian = "big") { 4 } else { 0 }
+}
+
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
+const fn refuse(errno: i32) -> u32 {
+    libc::SECCOMP_RET_ERRNO | errno as u32
+}
+
+fn put(code: u16, k: u32) -> sock_filter {
+    sock_filter { code, jt: 0, jf: 0, k }
+}
+
+fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
+    sock_filter { code, jt, jf, k }
+}
+
+/// The program for these operations.
+pub(super) fn program(ops: OpSet) -> Vec<sock_filter> {
+    let mut code = vec![
+        put(LOAD, ARCHITECTURE),
+        jump(EQUAL, ARCH, 1, 0),
+        // Another architecture has other numbers: 32-bit programs do not run under supervision.
+        put(RETURN, refuse(libc::ENOSYS)),
+        put(LOAD, NR),
+    ];
+    #[cfg(target_arch = "x86_64")]
+    code.extend([jump(ANY_BIT, X32, 0, 1), put(RETURN, refuse(libc::ENOSYS))]);
+    for call in call::CALLS.iter().filter(|call| ops.contains(call.kind.set())) {
+        rule(&mut code, call.nr, &body(call.shape));
+    }
+    // A ring would open files without a system call that we could see.
+    for nr in [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register] {
+        rule(&mut code, nr, &[put(RETURN, refuse(libc::ENOSYS))]);
+    }
+    if ops.contains(OpSet::OPEN) {
+        // A handle has no path to ask about; this is what everybody without CAP_DAC_READ_SEARCH gets.
+        rule(&mut code, libc::SYS_open_by_handle_at, &[put(RETURN, refuse(libc::EPERM))]);
+    }
+    for nr in call::IDENTITY {
+        rule(&mut code, nr, &[put(RETURN, ASK)]);
+    }
+    let new = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u32;
+    for nr in [libc::SYS_unshare, libc::SYS_clone] {
+        rule(&mut code, nr, &[put(LOAD, argument(0)), jump(ANY_BIT, new, 0, 1), put(RETURN, ASK), put(RETURN, ALLOW)]);
+    }
+    let [drop, bits] = [libc::PR_CAPBSET_DROP as u32, libc::PR_SET_SECUREBITS as u32];
+    rule(
+        &mut code,
+        libc::SYS_prctl,
+        &[
+            put(LOAD, argument(0)),
+            jump(EQUAL, drop, 1, 0),
+            jump(EQUAL, bits, 0, 1),
+            put(RETURN, ASK),
+            put(RETURN, ALLOW),
+        ],
+    );
+    code.push(put(RETURN, ALLOW));
+    code
+}
+
+/// What to do about a call once its number has matched. Flags in registers can be judged here without a race.
+fn body(shape: Shape) -> Vec<sock_filter> {
+    let Shape::Open { flags } = shape else { return vec![put(RETURN, ASK)] };
+    let directory = libc::O_DIRECTORY as u32;
+    let unless = directory | libc::O_CREAT as u32 | libc::O_TMPFILE as u32;
+    vec![
+        put(LOAD, argument(flags)),
+        // O_PATH gives no access to contents, and the kernel raises no permission event for it either.
+        jump(ANY_BIT, libc::O_PATH as u32, 3, 0),
+        // O_DIRECTORY can only open a directory, which is not asked about.
+        put(AND, unless),
+        jump(EQUAL, directory, 1, 0),
+        put(RETURN, ASK),
+        put(RETURN, ALLOW),
+    ]
+}
+
+fn rule(code: &mut Vec<sock_filter>, nr: c_long, body: &[sock_filter]) {
+    code.push(jump(EQUAL, nr as u32, 0, body.len() as u8));
+    code.extend_from_slice(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::question::OpKind;
+
+    /// Runs a program as the kernel would.
+    fn run(program: &[sock_filter], arch: u32, nr: u32, args: [u64; 6]) -> u32 {
+        let mut data = Vec::new();
+        data.extend(nr.to_ne_bytes());
+        data.extend(arch.to_ne_bytes());
+        data.extend([0; 8]);
+        data.extend(args.iter().flat_map(|a| a.to_ne_bytes()));
+        let mut a = 0;
+        let mut pc = 0;
+        loop {
+            let step = program[pc];
+            pc += 1;
+            let branch = |yes: bool| usize::from(if yes { step.jt } else { step.jf });
+            match step.code {
+                LOAD => {
+                    let at = step.k as usize;
+                    a = u32::from_ne_bytes(data[at..at + 4].try_into().unwrap());
+                }
+                EQUAL => pc += branch(a == step.k),
+                ANY_BIT => pc += branch(a & step.k != 0),
+                AND => a &= step.k,
+                RETURN => return step.k,
+                other => panic!("unexpected instruction {other:#x}"),
+            }
+        }
+    }
+
+    fn verdict(ops: OpSet, nr: c_long, args: [u64; 6]) -> u32 {
+        run(&program(ops), ARCH, nr as u32, args)
+    }
+
+    #[test]
+    fn registered_calls_are_asked_and_others_are_not() {
+        for kind in OpKind::ALL {
+            for call in call::CALLS {
+                let expected = if call.kind == kind { ASK } else { ALLOW };
+                assert_eq!(verdict(kind.set(), call.nr, [0; 6]), expected, "{kind} {}", call.nr);
+            }
+            assert_eq!(verdict(kind.set(), libc::SYS_read, [0; 6]), ALLOW);
+            assert_eq!(verdict(kind.set(), libc::SYS_io_uring_setup, [0; 6]), refuse(libc::ENOSYS));
+        }
+    }
+
+    #[test]
+    fn opens_without_contents_are_not_asked() {
+        let open = |flags: i32| verdict(OpSet::OPEN, libc::SYS_openat, [0, 0, flags as u64, 0, 0, 0]);
+        assert_eq!(open(libc::O_RDONLY), ASK);
+        assert_eq!(open(libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC), ASK);
+        assert_eq!(open(libc::O_PATH), ALLOW);
+        assert_eq!(open(libc::O_PATH | libc::O_CREAT), ALLOW);
+        assert_eq!(open(libc::O_DIRECTORY | libc::O_CLOEXEC), ALLOW);
+        assert_eq!(open(libc::O_TMPFILE | libc::O_RDWR), ASK);
+        assert_eq!(open(libc::O_DIRECTORY | libc::O_CREAT), ASK);
+    }
+
+    #[test]
+    fn other_architectures_are_refused() {
+        let open = program(OpSet::OPEN);
+        assert_eq!(run(&open, 0x4000_0003, 5, [0; 6]), refuse(libc::ENOSYS));
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(run(&open, ARCH, X32 | libc::SYS_openat as u32, [0; 6]), refuse(libc::ENOSYS));
+    }
+
+    #[test]
+    fn a_change_of_identity_is_seen() {
+        let first = |nr, value: u64| verdict(OpSet::OPEN, nr, [value, 0, 0, 0, 0, 0]);
+        assert_eq!(first(libc::SYS_clone, libc::CLONE_VM as u64), ALLOW);
+        assert_eq!(first(libc::SYS_clone, libc::CLONE_NEWUSER as u64 | 17), ASK);
+        assert_eq!(first(libc::SYS_unshare, libc::CLONE_FS as u64), ALLOW);
+        assert_eq!(first(libc::SYS_unshare, libc::CLONE_NEWNS as u64), ASK);
+        assert_eq!(first(libc::SYS_prctl, libc::PR_SET_NAME as u64), ALLOW);
+        assert_eq!(first(libc::SYS_prctl, libc::PR_CAPBSET_DROP as u64), ASK);
+        assert_eq!(first(libc::SYS_setresuid, 0), ASK);
+        assert_eq!(first(libc::SYS_landlock_restrict_self, 0), ASK);
+    }
+}

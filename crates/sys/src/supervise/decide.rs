@@ -1,0 +1,412 @@
+//! From a notification to an operation, or to an answer that needs no question.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use libc::c_long;
+use proto::question::OpKind;
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::call::{CALLS, Name, Shape};
+use super::held::{Held, How, reopen};
+use super::notify::Notification;
+use super::resolve::{self, Found, Walker};
+use super::tracee::{self, Likeness, Unread};
+use super::{Shared, bump};
+
+/// An answer without a question.
+enum Settled {
+    /// The kernel would give this error.
+    Error(Errno),
+    /// Let it run.
+    GoOn,
+    /// Give it this object, which needs no question.
+    Give(OwnedFd, OFlags),
+    /// Its memory is closed to us.
+    Unreadable,
+    /// It does not wait any more.
+    Gone,
+}
+
+impl From<Errno> for Settled {
+    fn from(errno: Errno) -> Self {
+        Self::Error(errno)
+    }
+}
+
+/// What is to be asked.
+struct Matter {
+    path: Vec<u8>,
+    target: Vec<u8>,
+    how: How,
+    object: Option<OwnedFd>,
+    writes: bool,
+}
+
+impl Matter {
+    fn continued(path: Vec<u8>, target: Vec<u8>) -> Self {
+        Self { path, target, how: How::GoOn, object: None, writes: false }
+    }
+}
+
+/// Makes an operation of a notification, or answers it.
+pub(super) fn decide(shared: &Arc<Shared>, notification: Notification) -> Option<Held> {
+    let listener = &shared.listener;
+    let id = notification.id;
+    let Some(call) = CALLS.iter().find(|call| call.nr == c_long::from(notification.nr)) else {
+        note_identity(shared, notification);
+        shared.sent(listener.go_on(id));
+        return None;
+    };
+    let (likeness, uid) = shared.likeness(notification.tid);
+    let caller = Caller { shared, notification, likeness, uid };
+    let result = match caller.judge(call.kind, call.shape) {
+        Ok(matter) => {
+            return Some(Held {
+                shared: shared.clone(),
+                notification,
+                kind: call.kind,
+                uid,
+                path: matter.path,
+                target: matter.target,
+                how: matter.how,
+                object: matter.object,
+                writes: matter.writes,
+                file: OnceLock::new(),
+                pid: OnceLock::new(),
+                answered: AtomicBool::new(false),
+            });
+        }
+        Err(Settled::Error(errno)) => listener.fail(id, errno.raw_os_error()),
+        Err(Settled::GoOn) => listener.go_on(id),
+        Err(Settled::Give(object, flags)) => match reopen(&object, flags | OFlags::CLOEXEC) {
+            Ok(file) => listener.inject(id, file.as_fd(), flags.contains(OFlags::CLOEXEC)).or_else(|error| match error
+                .raw_os_error()
+            {
+                None | Some(libc::ENOENT) => Err(error),
+                Some(errno) => listener.fail(id, errno),
+            }),
+            Err(errno) => listener.fail(id, errno.raw_os_error()),
+        },
+        Err(Settled::Unreadable) => {
+            bump(&shared.tally.unreadable);
+            listener.fail(id, libc::EACCES)
+        }
+        Err(Settled::Gone) => Err(std::io::ErrorKind::NotFound.into()),
+    };
+    shared.sent(result);
+    None
+}
+
+/// One of the calls after which a thread may be somebody else.
+fn note_identity(shared: &Shared, notification: Notification) {
+    let nr = c_long::from(notification.nr);
+    let new = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u64;
+    if nr == libc::SYS_clone3 {
+        // struct clone_args starts with the flags.
+        let flags = tracee::read_bytes(notification.tid, notification.args[0]).map(u64::from_ne_bytes);
+        if flags.is_ok_and(|flags| flags & new == 0) {
+            return;
+        }
+    }
+    shared.identity_changes(nr == libc::SYS_landlock_restrict_self);
+}
+
+struct Caller<'a> {
+    shared: &'a Shared,
+    notification: Notification,
+    likeness: Likeness,
+    uid: u32,
+}
+
+/// A path argument: its text and where it starts.
+struct Place {
+    start: Option<OwnedFd>,
+    path: Vec<u8>,
+}
+
+impl Place {
+    fn start(&self) -> BorrowedFd<'_> {
+        self.start.as_ref().map_or(CWD, AsFd::as_fd)
+    }
+
+    /// Absolute, from the text alone.
+    fn text(&self) -> Vec<u8> {
+        match &self.start {
+            Some(start) => {
+                let base = resolve::name_of(start.as_fd()).unwrap_or_default();
+                resolve::normalize(&resolve::join(&base, &self.path))
+            }
+            None => resolve::normalize(&self.path),
+        }
+    }
+}
+
+impl Caller<'_> {
+    fn arg(&self, n: u32) -> u64 {
+        self.notification.args[n as usize]
+    }
+
+    fn walker(&self) -> Walker {
+        Walker { tid: self.notification.tid, uid: self.uid, guards: self.shared.guards }
+    }
+
+    /// Looks at what was read only if the thread still waits: else it was another's.
+    fn still_waits(&self) -> Result<(), Settled> {
+        if self.shared.listener.is_valid(self.notification.id) { Ok(()) } else { Err(Settled::Gone) }
+    }
+
+    fn text_at(&self, register: u32) -> Result<Vec<u8>, Settled> {
+        let text = tracee::read_path(self.notification.tid, self.arg(register));
+        self.still_waits()?;
+        text.map_err(|unread| match unread {
+            Unread::Error(errno) => Settled::Error(errno),
+            Unread::Closed => Settled::Unreadable,
+        })
+    }
+
+    fn place(&self, name: Name) -> Result<Place, Settled> {
+        let path = self.text_at(name.path)?;
+        if path.first() == Some(&b'/') {
+            return Ok(Place { start: None, path });
+        }
+        let start = tracee::start(self.notification.tid, name.at.map(|register| self.arg(register) as i32));
+        self.still_waits()?;
+        match start {
+            Ok(start) => Ok(Place { start: Some(start), path }),
+            Err(Errno::BADF) => Err(Settled::Error(Errno::BADF)),
+            Err(Errno::MFILE | Errno::NFILE) => Err(Settled::Error(Errno::NFILE)),
+            Err(_) => Err(Settled::Unreadable),
+        }
+    }
+
+    /// An error of a lookup is the caller's only if we are what it is.
+    fn lookup<T>(&self, result: Result<T, Errno>) -> Result<Option<T>, Settled> {
+        match result {
+            Ok(found) => Ok(Some(found)),
+            // Our own table of descriptors is full; it must not look as if the file were missing.
+            Err(Errno::MFILE) => Err(Settled::Error(Errno::NFILE)),
+            Err(errno) if self.likeness == Likeness::Same => Err(Settled::Error(errno)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn judge(&self, kind: OpKind, shape: Shape) -> Result<Matter, Settled> {
+        match shape {
+            Shape::Open { flags } => {
+                let at = flags.checked_sub(2);
+                let name = Name { at, path: flags - 1 };
+                let mode = self.arg(flags + 1) as u32;
+                self.open(name, self.arg(flags) as u32, mode, ResolveFlags::empty())
+            }
+            Shape::Creat => {
+                let flags = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u32;
+                self.open(Name { at: None, path: 0 }, flags, self.arg(1) as u32, ResolveFlags::empty())
+            }
+            Shape::Open2 => self.open2(),
+            Shape::Object { name, nofollow, empty } => self.object(kind, name, nofollow, empty),
+            Shape::Entry { name, fresh } => {
+                let place = self.place(name)?;
+                let path = self.entry(&place, Some(fresh))?;
+                Ok(Matter::continued(path, Vec::new()))
+            }
+            Shape::Pair { from, to } => {
+                let from = self.place(from)?;
+                // linkat can take the object of the descriptor itself; there is no name to look at then.
+                let path = match self.entry(&from, Some(false)) {
+                    Err(Settled::Error(Errno::NOENT)) if from.path.is_empty() => from.text(),
+                    other => other?,
+                };
+                let target = self.entry(&self.place(to)?, None)?;
+                Ok(Matter::continued(path, target))
+            }
+            Shape::Symlink { text, to } => {
+                let text = self.text_at(text)?;
+                let target = self.entry(&self.place(to)?, Some(true))?;
+                let dir = target.iter().rposition(|&byte| byte == b'/').map_or(&target[..], |at| &target[..at]);
+                let path = if text.starts_with(b"/") { text } else { resolve::join(dir, &text) };
+                Ok(Matter::continued(resolve::normalize(&path), target))
+            }
+        }
+    }
+
+    /// The absolute path of a name in a directory. `fresh`: it must be free (true) or taken (false).
+    fn entry(&self, place: &Place, fresh: Option<bool>) -> Result<Vec<u8>, Settled> {
+        if place.path.is_empty() {
+            return Err(Settled::Error(Errno::NOENT));
+        }
+        let Some((dir, name)) = resolve::split(&place.path) else {
+            // "/", "." and ".." are there; anything else about them is the kernel's to say.
+            return if fresh == Some(true) && self.likeness == Likeness::Same {
+                Err(Settled::Error(
+                    self.walker().object(place.start(), &place.path, true).err().unwrap_or(Errno::EXIST),
+                ))
+            } else {
+                Ok(place.text())
+            };
+        };
+        if self.likeness == Likeness::OtherPlace {
+            return Ok(place.text());
+        }
+        let Some(parent) = self.lookup(self.walker().object(place.start(), dir, true))? else {
+            return Ok(place.text());
+        };
+        if self.likeness == Likeness::Same
+            && let Some(fresh) = fresh
+        {
+            match (fresh, fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)) {
+                (true, Ok(_)) => return Err(Settled::Error(Errno::EXIST)),
+                (false, Err(errno)) => return Err(Settled::Error(errno)),
+                _ => {}
+            }
+        }
+        Ok(resolve::join(&resolve::name_of(parent.as_fd())?, name))
+    }
+
+    /// exec and truncate: the kernel reads the path again.
+    fn object(
+        &self,
+        kind: OpKind,
+        name: Name,
+        nofollow: Option<(u32, u32)>,
+        empty: Option<(u32, u32)>,
+    ) -> Result<Matter, Settled> {
+        let has = |flag: Option<(u32, u32)>| flag.is_some_and(|(register, bit)| self.arg(register) as u32 & bit != 0);
+        let place = self.place(name)?;
+        let found = if place.path.is_empty() && has(empty) {
+            place.start().try_clone_to_owned().map_err(|_| Errno::NFILE).map(Some)?
+        } else if self.likeness == Likeness::OtherPlace {
+            None
+        } else {
+            self.lookup(self.walker().object(place.start(), &place.path, !has(nofollow)))?
+        };
+        let Some(object) = found else { return Ok(Matter::continued(place.text(), Vec::new())) };
+        let path = resolve::name_of(object.as_fd())?;
+        let regular = FileType::from_raw_mode(fs::fstat(&object)?.st_mode) == FileType::RegularFile;
+        let writes = kind == OpKind::Truncate;
+        Ok(Matter { path, target: Vec::new(), how: How::GoOn, object: regular.then_some(object), writes })
+    }
+
+    fn open2(&self) -> Result<Matter, Settled> {
+        const SIZE: usize = size_of::<libc::open_how>();
+        if self.arg(3) != SIZE as u64 {
+            // Another size is an error, or a later kernel's; either is the kernel's to judge.
+            return self.continued_open(Name { at: Some(0), path: 1 });
+        }
+        let how = tracee::read_bytes::<SIZE>(self.notification.tid, self.arg(2));
+        self.still_waits()?;
+        let how = how.map_err(|unread| match unread {
+            Unread::Error(errno) => Settled::Error(errno),
+            Unread::Closed => Settled::Unreadable,
+        })?;
+        let [flags, mode, resolve] =
+            [0, 8, 16].map(|at| u64::from_ne_bytes(std::array::from_fn(|byte| how[at + byte])));
+        let name = Name { at: Some(0), path: 1 };
+        let strange = flags & !u64::from(OFlags::all().bits()) != 0
+            || mode & !0o7777 != 0
+            || (mode != 0 && flags & u64::from((OFlags::CREATE | OFlags::TMPFILE).bits()) == 0);
+        // Paths, O_PATH and directories: as the filter program does for openat.
+        let flags = flags as u32;
+        if flags & libc::O_PATH as u32 != 0 {
+            return Err(Settled::GoOn);
+        }
+        match ResolveFlags::from_bits(resolve) {
+            Some(resolve) if !strange => self.open(name, flags, mode as u32, resolve),
+            _ => self.continued_open(name),
+        }
+    }
+
+    /// An open that we can not make in the caller's name: asked by path, then continued.
+    fn continued_open(&self, name: Name) -> Result<Matter, Settled> {
+        let place = self.place(name)?;
+        let found = self.walker().object(place.start(), &place.path, true);
+        let path = found.and_then(|object| resolve::name_of(object.as_fd())).unwrap_or_else(|_| place.text());
+        Ok(Matter { writes: true, ..Matter::continued(path, Vec::new()) })
+    }
+
+    fn open(&self, name: Name, flags: u32, mode: u32, special: ResolveFlags) -> Result<Matter, Settled> {
+        let flags = OFlags::from_bits_retain(flags);
+        let temporary = flags.contains(OFlags::TMPFILE);
+        let create = flags.contains(OFlags::CREATE) && !temporary;
+        // Wrong flags are told before the path is read.
+        let blind = temporary && !flags.intersects(OFlags::WRONLY | OFlags::RDWR);
+        let both = create && flags.contains(OFlags::DIRECTORY);
+        if blind || (both && self.shared.refuses_create_directory) {
+            return Err(Settled::Error(Errno::INVAL));
+        } else if both {
+            return self.continued_open(name);
+        }
+        let place = self.place(name)?;
+        if place.path.is_empty() {
+            return Err(Settled::Error(Errno::NOENT));
+        }
+        let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC | OFlags::CREATE) || temporary;
+        let by_path = |path| Matter { writes, ..Matter::continued(path, Vec::new()) };
+        if self.likeness == Likeness::OtherPlace {
+            return Ok(by_path(place.text()));
+        }
+        let exclusive = create && flags.contains(OFlags::EXCL);
+        let follow = !(flags.contains(OFlags::NOFOLLOW) || exclusive);
+        let walker = self.walker();
+        let found = if !special.is_empty() {
+            // The limits of RESOLVE_* hold from the same start for us, but not for a file that is still to be made.
+            match resolve::fast(place.start(), &place.path, follow, special) {
+                Ok(object) if !create => Ok(Found::Object { object, parent: None }),
+                _ => return Ok(by_path(place.text())),
+            }
+        } else if create {
+            walker.creation(place.start(), &place.path, follow)
+        } else {
+            walker.object(place.start(), &place.path, follow).map(|object| Found::Object { object, parent: None })
+        };
+        let Some(found) = self.lookup(found)? else { return Ok(by_path(place.text())) };
+        let mode = Mode::from_raw_mode(mode & 0o7777);
+        let (object, parent) = match found {
+            Found::Missing { parent, name } => {
+                let path = resolve::join(&resolve::name_of(parent.as_fd())?, &name);
+                if self.likeness != Likeness::Same {
+                    return Ok(by_path(path));
+                }
+                let how = How::Create { parent: Arc::new(parent), name, flags, mode };
+                return Ok(Matter { path, target: Vec::new(), how, object: None, writes: true });
+            }
+            Found::Object { object, parent } => (object, parent),
+        };
+        let stat = fs::fstat(&object)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if exclusive {
+            return Err(Settled::Error(Errno::EXIST));
+        }
+        let path = resolve::name_of(object.as_fd())?;
+        if self.likeness != Likeness::Same {
+            return Ok(Matter { object: (kind == FileType::RegularFile).then_some(object), ..by_path(path) });
+        }
+        match kind {
+            FileType::Directory if temporary => {
+                let how = How::Create { parent: Arc::new(object), name: b".".to_vec(), flags, mode };
+                Ok(Matter { path, target: Vec::new(), how, object: None, writes })
+            }
+            FileType::Directory if create => Err(Settled::Error(Errno::ISDIR)),
+            FileType::Directory => Err(Settled::Give(object, flags - OFlags::NOFOLLOW)),
+            _ if flags.contains(OFlags::DIRECTORY) => Err(Settled::Error(Errno::NOTDIR)),
+            FileType::Symlink => Err(Settled::Error(Errno::LOOP)),
+            FileType::RegularFile => {
+                if let Some(parent) = &parent
+                    && create
+                    && walker.refuses_create(parent, &stat)?
+                {
+                    return Err(Settled::Error(Errno::ACCESS));
+                }
+                if resolve::on_proc(object.as_fd())? {
+                    // procfs answers according to who opens.
+                    return Ok(by_path(path));
+                }
+                Ok(Matter { path, target: Vec::new(), how: How::Reopen { flags }, object: Some(object), writes })
+            }
+            // Opening a fifo may wait for ever, a device or a terminal depends on who opens it.
+            _ => Ok(by_path(path)),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! One operation that waits for an answer, and the ways to answer it.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use proto::question::OpKind;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::Shared;
+use super::maker::{Job, Made};
+use super::notify::Notification;
+use super::tracee::Status;
+
+/// How to let an operation happen.
+#[derive(Debug)]
+pub(super) enum How {
+    /// The kernel runs the call as it stands.
+    GoOn,
+    /// Open the object that was looked at, with these flags, and hand it over.
+    Reopen { flags: OFlags },
+    /// Make this file, and hand it over.
+    Create { parent: Arc<OwnedFd>, name: Vec<u8>, flags: OFlags, mode: Mode },
+}
+
+/// A system call of a supervised thread that waits for [`allow`](Held::allow) or [`deny`](Held::deny).
+///
+/// It is answered once; later answers do nothing. Dropped without an answer it is denied with EACCES.
+#[derive(Debug)]
+pub struct Held {
+    pub(super) shared: Arc<Shared>,
+    pub(super) notification: Notification,
+    pub(super) kind: OpKind,
+    pub(super) uid: u32,
+    pub(super) path: Vec<u8>,
+    pub(super) target: Vec<u8>,
+    pub(super) how: How,
+    /// The object itself (O_PATH), if it is a regular file.
+    pub(super) object: Option<OwnedFd>,
+    pub(super) writes: bool,
+    pub(super) file: OnceLock<Option<Arc<OwnedFd>>>,
+    pub(super) pid: OnceLock<u32>,
+    pub(super) answered: AtomicBool,
+}
+
+impl Held {
+    /// What is to be done.
+    pub fn kind(&self) -> OpKind {
+        self.kind
+    }
+
+    /// The thread that waits.
+    pub fn tid(&self) -> u32 {
+        self.notification.tid
+    }
+
+    /// Its process (thread group); 0 if it ended before anybody asked. Reads procfs at the first call.
+    pub fn pid(&self) -> u32 {
+        *self.pid.get_or_init(|| Status::of(self.tid()).map_or(0, |status| status.tgid))
+    }
+
+    /// Its real user.
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// Its command name; empty if it has ended. Reads procfs at each call.
+    pub fn comm(&self) -> Vec<u8> {
+        let mut comm = fs::read(format!("/proc/{}/comm", self.tid())).unwrap_or_default();
+        if comm.last() == Some(&b'\n') {
+            comm.pop();
+        }
+        comm
+    }
+
+    /// The absolute path, with symbolic links resolved; only made absolute where another mount namespace or root keeps us
+    /// from resolving it.
+    pub fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    /// The new name of a rename or link; else empty.
+    pub fn target(&self) -> &[u8] {
+        &self.target
+    }
+
+    /// Whether the open asks for writing, truncation or creation.
+    pub fn writes(&self) -> bool {
+        self.writes
+    }
+
+    /// Whether the open would create the file.
+    pub fn creates(&self) -> bool {
+        matches!(self.how, How::Create { .. })
+    }
+
+    /// The file, open for reading, with a position of its own; opened at the first call. `None` if it is not a regular file,
+    /// does not exist yet, or is not readable to us.
+    pub fn file(&self) -> Option<Arc<OwnedFd>> {
+        self.file
+            .get_or_init(|| {
+                let object = self.object.as_ref()?;
+                let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+                reopen(object, flags).ok().map(Arc::new)
+            })
+            .clone()
+    }
+
+    /// Lets it happen. False if it was answered before, or the thread is gone.
+    pub fn allow(&self) -> bool {
+        if self.answered.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let id = self.notification.id;
+        let result = match &self.how {
+            How::GoOn => self.shared.go_on(id),
+            How::Reopen { flags } => self.give_object(*flags),
+            How::Create { parent, name, flags, mode } => self.give_new(parent, name, *flags, *mode),
+        };
+        self.shared.sent(result)
+    }
+
+    /// Refuses it with this error number. False if it was answered before, or the thread is gone.
+    pub fn deny(&self, errno: i32) -> bool {
+        if self.answered.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.shared.sent(self.shared.listener.fail(self.notification.id, errno))
+    }
+
+    fn give_object(&self, flags: OFlags) -> io::Result<()> {
+        let id = self.notification.id;
+        let Some(object) = &self.object else { return self.shared.go_on(id) };
+        let ours = (flags - OFlags::CREATE - OFlags::EXCL - OFlags::NOFOLLOW) | OFlags::CLOEXEC | OFlags::NOCTTY;
+        // O_NONBLOCK, so that a lease on the file does not hold up this thread.
+        match reopen(object, ours | OFlags::NONBLOCK) {
+            Ok(file) => {
+                if !flags.contains(OFlags::NONBLOCK)
+                    && let Err(errno) = rustix::fs::fcntl_setfl(&file, ours)
+                {
+                    return self.shared.listener.fail(id, errno.raw_os_error());
+                }
+                self.give(&file, flags)
+            }
+            Err(Errno::WOULDBLOCK) if !flags.contains(OFlags::NONBLOCK) => self.shared.go_on(id),
+            Err(errno) => self.shared.listener.fail(id, errno.raw_os_error()),
+        }
+    }
+
+    fn give_new(&self, parent: &Arc<OwnedFd>, name: &[u8], flags: OFlags, mode: Mode) -> io::Result<()> {
+        let id = self.notification.id;
+        let Ok(status) = Status::of(self.tid()) else {
+            return self.shared.listener.fail(id, libc::EACCES);
+        };
+        // Only a name that is still free is created: what stands there meanwhile was not asked about.
+        let exclusive = if flags.contains(OFlags::TMPFILE) { OFlags::empty() } else { OFlags::EXCL | OFlags::NOFOLLOW };
+        let job = Job {
+            parent: parent.clone(),
+            name: name.to_vec(),
+            flags: flags | exclusive | OFlags::CLOEXEC | OFlags::NOCTTY,
+            mode,
+            umask: Mode::from_raw_mode(status.umask),
+        };
+        match self.shared.maker.make(job) {
+            Made::File(file) => self.give(&file, flags),
+            Made::Error(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {
+                self.shared.ask_again(self.notification);
+                Ok(())
+            }
+            Made::Error(errno) => self.shared.listener.fail(id, errno.raw_os_error()),
+        }
+    }
+
+    fn give(&self, file: &OwnedFd, flags: OFlags) -> io::Result<()> {
+        let id = self.notification.id;
+        let cloexec = flags.contains(OFlags::CLOEXEC);
+        loop {
+            match self.shared.listener.inject(id, file.as_fd(), cloexec) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() != Some(libc::ENOENT) => {
+                    // The thread's own table is full (EMFILE): that is its error, not ours.
+                    return self.shared.listener.fail(id, error.raw_os_error().unwrap_or(libc::EIO));
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.deny(libc::EACCES);
+    }
+}
+
+/// Opens what an O_PATH descriptor names.
+pub(super) fn reopen(object: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", object.as_raw_fd());
+    rustix::io::retry_on_intr(|| rustix::fs::openat(CWD, path.as_str(), flags, Mode::empty()))
+}

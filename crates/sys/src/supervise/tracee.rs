@@ -1,0 +1,250 @@
+//! What there is to know about a thread whose system call waits: its memory, who it is, where it stands.
+
+use std::fs;
+use std::io;
+
+use libc::c_void;
+use rustix::fs::{CWD, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+/// Longest path with its terminator: PATH_MAX.
+const PATH_MAX: usize = 4096;
+/// The smallest page there is: a copy is cut at its multiples, so that an unmapped page behind the text does no harm.
+const PAGE: u64 = 4096;
+
+/// Why a path could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// The kernel would give this error for the same argument.
+    Error(Errno),
+    /// The thread's memory is closed to us: it made itself undumpable, or runs an unreadable program.
+    Closed,
+}
+
+/// Copies the path at this address of the thread.
+pub(super) fn read_path(tid: u32, address: u64) -> Result<Vec<u8>, Unread> {
+    let mut path = vec![0; PATH_MAX];
+    let first = (PAGE - address % PAGE) as usize;
+    let read = read_memory(tid, address, &mut path, first)?;
+    match path[..read].iter().position(|&byte| byte == 0) {
+        Some(end) => path.truncate(end),
+        None if read == PATH_MAX => return Err(Unread::Error(Errno::NAMETOOLONG)),
+        // The text runs into a page that is not there.
+        None => return Err(Unread::Error(Errno::FAULT)),
+    }
+    Ok(path)
+}
+
+/// Copies exactly `N` bytes.
+pub(super) fn read_bytes<const N: usize>(tid: u32, address: u64) -> Result<[u8; N], Unread> {
+    let mut bytes = [0; N];
+    let read = read_memory(tid, address, &mut bytes, N)?;
+    if read == N { Ok(bytes) } else { Err(Unread::Error(Errno::FAULT)) }
+}
+
+/// Copies up to the length of `into` bytes, in two steps: what is before `first`, and the rest. process_vm_readv copies whole
+/// steps or nothing of them.
+fn read_memory(tid: u32, address: u64, into: &mut [u8], first: usize) -> Result<usize, Unread> {
+    let first = first.min(into.len());
+    let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+    let remote = [
+        libc::iovec { iov_base: address as *mut c_void, iov_len: first },
+        libc::iovec { iov_base: address.wrapping_add(first as u64) as *mut c_void, iov_len: into.len() - first },
+    ];
+    let steps = if first < into.len() { 2 } else { 1 };
+    // SAFETY: the kernel writes at most `iov_len` bytes through `local`, which is `into`; `remote` names memory of another
+    // process and is only checked there.
+    let read = unsafe { libc::process_vm_readv(tid as i32, &raw const local, 1, remote.as_ptr(), steps, 0) };
+    match read {
+        0.. => Ok(read as usize),
+        _ => Err(match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EPERM) => Unread::Closed,
+            Some(libc::ESRCH) => Unread::Error(Errno::SRCH),
+            _ => Unread::Error(Errno::FAULT),
+        }),
+    }
+}
+
+/// The lines of /proc/TID/status that we use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) tgid: u32,
+    pub(super) parent: u32,
+    pub(super) umask: u32,
+    pub(super) seccomp_filters: u32,
+    uids: [u32; 4],
+    gids: [u32; 4],
+    groups: Vec<u32>,
+    capabilities: u64,
+}
+
+impl Status {
+    pub(super) fn of(tid: u32) -> io::Result<Self> {
+        Ok(Self::parse(&fs::read_to_string(format!("/proc/{tid}/status"))?))
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut status = Self::default();
+        for line in text.lines() {
+            let Some((key, value)) = line.split_once(':') else { continue };
+            let value = value.trim();
+            let numbers = || value.split_whitespace().map(|n| n.parse().unwrap_or(u32::MAX));
+            let number = || value.parse().unwrap_or(0);
+            let four = || {
+                let mut four = [u32::MAX; 4];
+                four.iter_mut().zip(numbers()).for_each(|(slot, n)| *slot = n);
+                four
+            };
+            match key {
+                "Tgid" => status.tgid = number(),
+                "PPid" => status.parent = number(),
+                "Umask" => status.umask = u32::from_str_radix(value, 8).unwrap_or(0o77),
+                "Seccomp_filters" => status.seccomp_filters = number(),
+                "Uid" => status.uids = four(),
+                "Gid" => status.gids = four(),
+                "Groups" => status.groups = numbers().collect(),
+                "CapEff" => status.capabilities = u64::from_str_radix(value, 16).unwrap_or(0),
+                _ => {}
+            }
+        }
+        status
+    }
+
+    /// The real user.
+    pub(super) fn uid(&self) -> u32 {
+        self.uids[0]
+    }
+
+    fn same_rights(&self, other: &Self) -> bool {
+        self.uids == other.uids
+            && self.gids == other.gids
+            && self.groups == other.groups
+            && self.capabilities == other.capabilities
+    }
+}
+
+/// How far a thread can be stood in for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Likeness {
+    /// Same rights, same view of the tree of files: what we open is what it would have opened.
+    Same,
+    /// Same view, other rights: we can find its file, but not open it in its name.
+    OtherRights,
+    /// Another root or mount namespace: not even the path means the same.
+    OtherPlace,
+}
+
+/// Who we are, to compare with.
+#[derive(Debug)]
+pub(super) struct Identity {
+    status: Status,
+    user_namespace: String,
+    mount_namespace: String,
+    root: (u64, u64),
+}
+
+fn link(path: String) -> io::Result<String> {
+    Ok(fs::read_link(path)?.to_string_lossy().into_owned())
+}
+
+fn place(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+impl Identity {
+    pub(super) fn of(tid: u32) -> io::Result<Self> {
+        Ok(Self {
+            status: Status::of(tid)?,
+            user_namespace: link(format!("/proc/{tid}/ns/user"))?,
+            mount_namespace: link(format!("/proc/{tid}/ns/mnt"))?,
+            root: place(&rustix::fs::stat(format!("/proc/{tid}/root"))?),
+        })
+    }
+
+    /// Our own.
+    pub(super) fn ours() -> io::Result<Self> {
+        Self::of(std::process::id())
+    }
+
+    pub(super) fn uid(&self) -> u32 {
+        self.status.uid()
+    }
+
+    /// Whether `other` can be stood in for by us.
+    pub(super) fn likeness(&self, other: &Self) -> Likeness {
+        if self.mount_namespace != other.mount_namespace || self.root != other.root {
+            Likeness::OtherPlace
+        } else if self.user_namespace != other.user_namespace || !self.status.same_rights(&other.status) {
+            Likeness::OtherRights
+        } else {
+            Likeness::Same
+        }
+    }
+}
+
+/// What a path that is not absolute starts from.
+pub(super) fn start(tid: u32, dirfd: Option<i32>) -> Result<rustix::fd::OwnedFd, Errno> {
+    let path = match dirfd {
+        None | Some(libc::AT_FDCWD) => format!("/proc/{tid}/cwd"),
+        Some(fd) if fd < 0 => return Err(Errno::BADF),
+        Some(fd) => format!("/proc/{tid}/fd/{fd}"),
+    };
+    let open = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    match open {
+        Err(Errno::NOENT) if dirfd.is_some_and(|fd| fd >= 0) => Err(Errno::BADF),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "Name:\tcat: x\nUmask:\t0027\nState:\tR (running)\nTgid:\t42\nNgid:\t0\nPid:\t43\nPPid:\t7\n\
+        Uid:\t1000\t1000\t1000\t1000\nGid:\t100\t101\t102\t103\nGroups:\t4 20 100 \nCapEff:\t000001ffffffffff\n\
+        Seccomp:\t2\nSeccomp_filters:\t3\n";
+
+    #[test]
+    fn status_lines_are_read() {
+        let status = Status::parse(TEXT);
+        assert_eq!((status.tgid, status.parent, status.umask, status.seccomp_filters), (42, 7, 0o27, 3));
+        assert_eq!((status.uids, status.gids), ([1000; 4], [100, 101, 102, 103]));
+        assert_eq!((status.groups.as_slice(), status.capabilities), ([4, 20, 100].as_slice(), 0x1ff_ffff_ffff));
+    }
+
+    #[test]
+    fn any_difference_in_rights_is_seen() {
+        let ours = Status::parse(TEXT);
+        for (from, to) in [("\t1000\n", "\t0\n"), ("\t103\n", "\t9\n"), ("4 20", "4 21"), ("1ffff", "0ffff")] {
+            assert!(!ours.same_rights(&Status::parse(&TEXT.replace(from, to))), "{from}");
+        }
+        assert!(ours.same_rights(&Status::parse(&TEXT.replace("0027", "0022"))));
+    }
+
+    #[test]
+    fn memory_is_read_up_to_the_end_of_a_page() {
+        let us = std::process::id();
+        let text = c"/some/path";
+        assert_eq!(read_path(us, text.as_ptr() as u64).unwrap(), b"/some/path");
+        assert_eq!(read_path(us, 8), Err(Unread::Error(Errno::FAULT)));
+        assert_eq!(read_path(us, u64::MAX - 3), Err(Unread::Error(Errno::FAULT)));
+        let long = vec![b'x'; 5000];
+        assert_eq!(read_path(us, long.as_ptr() as u64), Err(Unread::Error(Errno::NAMETOOLONG)));
+        let number = 0x1122_3344_5566_7788u64;
+        assert_eq!(read_bytes::<8>(us, &raw const number as u64).unwrap(), number.to_ne_bytes());
+    }
+
+    #[test]
+    fn we_are_like_ourselves() {
+        let ours = Identity::ours().unwrap();
+        assert_eq!(ours.likeness(&Identity::ours().unwrap()), Likeness::Same);
+    }
+
+    #[test]
+    fn a_missing_descriptor_is_a_bad_one() {
+        let us = std::process::id();
+        assert_eq!(start(us, Some(-5)).unwrap_err(), Errno::BADF);
+        assert_eq!(start(us, Some(1_000_000)).unwrap_err(), Errno::BADF);
+        assert!(start(us, Some(libc::AT_FDCWD)).is_ok());
+    }
+}

@@ -1,0 +1,150 @@
+//! Lives and deaths: of the caller, the command, its descendants and the supervisor.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use proto::question::OpSet;
+use sys::supervise::Supervisor;
+
+use crate::probe;
+use crate::world::{Watchdog, World, allow_all, as_path, eventually, is_alive};
+
+#[test]
+fn the_exit_of_the_command_is_reported() {
+    use std::os::unix::process::ExitStatusExt;
+    let world = World::new();
+    assert_eq!(world.sh("exit 42", OpSet::all(), allow_all).status.unwrap().code(), Some(42));
+    assert_eq!(world.sh("kill -TERM $$", OpSet::all(), allow_all).status.unwrap().signal(), Some(15));
+}
+
+#[test]
+fn an_answer_to_a_dead_caller_is_told() {
+    let world = World::new();
+    world.file("slow", "x");
+    let late = AtomicU32::new(0);
+    let script = "cat slow & sleep 0; while ! [ -e held ]; do :; done; kill -9 $!; wait; echo over";
+    let outcome = world.sh(script, OpSet::OPEN, |held| {
+        if as_path(held.path()).ends_with("slow") {
+            std::fs::write(world.path("held"), "").unwrap();
+            eventually("the caller dies", || !is_alive(held.tid()));
+            late.store(u32::from(!held.allow()), Ordering::Relaxed);
+        }
+        None
+    });
+    assert_eq!(outcome.out, "over\n");
+    assert_eq!(late.load(Ordering::Relaxed), 1);
+    assert!(outcome.counters.gone >= 1);
+}
+
+#[test]
+fn many_threads_are_served() {
+    let world = World::new();
+    for n in 0..50 {
+        world.file(&format!("f{n}"), &n.to_string());
+    }
+    let outcome = world.run(probe::command("threads"), OpSet::OPEN, allow_all);
+    let out = outcome.ok();
+    assert!(out.out.contains("8 threads read 1600 files"), "{}", out.out);
+    assert_eq!(out.asked.iter().filter(|asked| asked.path.starts_with(&world.dir)).count(), 1600);
+    assert_eq!(out.counters.gone, 0);
+}
+
+#[test]
+fn a_name_taken_while_asked_is_asked_again() {
+    let world = World::new();
+    let mut times = 0;
+    let raced = std::sync::Mutex::new(&mut times);
+    let outcome = world.sh("echo mine >> raced", OpSet::OPEN, |held| {
+        if as_path(held.path()).ends_with("raced") {
+            let mut times = raced.lock().unwrap();
+            if **times == 0 {
+                assert!(held.creates());
+                std::fs::write(world.path("raced"), "theirs\n").unwrap();
+            } else {
+                assert!(!held.creates());
+            }
+            **times += 1;
+        }
+        None
+    });
+    outcome.ok();
+    assert_eq!(times, 2);
+    assert_eq!(std::fs::read_to_string(world.path("raced")).unwrap(), "theirs\nmine\n");
+}
+
+#[test]
+fn a_thread_that_becomes_another_user_still_works() {
+    let world = World::new();
+    world.file("file", "text");
+    world.file("secret", "hidden");
+    let outcome = world.run(probe::command("namespace"), OpSet::OPEN, crate::world::deny("secret"));
+    let outcome = outcome.ok();
+    if outcome.out.contains("SKIP") {
+        eprintln!("SKIP privileged: no user namespaces here");
+        return;
+    }
+    assert!(outcome.out.contains("file: text, secret: EACCES"), "{}", outcome.out);
+    assert!(outcome.counters.continued > 0);
+}
+
+#[test]
+fn io_uring_is_not_there() {
+    let world = World::new();
+    let outcome = world.run(probe::command("io_uring"), OpSet::OPEN, allow_all).ok();
+    assert!(outcome.out.contains("io_uring_setup: ENOSYS"), "{}", outcome.out);
+}
+
+#[test]
+fn a_supervisor_in_a_supervised_tree_is_refused() {
+    let world = World::new();
+    let outcome = world.run(probe::command("nested"), OpSet::OPEN, allow_all).ok();
+    assert!(outcome.out.contains("nested: EBUSY"), "{}", outcome.out);
+}
+
+/// In a process of its own, because the reaper of orphans is a property of the process.
+#[test]
+fn nothing_is_left_behind() {
+    let output = probe::command("leave").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("none of 3 left"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_command_dies_with_its_supervisor() {
+    let world = World::new();
+    let mut supervisor = probe::command("hold").current_dir(&world.dir).stdout(Stdio::null()).spawn().unwrap();
+    let mut pid = 0;
+    eventually("the command runs", || {
+        let text = std::fs::read_to_string(world.path("pid")).unwrap_or_default();
+        pid = text.strip_suffix('\n').and_then(|pid| pid.parse().ok()).unwrap_or(0);
+        pid != 0
+    });
+    assert!(is_alive(pid));
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    eventually("the command is killed", || !is_alive(pid));
+}
+
+#[test]
+fn stop_ends_every_thread() {
+    let mut command = Command::new("/bin/sleep");
+    command.arg("1000");
+    let supervisor = Arc::new(Supervisor::start(command, OpSet::EXEC).unwrap());
+    let _watch = Watchdog::new(supervisor.clone());
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while let Some(held) = supervisor.next().unwrap() {
+                    held.allow();
+                }
+            });
+        }
+        let pid = supervisor.pid().unwrap();
+        supervisor.stop();
+        // SAFETY: kill has no memory preconditions; the process is our child, not yet reaped.
+        unsafe { libc::kill(pid as i32, libc::SIGKILL) };
+        assert!(!supervisor.wait().unwrap().success());
+    });
+}

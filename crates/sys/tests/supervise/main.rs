@@ -1,0 +1,8 @@
+//! Real programs under supervision. Everything here passes as root and as an ordinary user.
+
+mod errors;
+mod lives;
+mod opens;
+mod others;
+mod probe;
+mod world;

@@ -1,0 +1,133 @@
+//! Programs for the tests: this binary again, running one function.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::process::Command;
+use std::sync::Arc;
+
+use proto::question::OpSet;
+use sys::supervise::Supervisor;
+
+use crate::world::{eventually, is_alive};
+
+const PROGRAM: &str = "FLTMGR_TEST_PROGRAM";
+
+/// A command that runs a function of [`program`].
+pub(crate) fn command(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "probe::program", "--ignored", "--nocapture"]).env(PROGRAM, name);
+    command
+}
+
+#[test]
+#[ignore = "a program that other tests start"]
+fn program() {
+    match std::env::var(PROGRAM).as_deref() {
+        Ok("threads") => threads(),
+        Ok("io_uring") => io_uring(),
+        Ok("errors") => print!("{}", crate::errors::table()),
+        Ok("namespace") => namespace(),
+        Ok("nested") => nested(),
+        Ok("leave") => leave(),
+        Ok("hold") => hold(),
+        other => eprintln!("not meant to be run by hand: {other:?}"),
+    }
+}
+
+fn threads() {
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            std::thread::spawn(|| {
+                (0..200).filter(|n| fs::read_to_string(format!("f{}", n % 50)).unwrap() == (n % 50).to_string()).count()
+            })
+        })
+        .collect();
+    let read: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    println!("8 threads read {read} files");
+}
+
+fn name(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EACCES) => "EACCES".into(),
+        Some(libc::EBUSY) => "EBUSY".into(),
+        Some(libc::ENOSYS) => "ENOSYS".into(),
+        _ => error.to_string(),
+    }
+}
+
+fn io_uring() {
+    // SAFETY: an invalid pointer is answered with EFAULT if the call exists at all.
+    let result = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, 0) };
+    assert_eq!(result, -1);
+    println!("io_uring_setup: {}", name(&io::Error::last_os_error()));
+}
+
+fn namespace() {
+    // A user namespace needs a process with one thread.
+    // SAFETY: the child only makes system calls, reads two files and ends with _exit.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: unshare has no memory preconditions.
+        let result = unsafe { libc::unshare(libc::CLONE_NEWUSER) };
+        let mut text = String::new();
+        if result != 0 {
+            text.push_str("SKIP");
+        } else {
+            let read = |path: &str| fs::read_to_string(path).unwrap_or_else(|error| name(&error));
+            let _ = write!(text, "file: {}, secret: {}", read("file"), read("secret"));
+        }
+        text.push('\n');
+        // SAFETY: the bytes of `text`, which lives through the call.
+        unsafe { libc::write(1, text.as_ptr().cast(), text.len()) };
+        // SAFETY: _exit has no preconditions.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is an int to write to.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+}
+
+fn nested() {
+    let error = Supervisor::start(Command::new("/bin/true"), OpSet::OPEN).unwrap_err();
+    println!("nested: {}", name(&error));
+}
+
+/// Starts a supervised shell that leaves three processes behind, and kills them.
+fn leave() {
+    sys::supervise::adopt_orphans().unwrap();
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "sleep 1000 & setsid sleep 1000 & (sleep 1000 & echo) & sleep 0.2"]);
+    let supervisor = Arc::new(Supervisor::start(command, OpSet::OPEN | OpSet::EXEC).unwrap());
+    let server = supervisor.clone();
+    let thread = std::thread::spawn(move || {
+        let mut sleepers = Vec::new();
+        while let Some(held) = server.next().unwrap() {
+            let path = String::from_utf8_lossy(held.path()).into_owned();
+            if path.ends_with("/sleep") || path.contains("coreutils") {
+                sleepers.push(held.tid());
+            }
+            held.allow();
+        }
+        sleepers
+    });
+    supervisor.wait().unwrap();
+    let killed = supervisor.kill_rest();
+    let mut sleepers = thread.join().unwrap();
+    sleepers.sort_unstable();
+    sleepers.dedup();
+    eventually("they end", || !sleepers.iter().any(|&pid| is_alive(pid)));
+    let zombies = sleepers.iter().filter(|pid| fs::metadata(format!("/proc/{pid}")).is_ok()).count();
+    println!("killed {killed}, {zombies} zombies, none of {} left", sleepers.len() - 1);
+    assert_eq!(zombies, 0);
+}
+
+fn hold() {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "echo $$ > pid; exec sleep 1000"]);
+    let supervisor = Supervisor::start(command, OpSet::EXEC).unwrap();
+    while let Some(held) = supervisor.next().unwrap() {
+        held.allow();
+    }
+}
