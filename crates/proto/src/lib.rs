@@ -9,6 +9,7 @@ pub mod client;
 pub mod descriptor;
 pub mod host;
 pub mod name;
+pub mod question;
 pub mod sddl;
 pub mod sid;
 pub mod slots;
@@ -17,5 +18,3 @@ pub mod sync;
 pub mod violation;
 pub mod wait;
 pub mod wire;
-
-pub mod question;
