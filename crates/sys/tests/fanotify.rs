@@ -1,0 +1,245 @@
+//! Permission events, on a tmpfs of their own in a mount namespace of their own, and only there.
+//!
+//! The test starts this binary again in the namespace. Every opener has an alarm, whose default action ends even the wait for
+//! a verdict; the listener has a watchdog that ends it, and then the kernel allows everything.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use sys::fanotify::{EXEC, Event, Group, OPEN, Permission};
+
+const INSIDE: &str = "FLTMGR_TEST_MOUNTED";
+
+#[test]
+fn on_a_file_system_of_its_own() {
+    if let Err(error) = Group::new() {
+        println!("SKIP privileged: fanotify_init: {error}");
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("fltmgr-fanotify-{}", std::process::id()));
+    fs::create_dir(&dir).unwrap();
+    let script = "mount -t tmpfs -o size=16m none \"$0\" || exit 77; exec \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "/bin/sh", "-c", script])
+        .arg(&dir)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "inside", "--ignored", "--nocapture"])
+        .env(INSIDE, &dir)
+        .output()
+        .unwrap();
+    fs::remove_dir(&dir).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    if output.status.code() == Some(77) {
+        println!("SKIP privileged: no private mount: {}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("all passed"), "{text}");
+}
+
+#[test]
+#[ignore = "started by the other test, in a mount namespace"]
+fn inside() {
+    let Some(dir) = std::env::var_os(INSIDE).map(PathBuf::from) else { return };
+    thread::spawn(|| {
+        thread::sleep(Duration::from_secs(60));
+        eprintln!("watchdog: a test hangs");
+        std::process::exit(3);
+    });
+    allowed_and_denied(&dir);
+    the_event_holds_the_file(&dir);
+    a_drop_denies(&dir);
+    exec_is_asked_twice(&dir);
+    many_are_answered_at_once(&dir);
+    ignored_until_written(&dir);
+    a_denied_truncation_keeps_the_data(&dir);
+    stop_ends_reading_and_close_allows(&dir);
+    println!("all passed");
+}
+
+fn group(dir: &Path, mask: u64) -> Arc<Group> {
+    let group = Group::new().unwrap();
+    group.watch(dir, mask).unwrap();
+    group
+}
+
+fn opener(program: &str, path: &Path) -> Child {
+    start(Command::new(program).arg(path))
+}
+
+fn shell(script: &str, path: &Path) -> Child {
+    start(Command::new("/bin/sh").args(["-c", script]).arg(path))
+}
+
+fn start(command: &mut Command) -> Child {
+    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // SAFETY: alarm is safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::alarm(20);
+            Ok(())
+        })
+    };
+    command.spawn().unwrap()
+}
+
+fn end(child: Child) -> (bool, String, String) {
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+fn next(group: &Arc<Group>, wanted: usize) -> Vec<Permission> {
+    let mut permissions = Vec::new();
+    while permissions.len() < wanted {
+        let mut events = Vec::new();
+        assert!(group.read(&mut events).unwrap());
+        for event in events {
+            match event {
+                Event::Permission(permission) => permissions.push(permission),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(permissions.len(), wanted);
+    permissions
+}
+
+fn one(group: &Arc<Group>) -> Permission {
+    next(group, 1).pop().unwrap()
+}
+
+fn path_of(permission: &Permission) -> PathBuf {
+    use std::os::fd::AsRawFd;
+    fs::read_link(format!("/proc/self/fd/{}", permission.file().as_raw_fd())).unwrap()
+}
+
+fn file(dir: &Path, name: &str) -> PathBuf {
+    fs::write(dir.join(name), "contents").unwrap();
+    dir.join(name)
+}
+
+fn allowed_and_denied(dir: &Path) {
+    let path = file(dir, "file");
+    let group = group(dir, OPEN);
+    for allow in [true, false] {
+        let child = opener("/bin/cat", &path);
+        let event = one(&group);
+        assert_eq!((event.pid(), event.exec(), path_of(&event)), (child.id(), false, path.clone()));
+        assert_eq!(group.held(), 1);
+        assert!(event.answer(allow));
+        assert!(!event.answer(!allow), "the second answer counts for nothing");
+        drop(event);
+        assert_eq!(group.held(), 0);
+        let (success, out, err) = end(child);
+        assert_eq!((success, out.as_str()), (allow, if allow { "contents" } else { "" }));
+        assert_eq!(err.contains("Operation not permitted"), !allow, "{err}");
+    }
+}
+
+fn the_event_holds_the_file(dir: &Path) {
+    let path = file(dir, "read");
+    let group = group(dir, OPEN);
+    let child = opener("/bin/cat", &path);
+    let event = one(&group);
+    let mut buffer = [0; 32];
+    let read = rustix::io::pread(event.file(), &mut buffer, 0).unwrap();
+    assert_eq!(&buffer[..read], b"contents");
+    event.answer(true);
+    assert!(end(child).0);
+}
+
+fn a_drop_denies(dir: &Path) {
+    let path = file(dir, "dropped");
+    let group = group(dir, OPEN);
+    let child = opener("/bin/cat", &path);
+    drop(one(&group));
+    assert!(!end(child).0);
+}
+
+fn exec_is_asked_twice(dir: &Path) {
+    let path = dir.join("program");
+    fs::copy("/bin/true", &path).unwrap();
+    let group = group(dir, OPEN | EXEC);
+    let child = thread::spawn(move || end(opener("/usr/bin/env", &path)));
+    let exec = one(&group);
+    assert!(exec.exec());
+    exec.answer(true);
+    let open = one(&group);
+    assert!(!open.exec());
+    open.answer(false);
+    assert!(!child.join().unwrap().0);
+}
+
+fn many_are_answered_at_once(dir: &Path) {
+    let path = file(dir, "many");
+    let group = group(dir, OPEN);
+    let children: Vec<_> = (0..8).map(|_| opener("/bin/cat", &path)).collect();
+    let mut events = next(&group, 8);
+    assert_eq!(group.held(), 8);
+    // One is answered alone first: it must not get a second answer, nor stop the others.
+    assert!(events[3].answer(true));
+    Group::answer_all(&events, true);
+    assert!(events.iter().all(|event| !event.answer(false)));
+    events.clear();
+    assert!(children.into_iter().all(|child| end(child).0));
+}
+
+fn ignored_until_written(dir: &Path) {
+    use std::os::fd::AsFd;
+    let path = file(dir, "cached");
+    let group = group(dir, OPEN);
+    let ask = |cache: bool| {
+        let child = opener("/bin/cat", &path);
+        let event = one(&group);
+        if cache {
+            group.ignore(event.file().as_fd(), OPEN).unwrap();
+        }
+        event.answer(true);
+        drop(event);
+        assert!(end(child).0);
+    };
+    ask(true);
+    // Not asked: nobody would answer, and the alarm would end it.
+    assert!(end(opener("/bin/cat", &path)).0);
+    group.flush_ignored().unwrap();
+    ask(true);
+    assert!(end(opener("/bin/cat", &path)).0);
+    assert!(end(shell("echo x >> \"$0\"", &path)).0);
+    ask(false);
+}
+
+fn a_denied_truncation_keeps_the_data(dir: &Path) {
+    let path = file(dir, "kept");
+    let group = group(dir, OPEN);
+    let child = shell(": > \"$0\"", &path);
+    one(&group).answer(false);
+    assert!(!end(child).0);
+    drop(group);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "contents");
+}
+
+fn stop_ends_reading_and_close_allows(dir: &Path) {
+    let path = file(dir, "late");
+    let group = group(dir, OPEN);
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let group = group.clone();
+            thread::spawn(move || group.read(&mut Vec::new()).unwrap())
+        })
+        .collect();
+    group.stop();
+    assert!(readers.into_iter().all(|reader| !reader.join().unwrap()));
+    // Nobody reads any more; the last descriptor of the group lets the opener go.
+    let child = opener("/bin/cat", &path);
+    drop(group);
+    let (success, out, _) = end(child);
+    assert_eq!((success, out.as_str()), (true, "contents"));
+    let group = self::group(dir, OPEN);
+    group.unwatch_all().unwrap();
+    assert!(end(opener("/bin/cat", &path)).0);
+}
