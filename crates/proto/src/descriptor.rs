@@ -13,6 +13,9 @@ pub use binary::{DescriptorError, MAX_LIST_LEN};
 /// self-relative form of Windows. There is no audit list: one that asks for something is refused by name, because a port writes no
 /// audit.
 ///
+/// It owns its memory: there is nothing to free, and a port keeps its own whatever becomes of the one it was made with (spec: ports.md
+/// row 105).
+///
 /// The fields are public: who needs another form, for instance the absolute one of C, builds it from them, or a descriptor by naming
 /// them.
 ///
@@ -30,6 +33,7 @@ pub use binary::{DescriptorError, MAX_LIST_LEN};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[doc(alias = "SECURITY_DESCRIPTOR")]
+#[doc(alias = "FltFreeSecurityDescriptor")]
 #[doc(alias = "ConvertStringSecurityDescriptorToSecurityDescriptor")]
 #[doc(alias = "ConvertSecurityDescriptorToStringSecurityDescriptor")]
 pub struct SecurityDescriptor {

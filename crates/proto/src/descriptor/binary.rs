@@ -62,14 +62,12 @@ impl SecurityDescriptor {
     /// # Errors
     /// Anything else than a descriptor that this type can hold: an audit list and entries of unknown kinds are refused by name.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DescriptorError> {
-        let header = bytes.first_chunk::<HEADER_LEN>().ok_or(DescriptorError::Truncated("the header"))?;
-        let ([revision, _, control @ ..], offsets) = header.split_first_chunk::<4>().expect("20 bytes hold 4");
-        let (&[owner, group, sacl, dacl], _) = offsets.as_chunks::<4>() else {
-            unreachable!("16 bytes hold 4 offsets")
-        };
-        let control = u16::from_le_bytes(*control);
-        if *revision != REVISION {
-            return Err(DescriptorError::Revision(*revision));
+        let &[revision, _, c0, c1, o0, o1, o2, o3, g0, g1, g2, g3, s0, s1, s2, s3, d0, d1, d2, d3] =
+            bytes.first_chunk::<HEADER_LEN>().ok_or(DescriptorError::Truncated("the header"))?;
+        let (owner, group, sacl, dacl) = ([o0, o1, o2, o3], [g0, g1, g2, g3], [s0, s1, s2, s3], [d0, d1, d2, d3]);
+        let control = u16::from_le_bytes([c0, c1]);
+        if revision != REVISION {
+            return Err(DescriptorError::Revision(revision));
         }
         if control & SELF_RELATIVE == 0 {
             return Err(DescriptorError::NotSelfRelative);
