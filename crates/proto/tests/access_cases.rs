@@ -190,7 +190,14 @@ fn explanations() {
         ),
         ("D:(D;IO;GA;;;uid:1000)(A;;GA;;;AU)(A;IO;GA;;;WD)", "Authenticated Users"),
         ("D:(A;;GA;;;WD)(D;;GA;;;uid:1000)", "Everyone"),
+        // A denial below the last entry that admits takes nothing away, whatever follows.
+        ("D:(A;;GA;;;BA)(D;;GA;;;uid:5)(A;;0x1;;;gid:3)", "Administrators (root)"),
         ("O:uid:7D:(A;;GA;;;OW)", "Owner Rights"),
+        ("O:SYD:(A;;GA;;;uid:5)", "user 5 (uid:5)"),
+        (
+            "O:uid:7D:(D;;GA;;;uid:7)(A;;GA;;;OW)",
+            "nobody: connecting needs all of FLT_PORT_ALL_ACCESS (0x1f0001), and Owner Rights cannot get that",
+        ),
         ("D:(A;;0x1;;;uid:5)(A;;0x1f0000;;;WD)", "user 5 (uid:5)"),
         ("D:(A;;GA;;;BU)(A;;GA;;;S-1-5-21-1)", "Users (nobody on Linux), S-1-5-21-1 (nobody on Linux)"),
         (
