@@ -1,9 +1,20 @@
 //! Windows Filter Manager communication ports, and the filter manager behind them, for Linux.
 #![forbid(unsafe_code)]
 
+mod connection;
 mod error;
 pub mod namespace;
+mod pool;
+mod port;
+mod wait;
 
+pub use connection::{ConnectOptions, Connection, Message, Received, Receiver};
 pub use error::Error;
+pub use port::{Answer, Answered, Client, Pending, Port, PortOptions, Question, Reply, Serve};
+pub use proto::access;
+pub use proto::descriptor::{self, SecurityDescriptor};
 pub use proto::name::PortName;
-pub use proto::status::Status;
+pub use proto::sid::{self, Sid};
+pub use proto::status::{self, Status};
+pub use sys::peer::Credentials;
+pub use wait::Timeout;

@@ -4,8 +4,8 @@
 
 use crate::host::{FLAG_ATTENTION, FLAG_REPLY, Outcome};
 use crate::slots::{
-    ATTENTION_REPLIED, Attention, GETS, Generation, HOST_INLINE, HostRegion, REPLY_INLINE, REQUEST_PARKED,
-    REQUEST_RING, SENDS, SLOTS, SharedRegion, State, WAITERS, Word, write_words,
+    Attention, GETS, Generation, HOST_INLINE, HostRegion, REPLY_INLINE, REQUEST_PARKED, REQUEST_RING, SENDS, SLOTS,
+    SharedRegion, State, WAITERS, Word, write_words,
 };
 use crate::sync::Ordering;
 
@@ -71,7 +71,7 @@ pub fn post_get(shared: &SharedRegion, slot: usize, capacity: u64) -> Option<(Po
     ours.ticket.store(shared.allocation.tickets.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     ours.drained.store(0, Ordering::Relaxed);
     let posted = post(shared, slot)?;
-    let wake = Attention(&shared.attention.word).ring(1 << slot);
+    let wake = Attention(&shared.attention.word).posted(1 << slot);
     Some((posted, if wake { Wake::One } else { Wake::None }))
 }
 
@@ -186,6 +186,8 @@ pub struct Completion {
     pub id: u64,
     /// Bytes of the body, or the length that the callback reported.
     pub len: u64,
+    /// SEND: bytes of output that were written, at most the buffer's.
+    pub written: u64,
     /// Where the reply goes.
     pub reply_to: Option<ReplyTo>,
     /// [`crate::host::FLAG_FILE`] and its siblings.
@@ -211,6 +213,7 @@ pub fn completion(host: &HostRegion, posted: Posted) -> Completion {
         cpu: theirs.cpu.load(Ordering::Relaxed),
         id: theirs.id.load(Ordering::Relaxed),
         len: theirs.len.load(Ordering::Relaxed),
+        written: theirs.id.load(Ordering::Relaxed),
         reply_to,
         flags,
         deadline: theirs.deadline.load(Ordering::Relaxed),
@@ -305,7 +308,7 @@ pub fn publish(shared: &SharedRegion, to: ReplyTo) -> Publish {
         }
         match word.compare_exchange_weak(now, done, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
-                let attention = to.attention && Attention(&shared.attention.word).ring(ATTENTION_REPLIED);
+                let attention = to.attention && Attention(&shared.attention.word).replied();
                 return Publish::Delivered { wake: seen.sleeps(), attention };
             }
             Err(other) => now = other,

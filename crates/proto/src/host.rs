@@ -98,6 +98,8 @@ pub struct Header {
     pub len: u64,
     /// A callback's status.
     pub status: u32,
+    /// SEND: bytes of output that are written, at most the application's buffer.
+    pub written: u64,
     /// Who waits for the reply.
     pub waiter: Option<Waiter>,
     /// Bytes of the filter's reply buffer.
@@ -296,7 +298,7 @@ pub fn describe(host: &HostRegion, taken: Taken, header: &Header, payload: &[u8]
         ours.waiter.store(waiter.index as u32, Ordering::Relaxed);
         ours.waiter_generation.store(waiter.generation.number(), Ordering::Relaxed);
     } else {
-        ours.id.store(0, Ordering::Relaxed);
+        ours.id.store(header.written, Ordering::Relaxed);
     }
     ours.flags.store(flags, Ordering::Relaxed);
     place(host, taken.slot, payload);

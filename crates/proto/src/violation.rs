@@ -39,6 +39,8 @@ pub enum Violation {
     FileCount,
     /// The kernel cut the message or its file descriptors, because they were more than any message has.
     Truncated,
+    /// A reply that names memory which does not exist.
+    BadReply,
 }
 
 impl Violation {
@@ -59,6 +61,7 @@ impl Violation {
             Self::OutOfTurn => "out-of-turn",
             Self::FileCount => "file-count",
             Self::Truncated => "truncated",
+            Self::BadReply => "bad-reply",
         }
     }
 
@@ -99,6 +102,7 @@ impl fmt::Display for Violation {
             Self::OutOfTurn => f.write_str("the message is not allowed at this point of the conversation"),
             Self::FileCount => f.write_str("the message came with the wrong number of file descriptors"),
             Self::Truncated => f.write_str("the message or its file descriptors are more than any message has"),
+            Self::BadReply => f.write_str("a reply names memory that does not exist"),
         }
     }
 }

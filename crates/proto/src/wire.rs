@@ -40,6 +40,8 @@ const INFO_HEADER_LEN: usize = 40;
 
 /// No message is longer than this, in bytes: a buffer of this size receives any.
 pub const MAX_MESSAGE_LEN: usize = INFO_HEADER_LEN + MAX_NAME_LEN + MAX_SDDL_LEN;
+/// The most bytes of a message on a connection that stands: [`FromHost::File`] is the largest.
+pub const MAX_SMALL_MESSAGE_LEN: usize = 16;
 const _: () = assert!(HELLO_HEADER_LEN + MAX_NAME_LEN + MAX_CONTEXT_LEN <= MAX_MESSAGE_LEN);
 
 /// How many file descriptors come with a Welcome.

@@ -103,12 +103,12 @@ fn round_trip() -> Duration {
                 return;
             }
             // an error cannot happen on a word of our own; a spurious return is a look
-            let _ = futex::wait(&word, now, None);
+            let _ = futex::wait(&word, now, futex::ANY, None);
         }
     };
     let advance = || {
         word.fetch_add(1, Ordering::Release);
-        futex::wake(&word, 1);
+        futex::wake(&word, 1, futex::ANY);
     };
     let mut trips = std::thread::scope(|scope| {
         let partner = std::thread::Builder::new().name("fltmgr-measure".into()).spawn_scoped(scope, || {

@@ -40,11 +40,15 @@ pub enum Slept {
     TimedOut,
 }
 
-/// Sleeps while the word is `expected`, until woken or `deadline`. futex(2), FUTEX_WAIT_BITSET, not private.
+/// Every kind of wake-up, for [`wait`] and [`wake`].
+pub const ANY: u32 = u32::MAX;
+
+/// Sleeps while the word is `expected`, until woken for one of the `reasons` (a bit set that waker and sleeper agree on), or
+/// `deadline`. futex(2), FUTEX_WAIT_BITSET, not private.
 ///
 /// # Errors
 /// EFAULT and its like only when the memory is gone, which the mapping's owner rules out.
-pub fn wait(word: &impl Futex, expected: u32, deadline: Option<Deadline>) -> io::Result<Slept> {
+pub fn wait(word: &impl Futex, expected: u32, reasons: u32, deadline: Option<Deadline>) -> io::Result<Slept> {
     let mut flags = libc::FUTEX_WAIT_BITSET;
     let spec: libc::timespec;
     let until = match deadline {
@@ -63,7 +67,7 @@ pub fn wait(word: &impl Futex, expected: u32, deadline: Option<Deadline>) -> io:
     };
     // SAFETY: the kernel reads four bytes at the address of a live atomic, and the timespec, which outlives the call.
     let result = unsafe {
-        libc::syscall(libc::SYS_futex, word.address(), flags, expected, until, std::ptr::null::<u32>(), u32::MAX)
+        libc::syscall(libc::SYS_futex, word.address(), flags, expected, until, std::ptr::null::<u32>(), reasons)
     };
     if result == 0 {
         return Ok(Slept::Look);
@@ -76,11 +80,22 @@ pub fn wait(word: &impl Futex, expected: u32, deadline: Option<Deadline>) -> io:
     }
 }
 
-/// Wakes up to `count` sleepers; how many there were. futex(2), FUTEX_WAKE, not private.
-pub fn wake(word: &impl Futex, count: u32) -> u32 {
+/// Wakes up to `count` sleepers that sleep for one of the `reasons`; how many there were. futex(2), FUTEX_WAKE_BITSET, not
+/// private.
+pub fn wake(word: &impl Futex, count: u32, reasons: u32) -> u32 {
     let count = i32::try_from(count).unwrap_or(i32::MAX);
     // SAFETY: the kernel uses the address of a live atomic as a key and reads no memory of ours.
-    let woken = unsafe { libc::syscall(libc::SYS_futex, word.address(), libc::FUTEX_WAKE, count) };
+    let woken = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.address(),
+            libc::FUTEX_WAKE_BITSET,
+            count,
+            std::ptr::null::<libc::timespec>(),
+            std::ptr::null::<u32>(),
+            reasons,
+        )
+    };
     u32::try_from(woken).unwrap_or(0)
 }
 
@@ -102,16 +117,16 @@ mod tests {
     #[test]
     fn a_changed_word_is_not_slept_on() {
         let word = AtomicU32::new(1);
-        assert_eq!(wait(&word, 0, None).unwrap(), Slept::Look);
+        assert_eq!(wait(&word, 0, ANY, None).unwrap(), Slept::Look);
     }
 
     #[test]
     fn a_deadline_ends_the_sleep_on_both_clocks() {
         let word = AtomicU32::new(0);
         let soon = Deadline::Monotonic(clock::monotonic() + Duration::from_millis(2));
-        assert_eq!(wait(&word, 0, Some(soon)).unwrap(), Slept::TimedOut);
+        assert_eq!(wait(&word, 0, ANY, Some(soon)).unwrap(), Slept::TimedOut);
         let past = Deadline::Realtime(Duration::from_secs(1));
-        assert_eq!(wait(&word, 0, Some(past)).unwrap(), Slept::TimedOut);
+        assert_eq!(wait(&word, 0, ANY, Some(past)).unwrap(), Slept::TimedOut);
     }
 
     #[test]
@@ -121,13 +136,13 @@ mod tests {
             let word = Arc::clone(&word);
             move || {
                 while word.load(Ordering::Acquire) >> 32 == 1 << 31 {
-                    wait(&Upper(&word), 1 << 31, None).unwrap();
+                    wait(&Upper(&word), 1 << 31, ANY, None).unwrap();
                 }
             }
         });
         word.store(0, Ordering::Release);
         while !sleeper.is_finished() {
-            wake(&Upper(&word), u32::MAX);
+            wake(&Upper(&word), u32::MAX, ANY);
         }
         sleeper.join().unwrap();
     }

@@ -267,6 +267,11 @@ impl Socket {
         }
     }
 
+    /// Ends the direction to the peer: it sees the end of the stream, we can still read what it sends.
+    pub fn shutdown_write(&self) {
+        let _ = rustix::net::shutdown(&self.0, Shutdown::Write);
+    }
+
     /// Ends both directions for all who hold this end, so that the peer sees a closed connection even if a forked child still holds
     /// a copy of the descriptor.
     pub fn shutdown(&self) {

@@ -54,7 +54,7 @@ pub struct HostSlot {
     pub status: AtomicU32,
     /// The processor on which the host wrote this.
     pub cpu: AtomicU32,
-    /// GET: the message's id, 0 when no reply is wanted.
+    /// GET: the message's id, 0 when no reply is wanted. SEND: bytes of output that were written.
     pub id: AtomicU64,
     /// GET: bytes of the message's body. SEND: the length that the callback reported.
     pub len: AtomicU64,

@@ -116,12 +116,18 @@ impl Word {
     }
 }
 
+/// Bit of the attention word: somebody at the host sleeps on its upper half until a reply is published.
+pub const ATTENTION_EXPECTING: u64 = 1 << 60;
 /// Bit of the attention word: a reply was published to a waiter that nobody sleeps on.
 pub const ATTENTION_REPLIED: u64 = 1 << 61;
 /// Bit of the attention word: the connection is gone.
 pub const ATTENTION_DEAD: u64 = 1 << 62;
-/// Bit of the attention word: somebody at the host sleeps on its upper half.
+/// Bit of the attention word: somebody at the host sleeps on its upper half until a GET is posted.
 pub const ATTENTION_HUNGRY: u64 = 1 << 63;
+/// Why a filter sleeps on the attention word: until a GET is posted. A bit for FUTEX_WAIT_BITSET.
+pub const REASON_BUFFER: u32 = 1;
+/// Why a filter sleeps on the attention word: until a reply is published.
+pub const REASON_REPLY: u32 = 2;
 const EPOCH_ONE: u64 = 1 << 48;
 const EPOCH_MASK: u64 = 0xfff << 48;
 
@@ -135,23 +141,34 @@ pub const REQUEST_PARKED: u64 = 1 << 63;
 /// The attention word: what the application rings for filters.
 ///
 /// ```text
-///   63      62     61       60..48       47 … 0
-/// ┌───────┬──────┬─────────┬───────────┬────────────────┐
-/// │hungry │ dead │ replied │ epoch (12)│ GETs just posted│
-/// └───────┴──────┴─────────┴───────────┴────────────────┘
+///   63      62     61        60         59..48      47 … 0
+/// ┌───────┬──────┬─────────┬──────────┬───────────┬─────────────────┐
+/// │hungry │ dead │ replied │expecting │ epoch (12)│ GETs just posted│
+/// └───────┴──────┴─────────┴──────────┴───────────┴─────────────────┘
 /// ```
 ///
-/// Filters sleep on the upper 32 bits. The application sets a bit, then, if it sees *hungry*, clears that bit and wakes
-/// somebody. The host moves the epoch when one filter leaves something for another that may be about to sleep.
+/// Filters sleep on the upper 32 bits. The application sets a bit, then, if it sees that somebody wants to know, clears
+/// that wish and wakes. The host moves the epoch when one filter leaves something for another that may be about to sleep.
 #[derive(Debug)]
 pub struct Attention<'a>(pub &'a AtomicU64);
 
 impl Attention<'_> {
-    /// The application's side: sets `bits`; true when it must wake somebody.
+    /// The application's side: says that the GETs in `bits` were posted; true when it must wake one sleeper.
     #[must_use]
-    pub fn ring(&self, bits: u64) -> bool {
+    pub fn posted(&self, bits: u64) -> bool {
+        self.ring(bits, ATTENTION_HUNGRY)
+    }
+
+    /// The application's side: says that a reply was published; true when it must wake all sleepers.
+    #[must_use]
+    pub fn replied(&self) -> bool {
+        self.ring(ATTENTION_REPLIED, ATTENTION_HUNGRY | ATTENTION_EXPECTING)
+    }
+
+    fn ring(&self, bits: u64, wishes: u64) -> bool {
         let old = self.0.fetch_or(bits, Ordering::SeqCst);
-        old & ATTENTION_HUNGRY != 0 && self.0.fetch_and(!ATTENTION_HUNGRY, Ordering::SeqCst) & ATTENTION_HUNGRY != 0
+        // whoever clears the wish wakes; the cleared bit also makes those look again who are about to sleep
+        old & wishes != 0 && self.0.fetch_and(!wishes, Ordering::SeqCst) & wishes != 0
     }
 
     /// The host's side: takes the bits that were rung since the last look.
@@ -163,11 +180,12 @@ impl Attention<'_> {
         self.0.fetch_and(!rung, Ordering::SeqCst) & rung
     }
 
-    /// The host's side: says that somebody will sleep. The upper half to sleep on, or `None` when there is something to
-    /// look at first.
-    pub fn prepare_sleep(&self) -> Option<u32> {
-        let now = self.0.fetch_or(ATTENTION_HUNGRY, Ordering::SeqCst) | ATTENTION_HUNGRY;
-        (now & (ATTENTION_SLOTS | ATTENTION_REPLIED | ATTENTION_DEAD) == 0).then_some((now >> 32) as u32)
+    /// The host's side: says that somebody will sleep for the `wishes` [`ATTENTION_HUNGRY`], [`ATTENTION_EXPECTING`] or
+    /// both. The upper half to sleep on, or `None` when there is something to look at first.
+    pub fn prepare_sleep(&self, wishes: u64) -> Option<u32> {
+        let now = self.0.fetch_or(wishes, Ordering::SeqCst) | wishes;
+        let gets = if wishes & ATTENTION_HUNGRY != 0 { ATTENTION_SLOTS } else { 0 };
+        (now & (gets | ATTENTION_REPLIED | ATTENTION_DEAD) == 0).then_some((now >> 32) as u32)
     }
 
     /// The host's side: makes everybody who is about to sleep look again.
@@ -180,6 +198,11 @@ impl Attention<'_> {
                 Err(other) => now = other,
             }
         }
+    }
+
+    /// The host's side: whether a reply was published since the last look.
+    pub fn has_replies(&self) -> bool {
+        self.0.load(Ordering::Acquire) & ATTENTION_REPLIED != 0
     }
 
     /// Whether the connection is gone.

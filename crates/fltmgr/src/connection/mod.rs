@@ -1,0 +1,274 @@
+//! The application's end: connect, receive and reply, send.
+
+mod attach;
+mod message;
+mod receive;
+mod reply;
+mod send;
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use proto::client::Wake;
+use proto::name::PortName;
+use proto::slots::{SLOTS, Word};
+use proto::status::Status;
+use proto::wait::Patience;
+use proto::wire::FromClient;
+use sys::fork::ForkGuard;
+use sys::futex::{self, Upper};
+use sys::memory::Memory;
+use sys::monitor::{Watch, Watching};
+use sys::socket::Socket;
+
+use crate::Error;
+use crate::namespace::Namespace;
+
+pub use message::Message;
+pub(crate) use receive::file_tag;
+pub use receive::{Received, Receiver};
+
+/// A connection to a filter's port: the application's handle.
+///
+/// Every call takes `&self` and may be made from many threads at once. Cloning gives another handle to the same connection;
+/// the last one to go disconnects. A forked child cannot use its parent's handle: every call then fails with
+/// [`Status::INVALID_HANDLE`] and touches nothing.
+///
+/// ```no_run
+/// # fn main() -> Result<(), fltmgr::Error> {
+/// use fltmgr::{Connection, Status};
+///
+/// let port = Connection::connect(r"\ScannerPort", b"")?;
+/// loop {
+///     let question = port.recv()?;
+///     let clean = !question.body().ends_with(b".virus");
+///     question.reply(Status::SUCCESS, &[clean.into()])?;
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[doc(alias("FilterConnectCommunicationPort", "hPort"))]
+pub struct Connection {
+    link: Arc<Link>,
+}
+
+/// How to connect: where to look, and what the handle may do.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectOptions {
+    namespace: Option<Namespace>,
+}
+
+impl ConnectOptions {
+    /// Looks for the port in `namespace` only, instead of where [`Namespace::current`] says.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+
+    /// Connects, as [`Connection::connect`] does.
+    ///
+    /// # Errors
+    /// As [`Connection::connect`].
+    pub fn connect(&self, name: &str, context: &[u8]) -> Result<Connection, Error> {
+        attach::connect(self, name, context).map(|link| Connection { link })
+    }
+}
+
+impl Connection {
+    /// Connects to the port `name` (`\ScannerPort`), handing the filter up to 65,511 bytes of `context`. Blocks until the
+    /// filter's connect callback returns.
+    ///
+    /// # Errors
+    /// [`Status::OBJECT_PATH_SYNTAX_BAD`] or [`Status::OBJECT_NAME_INVALID`]: a bad name.
+    /// [`Status::OBJECT_NAME_NOT_FOUND`], [`Status::OBJECT_PATH_NOT_FOUND`]: no such port; the error names those that exist.
+    /// [`Status::ACCESS_DENIED`]: the port's descriptor does not admit this user; the error says whom it admits.
+    /// [`Status::CONNECTION_COUNT_LIMIT`]: the port has all the connections it wants.
+    /// [`Status::INTEGER_OVERFLOW`]: the context is too long. Any other status: the filter's own refusal.
+    #[doc(alias = "FilterConnectCommunicationPort")]
+    pub fn connect(name: &str, context: &[u8]) -> Result<Self, Error> {
+        Self::options().connect(name, context)
+    }
+
+    /// The options of a connection.
+    pub fn options() -> ConnectOptions {
+        ConnectOptions::default()
+    }
+
+    /// The port's name.
+    pub fn name(&self) -> &PortName {
+        &self.link.name
+    }
+
+    /// Whether the filter is there still. A later call may find out otherwise.
+    pub fn is_connected(&self) -> bool {
+        !self.link.gone()
+    }
+
+    /// Closes this handle; when it is the last one, disconnects and returns after the filter's disconnect callback has.
+    /// Dropping the handle does the same but waits a quarter of a second at most. The end of the host ends the wait.
+    #[doc(alias = "CloseHandle")]
+    pub fn close(self) {
+        if let Ok(link) = Arc::try_unwrap(self.link) {
+            link.disconnect(None);
+        }
+    }
+}
+
+/// How long dropping the last handle waits for the filter's disconnect callback, so that a program that connects anew at
+/// once finds its place free.
+const DROP_PATIENCE: Duration = Duration::from_millis(250);
+
+/// One connection, seen from the application.
+#[derive(Debug)]
+struct Link {
+    name: PortName,
+    memory: Memory,
+    socket: Arc<Socket>,
+    guard: ForkGuard,
+    alarm: Arc<Alarm>,
+    watching: OnceLock<Watching>,
+    receives: Patience,
+    sends: Patience,
+    /// Files that came for messages which another thread receives.
+    files: Mutex<HashMap<u64, OwnedFd>>,
+    slots: Slots,
+    windows: Mutex<Vec<reply::Lingering>>,
+}
+
+/// Threads that wait for one of the connection's slots to become free.
+#[derive(Debug, Default)]
+struct Slots {
+    waiting: AtomicUsize,
+    lock: Mutex<()>,
+    freed: Condvar,
+}
+
+/// What the monitor needs to know of a connection.
+#[derive(Debug)]
+struct Alarm {
+    gone: AtomicBool,
+    link: Mutex<std::sync::Weak<Link>>,
+}
+
+impl Watch for Alarm {
+    fn hangup(&self) {
+        self.gone.store(true, Ordering::SeqCst);
+        let link = lock(&self.link).upgrade();
+        if let Some(link) = link {
+            link.wake_everybody();
+        }
+    }
+}
+
+/// Locks; a panic elsewhere while the lock was held leaves data that is valid at every step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Link {
+    fn gone(&self) -> bool {
+        self.alarm.gone.load(Ordering::Acquire)
+    }
+
+    /// What every call starts with.
+    fn check(&self, doing: &str) -> Result<(), Error> {
+        if !self.guard.same_process() {
+            return Err(Error::new(Status::INVALID_HANDLE, format!("{doing} {}", self.name))
+                .hint("this process is a fork of the one that connected; connect anew here"));
+        }
+        if self.gone() {
+            return Err(self.disconnected(doing));
+        }
+        Ok(())
+    }
+
+    fn disconnected(&self, doing: &str) -> Error {
+        Error::new(Status::PORT_DISCONNECTED, format!("{doing} {}", self.name))
+    }
+
+    fn wake_everybody(&self) {
+        for slot in &self.memory.shared().slots {
+            if Word::bury(&slot.word) {
+                futex::wake(&slot.word, u32::MAX, futex::ANY);
+            }
+        }
+        let _held = lock(&self.slots.lock);
+        self.slots.freed.notify_all();
+    }
+
+    /// Reserves a slot by `reserve`, waiting for one to become free; `None` when the connection is gone.
+    fn reserve(&self, reserve: impl Fn() -> Option<usize>) -> Option<usize> {
+        if let Some(slot) = reserve() {
+            return Some(slot);
+        }
+        self.slots.waiting.fetch_add(1, Ordering::SeqCst);
+        let mut held = lock(&self.slots.lock);
+        let slot = loop {
+            if self.gone() {
+                break None;
+            }
+            self.reclaim_windows();
+            if let Some(slot) = reserve() {
+                break Some(slot);
+            }
+            held = self.slots.freed.wait(held).unwrap_or_else(PoisonError::into_inner);
+        };
+        self.slots.waiting.fetch_sub(1, Ordering::SeqCst);
+        slot
+    }
+
+    fn release(&self, slot: usize) {
+        proto::client::release(self.memory.shared(), slot);
+        if self.slots.waiting.load(Ordering::SeqCst) != 0 {
+            let _held = lock(&self.slots.lock);
+            self.slots.freed.notify_one();
+        }
+    }
+
+    /// Wakes whom a post says to wake, on `word`.
+    fn wake(&self, wake: Wake, word: &std::sync::atomic::AtomicU64, reasons: u32) {
+        match wake {
+            Wake::None => {}
+            Wake::One => {
+                futex::wake(&Upper(word), 1, reasons);
+            }
+            Wake::Socket => {
+                // a full socket means that the host has rings to read already; a broken one, that the hang-up is coming
+                let _ = self.socket.try_send(&FromClient::Ring.encode(), &[]);
+            }
+        }
+    }
+
+    /// Says good-bye, and waits until the host has closed its end too.
+    fn disconnect(&self, patience: Option<Duration>) {
+        if !self.guard.same_process() || self.gone() {
+            return;
+        }
+        // the host reads the end of the stream as the end of the connection
+        self.socket.shutdown_write();
+        let deadline = patience.map(|patience| std::time::Instant::now() + patience);
+        let mut packet = [0; proto::wire::MAX_SMALL_MESSAGE_LEN];
+        loop {
+            let received = match deadline {
+                Some(deadline) => self.socket.recv_deadline(&mut packet, deadline),
+                None => self.socket.recv(&mut packet),
+            };
+            match received {
+                Ok(received) if received.len != 0 => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.disconnect(Some(DROP_PATIENCE));
+    }
+}
+
+const _: () = assert!(SLOTS <= 64);

@@ -1,0 +1,325 @@
+//! Receiving: a GET is posted, completed by a filter, and read once.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use proto::client::{self, Completion, Posted};
+use proto::host::{ABORTED, FLAG_FILE, Outcome};
+use proto::slots::{Chunks, REASON_BUFFER, read_words};
+use proto::status::Status;
+use proto::wire::{FromHost, MAX_SMALL_MESSAGE_LEN};
+use sys::clock::Deadline;
+use sys::futex;
+
+use super::message::{Body, Message};
+use super::{Connection, Link, lock};
+use crate::Error;
+use crate::wait::{Counted, On, Timeout, wait, wait_counter};
+
+const RECEIVING: &str = "receiving from";
+
+/// What a receive with a buffer of limited size got.
+#[derive(Debug)]
+pub enum Received {
+    /// A message.
+    Message(Message),
+    /// A message waits that is larger than the buffer. Its sender goes on waiting for a larger one.
+    #[doc(alias = "ERROR_INSUFFICIENT_BUFFER")]
+    TooSmall {
+        /// Bytes of body that a buffer must hold. (Windows counts 16 more for the header.)
+        needed: usize,
+        /// The message's id if it wants a reply, which it may be given unread ([`Connection::reply`]); else 0.
+        id: u64,
+    },
+}
+
+impl Connection {
+    /// Waits for a message of any size and returns it.
+    ///
+    /// # Errors
+    /// [`Status::PORT_DISCONNECTED`] when the filter closes, or is gone.
+    #[doc(alias = "FilterGetMessage")]
+    pub fn recv(&self) -> Result<Message, Error> {
+        match self.recv_deadline(u64::MAX, None)? {
+            Some(Received::Message(message)) => Ok(message),
+            // without a deadline a receive ends with a message or an error, and nothing is larger than everything
+            _ => Err(self.link.disconnected(RECEIVING)),
+        }
+    }
+
+    /// Waits for a message for so long at most; `None` when none came. A message that is being delivered at that moment is
+    /// returned, not lost.
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Option<Message>, Error> {
+        Ok(match self.recv_deadline(u64::MAX, Timeout::After(timeout).deadline())? {
+            Some(Received::Message(message)) => Some(message),
+            _ => None,
+        })
+    }
+
+    /// Takes a message from a filter that waits for a buffer at this moment; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub fn try_recv(&self) -> Result<Option<Message>, Error> {
+        self.recv_timeout(Duration::ZERO)
+    }
+
+    /// Receives into a buffer for `capacity` bytes of body, as Windows' receivers do: a larger message is refused, and its
+    /// sender goes on waiting.
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub fn recv_limited(&self, capacity: usize, timeout: Timeout) -> Result<Option<Received>, Error> {
+        self.recv_deadline(capacity as u64, timeout.deadline())
+    }
+
+    fn recv_deadline(&self, capacity: u64, deadline: Option<Deadline>) -> Result<Option<Received>, Error> {
+        let link = &self.link;
+        link.check(RECEIVING)?;
+        let mut get = Get::post(link, capacity)?;
+        loop {
+            if !get.wait(deadline)? {
+                return Ok(None);
+            }
+            if let Some(received) = get.take()? {
+                return Ok(Some(received));
+            }
+            get = Get::post(link, capacity)?;
+        }
+    }
+
+    /// Several GETs that stay posted: what a program does that posts buffers ahead of its work. `depth` is 1 to 48; all
+    /// receivers of a connection share 48.
+    ///
+    /// # Errors
+    /// [`Status::INVALID_PARAMETER`] for another depth; [`Status::PORT_DISCONNECTED`].
+    pub fn receiver(&self, depth: usize) -> Result<Receiver, Error> {
+        self.link.check(RECEIVING)?;
+        if !(1..=proto::slots::GETS).contains(&depth) {
+            return Err(Error::new(Status::INVALID_PARAMETER, format!("posting {depth} receives"))
+                .hint(format!("1 to {} can be posted", proto::slots::GETS)));
+        }
+        let gets = (0..depth).map(|_| Get::post(&self.link, u64::MAX)).collect::<Result<_, _>>()?;
+        Ok(Receiver { link: Arc::clone(&self.link), gets })
+    }
+}
+
+/// GETs that stay posted, oldest first. Dropping it takes them back; messages delivered meanwhile are answered as
+/// [`Message`]s that are dropped.
+#[derive(Debug)]
+#[doc(alias("OVERLAPPED", "CreateIoCompletionPort"))]
+pub struct Receiver {
+    link: Arc<Link>,
+    gets: VecDeque<Get>,
+}
+
+impl Receiver {
+    /// Waits for a message; a GET is posted in the place of the one it came in before it is returned.
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub fn recv(&mut self) -> Result<Message, Error> {
+        loop {
+            self.link.check(RECEIVING)?;
+            // filled oldest first: the front completes first unless several filters race
+            let index = self.gets.iter().position(Get::completed).unwrap_or(0);
+            self.gets[index].wait(None)?;
+            let next = Get::post_in_place_of(&mut self.gets, index)?;
+            if let Some(Received::Message(message)) = next {
+                return Ok(message);
+            }
+        }
+    }
+}
+
+/// One posted GET. Dropping it cancels it; a message that was delivered at that moment is received and dropped.
+#[derive(Debug)]
+struct Get {
+    link: Arc<Link>,
+    posted: Posted,
+    capacity: u64,
+    open: bool,
+}
+
+impl Get {
+    fn post(link: &Arc<Link>, capacity: u64) -> Result<Self, Error> {
+        let shared = link.memory.shared();
+        let slot = link.reserve(|| client::reserve_get(shared)).ok_or_else(|| link.disconnected(RECEIVING))?;
+        match client::post_get(shared, slot, capacity) {
+            Some((posted, wake)) => {
+                link.wake(wake, &shared.attention.word, REASON_BUFFER);
+                Ok(Self { link: Arc::clone(link), posted, capacity, open: true })
+            }
+            None => {
+                link.release(slot);
+                Err(link.disconnected(RECEIVING))
+            }
+        }
+    }
+
+    /// Takes the completed GET at `index` and posts another at the back, in the same slot where that is possible.
+    fn post_in_place_of(gets: &mut VecDeque<Self>, index: usize) -> Result<Option<Received>, Error> {
+        let Some(mut get) = gets.remove(index) else { return Ok(None) };
+        let received = get.read();
+        let shared = get.link.memory.shared();
+        if let Some((posted, wake)) = client::post_get(shared, get.posted.slot, get.capacity) {
+            get.link.wake(wake, &shared.attention.word, REASON_BUFFER);
+            get.posted = posted;
+            gets.push_back(get);
+        }
+        received
+    }
+
+    fn completed(&self) -> bool {
+        client::completed(self.link.memory.host(), self.posted)
+    }
+
+    /// Waits until the GET is complete. False: the deadline passed and the GET was taken back.
+    fn wait(&mut self, deadline: Option<Deadline>) -> Result<bool, Error> {
+        let link = &self.link;
+        let (host, shared, posted) = (link.memory.host(), link.memory.shared(), self.posted);
+        let on = On { word: &shared.slots[posted.slot].word, reasons: futex::ANY, patience: &link.receives };
+        let look = || {
+            if client::completed(host, posted) {
+                return Some(true);
+            }
+            link.gone().then_some(false)
+        };
+        let prepare = || client::prepare_sleep(shared, posted);
+        match wait(&on, deadline, look, prepare) {
+            Some(true) => Ok(true),
+            Some(false) => Err(link.disconnected(RECEIVING)),
+            None if client::cancel(shared, posted) => {
+                self.open = false;
+                link.release(posted.slot);
+                Ok(false)
+            }
+            // a filter took it at the last moment: it completes, unless the host dies
+            None => match wait(&on, None, look, prepare) {
+                Some(true) => Ok(true),
+                _ => Err(link.disconnected(RECEIVING)),
+            },
+        }
+    }
+
+    /// Reads a complete GET and gives its slot back. `None`: the filter gave up in the middle of a long message.
+    fn take(mut self) -> Result<Option<Received>, Error> {
+        let received = self.read();
+        self.open = false;
+        self.link.release(self.posted.slot);
+        received
+    }
+
+    fn read(&self) -> Result<Option<Received>, Error> {
+        let link = &self.link;
+        let completion = client::completion(link.memory.host(), self.posted);
+        link.receives.peer_ran_on(completion.cpu);
+        match completion.outcome {
+            Some(Outcome::TooSmall) => {
+                let needed = usize::try_from(completion.len).unwrap_or(usize::MAX);
+                Ok(Some(Received::TooSmall { needed, id: completion.id }))
+            }
+            Some(Outcome::Message) => {
+                let file = if completion.flags & FLAG_FILE == 0 { None } else { Some(link.file(self.posted)?) };
+                let Some(body) = self.body(&completion)? else { return Ok(None) };
+                Ok(Some(Received::Message(Message {
+                    link: Arc::clone(link),
+                    body,
+                    id: completion.id,
+                    reply_to: completion.reply_to,
+                    deadline: completion.deadline,
+                    file,
+                })))
+            }
+            _ => Err(Error::new(Status::INVALID_PARAMETER, format!("{RECEIVING} {}", link.name))
+                .hint("the host speaks a newer protocol")),
+        }
+    }
+
+    fn body(&self, completion: &Completion) -> Result<Option<Body>, Error> {
+        let link = &self.link;
+        let (host, shared, slot) = (link.memory.host(), link.memory.shared(), self.posted.slot);
+        let len = usize::try_from(completion.len).map_err(|_| link.disconnected(RECEIVING))?;
+        let mut body = Body::new();
+        if body.try_reserve_exact(len).is_err() {
+            return Err(Error::new(Status::INSUFFICIENT_RESOURCES, format!("{RECEIVING} {}", link.name))
+                .hint(format!("a message of {len} bytes does not fit into memory")));
+        }
+        body.resize(len, 0);
+        if client::lies_inline(len) {
+            read_words(&host.slots[slot].inline, &mut body);
+            return Ok(Some(body));
+        }
+        let chunks = Chunks::new(len);
+        for index in 0..chunks.count() {
+            if index > 0 {
+                let filled = &host.slots[slot].filled;
+                match wait_counter(filled, None, |filled| filled as usize > index, || link.gone()) {
+                    Counted::Reached if filled.load(Ordering::Relaxed) == ABORTED => return Ok(None),
+                    Counted::Reached => {}
+                    _ => return Err(link.disconnected(RECEIVING)),
+                }
+            }
+            read_words(&host.windows[slot].words, &mut body[chunks.range(index)]);
+            if chunks.count() > 1 {
+                let drained = &shared.slots[slot].drained;
+                drained.store(index as u32 + 1, Ordering::Release);
+                futex::wake(drained, 1, futex::ANY);
+            }
+        }
+        Ok(Some(body))
+    }
+}
+
+impl Drop for Get {
+    fn drop(&mut self) {
+        if !self.open || !self.link.guard.same_process() {
+            return;
+        }
+        if !client::cancel(self.link.memory.shared(), self.posted) && matches!(self.wait(None), Ok(true)) {
+            drop(self.read());
+        }
+        self.link.release(self.posted.slot);
+    }
+}
+
+impl Link {
+    /// The file that was sent ahead of the message in `posted`. Files arrive in order, messages are read in any: what
+    /// belongs to another thread's message is put aside for it.
+    fn file(&self, posted: Posted) -> Result<OwnedFd, Error> {
+        let tag = file_tag(posted.slot, posted.generation.number());
+        let mut files = lock(&self.files);
+        loop {
+            if let Some(file) = files.remove(&tag) {
+                return Ok(file);
+            }
+            let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
+            let failed = |error| {
+                Error::with_source(Status::INSUFFICIENT_RESOURCES, format!("{RECEIVING} {}", self.name), error)
+                    .hint("the file of a message did not arrive; are there file descriptors left? (ulimit -n)")
+            };
+            let mut received = self.socket.try_recv(&mut packet).map_err(failed)?;
+            match (FromHost::parse(&packet[..received.len]), received.files.pop()) {
+                (Ok(FromHost::File { tag }), Some(file)) => {
+                    files.insert(tag, file);
+                }
+                (Ok(FromHost::File { tag: lost }), None) if lost == tag => {
+                    return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
+                }
+                (Ok(FromHost::File { .. } | FromHost::Closed { .. }), _) => {}
+                _ => return Err(self.disconnected(RECEIVING)),
+            }
+        }
+    }
+}
+
+/// Which message a file belongs to.
+pub(crate) fn file_tag(slot: usize, generation: u32) -> u64 {
+    (slot as u64) << 32 | u64::from(generation)
+}

@@ -1,0 +1,117 @@
+//! Replying: claim the waiter, write beside it, publish.
+
+use std::sync::atomic::Ordering;
+
+use proto::client::{self, Publish, ReplyTo};
+use proto::slots::{Chunks, REASON_BUFFER, REASON_REPLY, REPLY_INLINE, write_words};
+use proto::status::Status;
+use sys::clock;
+use sys::futex::{self, Upper};
+
+use super::{Connection, Link, lock};
+use crate::Error;
+use crate::wait::{Counted, wait_counter};
+
+/// A slot whose window holds a reply that the filter may not have read yet.
+#[derive(Debug)]
+pub(super) struct Lingering {
+    slot: usize,
+    to: ReplyTo,
+}
+
+impl Connection {
+    /// Answers message `id`, which any thread of any process with a handle to this connection has received.
+    ///
+    /// # Errors
+    /// As [`super::Message::reply`].
+    #[doc(alias = "FilterReplyMessage")]
+    pub fn reply(&self, id: u64, status: Status, payload: &[u8]) -> Result<(), Error> {
+        self.link.reply(id, client::find_waiter(self.link.memory.host(), id), status, payload)
+    }
+}
+
+impl Link {
+    pub(super) fn reply(&self, id: u64, to: Option<ReplyTo>, status: Status, payload: &[u8]) -> Result<(), Error> {
+        let error = |status| Error::new(status, format!("replying to message {id} of {}", self.name));
+        if !self.guard.same_process() {
+            return Err(error(Status::INVALID_HANDLE).hint("this process is a fork of the one that connected"));
+        }
+        let shared = self.memory.shared();
+        // a connection that is gone has no waiters: no test for it, as on Windows
+        let to = to
+            .filter(|&to| !self.gone() && client::claim(shared, to))
+            .ok_or_else(|| error(Status::FLT_NO_WAITER_FOR_REPLY))?;
+        let fits = &payload[..payload.len().min(to.capacity as usize)];
+        let window = if fits.len() <= REPLY_INLINE {
+            None
+        } else {
+            Some(self.window(fits).ok_or_else(|| error(Status::PORT_DISCONNECTED))?)
+        };
+        client::write_reply(shared, to, status.0, fits, payload.len() as u64, window, clock::cpu());
+        let published = client::publish(shared, to);
+        if let Publish::Delivered { wake, attention } = published {
+            if wake {
+                futex::wake(&shared.waiters[to.waiter].word, u32::MAX, futex::ANY);
+            }
+            if attention {
+                futex::wake(&Upper(&shared.attention.word), u32::MAX, REASON_BUFFER | REASON_REPLY);
+            }
+        }
+        let streamed = window.is_none_or(|slot| {
+            let streamed = published != Publish::NoWaiter && self.stream(slot, to, fits);
+            lock(&self.windows).push(Lingering { slot, to });
+            self.reclaim_windows();
+            streamed
+        });
+        match published {
+            Publish::NoWaiter => Err(error(Status::FLT_NO_WAITER_FOR_REPLY)),
+            Publish::Delivered { .. } if !streamed && self.gone() => Err(error(Status::PORT_DISCONNECTED)),
+            Publish::Delivered { .. } if !streamed => Err(error(Status::FLT_NO_WAITER_FOR_REPLY)),
+            Publish::Delivered { .. } if payload.len() > fits.len() => Err(error(Status::BUFFER_OVERFLOW)
+                .hint(format!("the filter has room for {} bytes, the reply has {}", fits.len(), payload.len()))),
+            Publish::Delivered { .. } => Ok(()),
+        }
+    }
+
+    /// Reserves a slot for its window and puts the first piece of `payload` there.
+    fn window(&self, payload: &[u8]) -> Option<usize> {
+        let shared = self.memory.shared();
+        let slot = self.reserve(|| client::reserve_send(shared))?;
+        write_words(&shared.windows[slot].words, &payload[Chunks::new(payload.len()).range(0)]);
+        shared.slots[slot].filled.store(1, Ordering::Release);
+        Some(slot)
+    }
+
+    /// Sends the other pieces of a long reply as the filter reads them. False: it stopped reading.
+    fn stream(&self, slot: usize, to: ReplyTo, payload: &[u8]) -> bool {
+        let (host, shared) = (self.memory.host(), self.memory.shared());
+        let theirs = &host.waiters[to.waiter];
+        let ended = || self.gone() || theirs.ended.load(Ordering::Acquire) == to.generation.number();
+        let chunks = Chunks::new(payload.len());
+        for index in 1..chunks.count() {
+            if wait_counter(&theirs.drained, None, |drained| drained as usize >= index, ended) != Counted::Reached {
+                return false;
+            }
+            write_words(&shared.windows[slot].words, &payload[chunks.range(index)]);
+            let filled = &shared.slots[slot].filled;
+            filled.store(index as u32 + 1, Ordering::Release);
+            futex::wake(filled, 1, futex::ANY);
+        }
+        true
+    }
+
+    /// Gives back the slots whose windows the filter has finished with.
+    pub(super) fn reclaim_windows(&self) {
+        let host = self.memory.host();
+        lock(&self.windows).retain(|lingering| {
+            let theirs = &host.waiters[lingering.to.waiter];
+            let number = lingering.to.generation.number();
+            let reading =
+                theirs.generation.load(Ordering::Acquire) == number && theirs.ended.load(Ordering::Acquire) != number;
+            if !reading {
+                client::release(self.memory.shared(), lingering.slot);
+            }
+            reading
+        });
+    }
+}

@@ -1,0 +1,118 @@
+//! Sending: a request goes to the filter's message callback, which answers.
+
+use std::sync::atomic::Ordering;
+
+use proto::client::{self, Posted};
+use proto::slots::{Chunks, read_words, write_words};
+use proto::status::Status;
+use sys::futex;
+
+use super::{Connection, Link};
+use crate::Error;
+use crate::port::Answer;
+use crate::wait::{Counted, On, wait, wait_counter};
+
+const SENDING: &str = "sending to";
+
+impl Connection {
+    /// Sends `input` to the filter's message callback and waits for its answer in `output`. Returns how many bytes the
+    /// callback reports, which may be more than `output` holds.
+    ///
+    /// # Errors
+    /// [`Status::INVALID_PARAMETER`]: `input` is empty. [`Status::INVALID_DEVICE_REQUEST`]: the filter has no message
+    /// callback. [`Status::PORT_DISCONNECTED`]. Any other: the callback's own; use [`Connection::request`] where it comes
+    /// with a length.
+    #[doc(alias = "FilterSendMessage")]
+    pub fn send(&self, input: &[u8], output: &mut [u8]) -> Result<usize, Error> {
+        let answer = self.request(input, output)?;
+        if answer.status == Status::SUCCESS {
+            return Ok(answer.len);
+        }
+        Err(Error::new(answer.status, format!("{SENDING} {}", self.link.name)))
+    }
+
+    /// As [`Connection::send`], but the callback's status is part of the answer, whatever it is. The length is 0 for an
+    /// error, and valid for success, for warnings (0x8…) and for [`Status::FLT_BUFFER_TOO_SMALL`].
+    ///
+    /// # Errors
+    /// [`Status::INVALID_PARAMETER`]: `input` is empty. [`Status::PORT_DISCONNECTED`].
+    #[doc(alias("FilterSendMessage", "lpBytesReturned"))]
+    pub fn request(&self, input: &[u8], output: &mut [u8]) -> Result<Answer, Error> {
+        let link = &self.link;
+        link.check(SENDING)?;
+        if input.is_empty() {
+            return Err(Error::new(Status::INVALID_PARAMETER, format!("{SENDING} {}", link.name))
+                .hint("a request has at least one byte"));
+        }
+        let shared = link.memory.shared();
+        let slot = link.reserve(|| client::reserve_send(shared)).ok_or_else(|| link.disconnected(SENDING))?;
+        let answer = link.exchange(slot, input, output);
+        link.release(slot);
+        answer.ok_or_else(|| link.disconnected(SENDING))
+    }
+}
+
+impl Link {
+    /// One request in a reserved slot. `None` when the connection ends meanwhile.
+    fn exchange(&self, slot: usize, input: &[u8], output: &mut [u8]) -> Option<Answer> {
+        let (host, shared) = (self.memory.host(), self.memory.shared());
+        let chunks = Chunks::new(input.len());
+        write_words(&shared.windows[slot].words, &input[chunks.range(0)]);
+        let (posted, wake) = client::post_send(shared, slot, input.len() as u64, output.len() as u64)?;
+        self.wake(wake, &shared.requests.word, futex::ANY);
+        for index in 1..chunks.count() {
+            let read = |drained: u32| drained as usize >= index;
+            // a host that refuses the request completes it without reading on
+            let done = || self.gone() || client::completed(host, posted);
+            if wait_counter(&host.slots[slot].drained, None, read, done) != Counted::Reached {
+                break;
+            }
+            write_words(&shared.windows[slot].words, &input[chunks.range(index)]);
+            let filled = &shared.slots[slot].filled;
+            filled.store(index as u32 + 1, Ordering::Release);
+            futex::wake(filled, 1, futex::ANY);
+        }
+        self.answer(posted, output)
+    }
+
+    fn answer(&self, posted: Posted, output: &mut [u8]) -> Option<Answer> {
+        let (host, shared) = (self.memory.host(), self.memory.shared());
+        let on = On { word: &shared.slots[posted.slot].word, reasons: futex::ANY, patience: &self.sends };
+        let look = || {
+            if client::completed(host, posted) {
+                return Some(true);
+            }
+            self.gone().then_some(false)
+        };
+        if wait(&on, None, look, || client::prepare_sleep(shared, posted)) != Some(true) {
+            return None;
+        }
+        let completion = client::completion(host, posted);
+        self.sends.peer_ran_on(completion.cpu);
+        let len = usize::try_from(completion.len).unwrap_or(usize::MAX);
+        let written = completion.written as usize;
+        let output = output.get_mut(..written)?;
+        if client::lies_inline(written) {
+            read_words(&host.slots[posted.slot].inline, output);
+        } else {
+            self.read_output(posted, output)?;
+        }
+        Some(Answer { status: Status(completion.status), len })
+    }
+
+    fn read_output(&self, posted: Posted, output: &mut [u8]) -> Option<()> {
+        let (host, shared, slot) = (self.memory.host(), self.memory.shared(), posted.slot);
+        let chunks = Chunks::new(output.len());
+        for index in 0..chunks.count() {
+            let filled = &host.slots[slot].filled;
+            if wait_counter(filled, None, |filled| filled as usize > index, || self.gone()) != Counted::Reached {
+                return None;
+            }
+            read_words(&host.windows[slot].words, &mut output[chunks.range(index)]);
+            let drained = &shared.slots[slot].drained;
+            drained.store(index as u32 + 1, Ordering::Release);
+            futex::wake(drained, 1, futex::ANY);
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,450 @@
+//! Listening, the handshake, and the end of a connection.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::Duration;
+
+use proto::access::{Token, check_connect, explain};
+use proto::name::PortName;
+use proto::slots::REQUEST_RING;
+use proto::status::Status;
+use proto::violation::Violation;
+use proto::wire::{FromClient, FromHost, Hello, Info, MAX_MESSAGE_LEN, MAX_SMALL_MESSAGE_LEN, Refused};
+use sys::memory::Memory;
+use sys::monitor::{Interest, Monitor, Watch, Watching};
+use sys::peer::Credentials;
+use sys::socket::Socket;
+
+use super::client::{Client, Inner};
+use super::requests::Desk;
+use super::{PortOptions, Serve};
+use crate::namespace::{Claim, Namespace};
+use crate::{Error, pool, wait};
+
+/// How long a client has to say what it wants.
+const HELLO_TIME: Duration = Duration::from_secs(1);
+/// Clients of one user that have connected and said nothing yet.
+const HALF_OPEN: u32 = 8;
+
+/// A port, whatever its filter is.
+pub(super) trait Listening: Send + Sync + fmt::Debug {
+    fn name(&self) -> &PortName;
+    fn clients(&self) -> Vec<Client>;
+    fn close(&self);
+    fn unload(&self);
+}
+
+/// A port: what its connections share.
+pub(super) struct Core<S: Serve> {
+    pub(super) name: PortName,
+    pub(super) options: PortOptions,
+    pub(super) serve: S,
+    listening: Mutex<Option<Door>>,
+    half_open: Mutex<HashMap<u32, u32>>,
+    /// Places taken, those of handshakes under way too.
+    places: AtomicU32,
+    next: AtomicU64,
+    served: Mutex<HashMap<u64, Arc<Served<S>>>>,
+}
+
+/// What is open while a port listens. The watch goes before the claim: no client is accepted by a port without a name.
+struct Door {
+    _watching: Watching,
+    claim: Arc<Claim>,
+}
+
+impl<S: Serve> fmt::Debug for Core<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port").field("name", &self.name).field("connections", &self.places).finish_non_exhaustive()
+    }
+}
+
+/// One connection and its session.
+pub(super) struct Served<S: Serve> {
+    this: Weak<Self>,
+    pub(super) port: Arc<Core<S>>,
+    pub(super) client: Client,
+    key: u64,
+    session: RwLock<Option<S::Session>>,
+    desk: Mutex<Desk>,
+    watching: OnceLock<Watching>,
+    /// The user's side has closed, or the filter unloads: the end has begun.
+    ending: AtomicBool,
+    place: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Result<Arc<dyn Listening>, Error> {
+    let doing = || format!("creating {name}");
+    if options.max_connections == 0 {
+        return Err(
+            Error::new(Status::INVALID_PARAMETER, doing()).hint("a port needs room for at least one connection")
+        );
+    }
+    let name = PortName::parse(name).map_err(|status| Error::new(status, doing()))?;
+    let sddl = options.security.to_string();
+    wait::warm_up();
+    let system = |error| Error::with_source(Status::INSUFFICIENT_RESOURCES, doing(), error);
+    let monitor = Monitor::of_this_process().map_err(system)?;
+    let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
+    let claim = Arc::new(namespace.claim(&name, options.case_insensitive, &sddl)?);
+    let core = Arc::new(Core {
+        name: name.clone(),
+        options,
+        serve,
+        listening: Mutex::new(None),
+        half_open: Mutex::default(),
+        places: AtomicU32::new(0),
+        next: AtomicU64::new(1),
+        served: Mutex::default(),
+    });
+    let watch = Arc::new(Accepting { core: Arc::downgrade(&core), claim: Arc::clone(&claim) });
+    let listener = Arc::new(ListenerOf(Arc::clone(&claim)));
+    let watching = monitor.watch(listener, Interest::Readable, None, watch).map_err(system)?;
+    *lock(&core.listening) = Some(Door { _watching: watching, claim });
+    Ok(core)
+}
+
+/// A claim's listener, for the monitor.
+struct ListenerOf(Arc<Claim>);
+
+impl AsFd for ListenerOf {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.listener().as_fd()
+    }
+}
+
+struct Accepting<S: Serve> {
+    core: Weak<Core<S>>,
+    claim: Arc<Claim>,
+}
+
+impl<S: Serve> Watch for Accepting<S> {
+    fn readable(&self) {
+        let Some(core) = self.core.upgrade() else { return };
+        // every error leaves: nobody is there, or there are no descriptors and the client stays in the queue
+        while let Ok(socket) = self.claim.listener().accept() {
+            core.half_open(socket);
+        }
+    }
+
+    fn hangup(&self) {}
+}
+
+impl<S: Serve> Listening for Core<S> {
+    fn name(&self) -> &PortName {
+        &self.name
+    }
+
+    fn clients(&self) -> Vec<Client> {
+        lock(&self.served).values().map(|served| served.client.clone()).collect()
+    }
+
+    fn close(&self) {
+        // dropped after the lock is let go: giving up a name may wait for other hosts
+        let door = lock(&self.listening).take();
+        drop(door);
+    }
+
+    fn unload(&self) {
+        self.close();
+        let served: Vec<_> = lock(&self.served).values().cloned().collect();
+        for served in served {
+            served.client.inner.close();
+            served.end();
+        }
+    }
+}
+
+impl<S: Serve> Core<S> {
+    /// Gives a new client a second to say what it wants.
+    fn half_open(self: &Arc<Self>, socket: Socket) {
+        let Ok(peer) = Credentials::of_peer(&socket) else { return };
+        {
+            let mut half_open = lock(&self.half_open);
+            let count = half_open.entry(peer.uid).or_insert(0);
+            if *count >= HALF_OPEN {
+                tracing::debug!(port = %self.name, uid = peer.uid, "too many clients of one user that say nothing");
+                return; // the socket closes: the client sees the end
+            }
+            *count += 1;
+        }
+        let socket = Arc::new(socket);
+        let guest = Arc::new(Guest {
+            core: Arc::clone(self),
+            peer,
+            socket: Arc::clone(&socket),
+            watching: Mutex::new(None),
+            done: AtomicBool::new(false),
+        });
+        let Ok(monitor) = Monitor::of_this_process() else { return };
+        // held while the watch is registered: an event that comes at once waits for it
+        let mut slot = lock(&guest.watching);
+        let watch: Arc<dyn Watch> = Arc::clone(&guest) as _;
+        match monitor.watch(socket, Interest::Readable, Some(HELLO_TIME), watch) {
+            Ok(watching) => *slot = Some(watching),
+            Err(_) => {
+                drop(slot);
+                guest.leave();
+            }
+        }
+    }
+
+    /// What everyone may know; `None` once the port is closed.
+    fn info(&self) -> Option<Info> {
+        let places = self.places.load(Ordering::Relaxed);
+        lock(&self.listening).as_ref().map(|door| door.claim.info(places, self.options.max_connections))
+    }
+
+    /// Decides about a client, and makes its connection.
+    fn admit(self: &Arc<Self>, hello: &Hello<'_>, peer: Credentials, socket: Arc<Socket>) -> Result<(), Refused> {
+        let ours =
+            hello.name() == &self.name || (self.options.case_insensitive && hello.name().eq_ignore_case(&self.name));
+        if !ours {
+            return Err(Refused::new(Status::OBJECT_NAME_NOT_FOUND, format!("this is {}", self.name)));
+        }
+        let token = Token::for_unix(peer.uid, peer.gid, &peer.groups);
+        if let Err(status) = check_connect(&self.options.security, &token) {
+            let whom = explain(&self.options.security);
+            return Err(Refused::new(status, format!("{} admits {whom}, you are user {}", self.name, peer.uid)));
+        }
+        if self.places.fetch_add(1, Ordering::SeqCst) >= self.options.max_connections {
+            self.places.fetch_sub(1, Ordering::SeqCst);
+            let most = self.options.max_connections;
+            return Err(Refused::new(
+                Status::CONNECTION_COUNT_LIMIT,
+                format!("{} has all its {most} connections", self.name),
+            ));
+        }
+        self.connect(hello.context(), peer, socket).inspect_err(|_| {
+            self.places.fetch_sub(1, Ordering::SeqCst);
+        })
+    }
+
+    fn connect(self: &Arc<Self>, context: &[u8], peer: Credentials, socket: Arc<Socket>) -> Result<(), Refused> {
+        let resources =
+            |error: std::io::Error| Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {error}"));
+        let (memory, files) = Memory::create().map_err(resources)?;
+        memory.shared().requests.word.store(REQUEST_RING, Ordering::SeqCst);
+        let client = Client { inner: Arc::new(Inner::new(self.name.clone(), peer, memory, Arc::clone(&socket))) };
+        let called = std::panic::AssertUnwindSafe(|| self.serve.connect(&client, context));
+        let session = match std::panic::catch_unwind(called) {
+            Ok(Ok(session)) => session,
+            Ok(Err(status)) => {
+                client.inner.close();
+                let status = if status.is_error() || status.0 >> 30 == 2 { status } else { Status::INVALID_PARAMETER };
+                return Err(Refused::new(status, ""));
+            }
+            Err(_) => {
+                client.inner.close();
+                return Err(Refused::new(Status::INTERNAL_ERROR, "the filter's connect callback panicked"));
+            }
+        };
+        let key = self.next.fetch_add(1, Ordering::Relaxed);
+        let served = Arc::new_cyclic(|this| Served {
+            this: Weak::clone(this),
+            port: Arc::clone(self),
+            client,
+            key,
+            session: RwLock::new(Some(session)),
+            desk: Mutex::default(),
+            watching: OnceLock::new(),
+            ending: AtomicBool::new(false),
+            place: AtomicBool::new(true),
+        });
+        lock(&self.served).insert(key, Arc::clone(&served));
+        let files: [OwnedFd; 2] = files;
+        let [host, shared] = &files;
+        // a client that is gone already is seen by the watch below
+        let _ = socket.try_send(&FromHost::Welcome.encode(), &[host.as_fd(), shared.as_fd()]);
+        let watched = Monitor::of_this_process()
+            .and_then(|monitor| monitor.watch(socket, Interest::Readable, None, Arc::clone(&served) as Arc<dyn Watch>));
+        match watched {
+            Ok(watching) => {
+                // set once, here
+                let _ = served.watching.set(watching);
+                if served.ending.load(Ordering::SeqCst) {
+                    served.forget();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, port = %self.name, "client disconnected: its socket cannot be watched");
+                served.client.inner.close();
+                served.begin_end();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A client that has not said yet what it wants.
+struct Guest<S: Serve> {
+    core: Arc<Core<S>>,
+    peer: Credentials,
+    socket: Arc<Socket>,
+    watching: Mutex<Option<Watching>>,
+    done: AtomicBool,
+}
+
+impl<S: Serve> Guest<S> {
+    /// Stops watching and uncounts, once; false when that has been done.
+    fn leave(&self) -> bool {
+        if self.done.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        drop(lock(&self.watching).take());
+        let mut half_open = lock(&self.core.half_open);
+        if let Some(count) = half_open.get_mut(&self.peer.uid) {
+            *count -= 1;
+            if *count == 0 {
+                half_open.remove(&self.peer.uid);
+            }
+        }
+        true
+    }
+
+    /// Answers a client's first message.
+    fn answer(&self, packet: &[u8]) {
+        let refuse = |refused: Refused| {
+            let _ = self.socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+        };
+        match FromClient::parse(packet) {
+            Ok(FromClient::Hello(hello)) => {
+                if let Err(refused) = self.core.admit(&hello, self.peer.clone(), Arc::clone(&self.socket)) {
+                    refuse(refused);
+                }
+            }
+            Ok(FromClient::Query) => {
+                if let Some(info) = self.core.info() {
+                    let _ = self.socket.try_send(&FromHost::Info(info).encode(), &[]);
+                }
+            }
+            Ok(_) => refuse(Refused::new(Violation::OutOfTurn.status(), Violation::OutOfTurn.to_string())),
+            Err(violation) => refuse(Refused::new(violation.status(), violation.to_string())),
+        }
+    }
+}
+
+impl<S: Serve> Watch for Guest<S> {
+    fn readable(&self) {
+        let mut packet = vec![0; MAX_MESSAGE_LEN];
+        let Ok(received) = self.socket.try_recv(&mut packet) else { return };
+        if !self.leave() || received.len == 0 {
+            return;
+        }
+        packet.truncate(received.len);
+        // the filter's callback may block: not on the monitor's thread
+        let guest = Self {
+            core: Arc::clone(&self.core),
+            peer: self.peer.clone(),
+            socket: Arc::clone(&self.socket),
+            watching: Mutex::new(None),
+            done: AtomicBool::new(true),
+        };
+        let whole = !received.truncated && received.files.is_empty();
+        pool::run(move || guest.answer(if whole { &packet } else { &[] }));
+    }
+
+    fn hangup(&self) {
+        self.leave();
+    }
+
+    fn expired(&self) {
+        tracing::debug!(port = %self.core.name, pid = self.peer.pid, "a client said nothing for a second");
+        self.leave();
+        self.socket.shutdown();
+    }
+}
+
+impl<S: Serve> Served<S> {
+    pub(super) fn session(&self) -> RwLockReadGuard<'_, Option<S::Session>> {
+        self.session.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
+        lock(&self.desk)
+    }
+
+    /// The user's side has closed: ends the connection on a thread that may block.
+    fn begin_end(self: &Arc<Self>) {
+        self.client.inner.close();
+        let served = Arc::clone(self);
+        pool::run(move || served.end());
+    }
+
+    /// Ends the connection, in the order that filters rely on: sends are released, message callbacks are waited for, the
+    /// disconnect callback is called, the place becomes free. The connection must be closed. Once.
+    fn end(&self) {
+        if self.ending.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.client.inner.drain();
+        let session = self.session.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(session) = session {
+            let called = std::panic::AssertUnwindSafe(|| self.port.serve.disconnect(session));
+            // reported by the panic hook; the place must become free all the same
+            let _ = std::panic::catch_unwind(called);
+        }
+        if self.place.swap(false, Ordering::SeqCst) {
+            self.port.places.fetch_sub(1, Ordering::SeqCst);
+        }
+        self.forget();
+    }
+
+    /// Lets go of the connection: its memory stays only as long as somebody uses it.
+    fn forget(&self) {
+        // tells a client that waits for it that the disconnect callback has returned
+        self.client.inner.socket.shutdown();
+        let forgotten = lock(&self.port.served).remove(&self.key);
+        drop(forgotten);
+    }
+
+    /// Reads what a client says on its socket: rings, and nothing else.
+    fn read(self: &Arc<Self>) -> Result<(), Violation> {
+        let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
+        loop {
+            let received = match self.client.inner.socket.try_recv(&mut packet) {
+                Ok(received) => received,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+                // the hang-up is told by itself
+                Err(_) => return Ok(()),
+            };
+            if received.truncated {
+                return Err(Violation::Truncated);
+            }
+            if received.len == 0 {
+                return Ok(());
+            }
+            if !received.files.is_empty() {
+                return Err(Violation::FileCount);
+            }
+            match FromClient::parse(&packet[..received.len])? {
+                FromClient::Ring => self.rung(),
+                FromClient::Bye => {}
+                FromClient::Hello(_) | FromClient::Query => return Err(Violation::OutOfTurn),
+            }
+        }
+    }
+}
+
+impl<S: Serve> Watch for Served<S> {
+    fn readable(&self) {
+        let Some(this) = self.this.upgrade() else { return };
+        if let Err(violation) = this.read() {
+            this.client.inner.violated(violation);
+            this.begin_end();
+        }
+    }
+
+    fn hangup(&self) {
+        if let Some(this) = self.this.upgrade() {
+            this.begin_end();
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! One accepted connection, as the filter sees it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use proto::host::Host;
+use proto::name::PortName;
+use proto::slots::{ATTENTION_DEAD, Attention, REASON_BUFFER, REASON_REPLY, REQUEST_DEAD, Word};
+use proto::status::Status;
+use proto::violation::Violation;
+use proto::wait::Patience;
+use sys::futex::{self, Upper};
+use sys::memory::Memory;
+use sys::peer::Credentials;
+use sys::socket::Socket;
+
+use super::courier::Courier;
+use crate::Error;
+
+/// One connection to a filter's port: what a filter sends messages through. Cloning gives another handle to the same
+/// connection; dropping all of them does not end it.
+///
+/// Every call may be made from many threads at once: messages from one thread arrive in order, and threads that wait for a
+/// receive buffer get one in no promised order.
+#[derive(Clone)]
+#[doc(alias("PFLT_PORT", "ClientPort"))]
+pub struct Client {
+    pub(super) inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("port", &self.inner.port)
+            .field("peer", &self.inner.peer)
+            .field("connected", &self.is_connected())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Who connected: process, user and groups as the kernel noted them at connect.
+    pub fn peer(&self) -> &Credentials {
+        &self.inner.peer
+    }
+
+    /// The name of the port it is connected to.
+    pub fn port(&self) -> &PortName {
+        &self.inner.port
+    }
+
+    /// Whether messages can still be sent. A later call may find out otherwise.
+    pub fn is_connected(&self) -> bool {
+        !self.inner.closed()
+    }
+
+    /// Ends the connection from the filter's side: waiting sends and the client's receives fail with
+    /// [`Status::PORT_DISCONNECTED`], later ones at once. Closing twice does nothing. The disconnect callback is not called
+    /// from here: it runs when the client lets its dead handle go, or at [`super::Port::unload`].
+    #[doc(alias = "FltCloseClientPort")]
+    pub fn close(&self) {
+        self.inner.close();
+    }
+}
+
+/// What one connection is, for the filter.
+pub(crate) struct Inner {
+    pub(super) port: PortName,
+    pub(super) peer: Credentials,
+    pub(super) memory: Memory,
+    pub(super) socket: Arc<Socket>,
+    pub(super) book: Mutex<Book>,
+    /// Moves when a thread leaves something in the book for another: those who spin look at it.
+    pub(super) stirred: AtomicU32,
+    pub(super) buffers: Patience,
+    pub(super) replies: Patience,
+    pub(super) requests: Patience,
+    pub(super) courier: Courier,
+    closed: AtomicBool,
+    /// Sends under way.
+    sending: AtomicUsize,
+    released: Condvar,
+}
+
+/// What the connection's lock protects.
+#[derive(Debug)]
+pub(super) struct Book {
+    pub(super) host: Host,
+    /// Threads that wait for a receive buffer.
+    pub(super) hungry: usize,
+}
+
+impl Inner {
+    pub(super) fn new(port: PortName, peer: Credentials, memory: Memory, socket: Arc<Socket>) -> Self {
+        Self {
+            port,
+            peer,
+            memory,
+            socket,
+            book: Mutex::new(Book { host: Host::new(), hungry: 0 }),
+            stirred: AtomicU32::new(0),
+            buffers: Patience::default(),
+            replies: Patience::default(),
+            requests: Patience::default(),
+            courier: Courier::default(),
+            closed: AtomicBool::new(false),
+            sending: AtomicUsize::new(0),
+            released: Condvar::new(),
+        }
+    }
+
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn disconnected(&self) -> Error {
+        Error::new(Status::PORT_DISCONNECTED, format!("sending to a client of {}", self.port))
+    }
+
+    /// Ends the connection: nobody falls asleep on it any more, and who sleeps wakes.
+    pub(super) fn close(&self) {
+        if !self.closed.swap(true, Ordering::SeqCst) {
+            self.wake_everybody();
+            // the client's monitor sees the end of the stream; its own end stays open until it lets its handle go
+            self.socket.shutdown_write();
+        }
+    }
+
+    /// A peer broke the protocol: the connection ends, and the log says why.
+    pub(super) fn violated(&self, violation: Violation) {
+        if !self.closed() {
+            tracing::warn!(port = %self.port, pid = self.peer.pid, uid = self.peer.uid, %violation, "client disconnected");
+        }
+        self.close();
+    }
+
+    /// Marks every word that somebody may sleep on, and wakes who does. Said again until all are out, because a hostile
+    /// peer can take the marks off.
+    fn wake_everybody(&self) {
+        let shared = self.memory.shared();
+        shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
+        futex::wake(&Upper(&shared.attention.word), u32::MAX, REASON_BUFFER | REASON_REPLY);
+        shared.requests.word.fetch_or(REQUEST_DEAD, Ordering::SeqCst);
+        futex::wake(&Upper(&shared.requests.word), u32::MAX, futex::ANY);
+        for (ours, theirs) in self.memory.host().waiters.iter().zip(&shared.waiters) {
+            // the host's region is ours alone: what it says of live waiters is true
+            if ours.id.load(Ordering::Acquire) != 0 {
+                Word::bury(&theirs.word);
+                futex::wake(&theirs.word, u32::MAX, futex::ANY);
+            }
+        }
+        for slot in &shared.slots {
+            if Word::bury(&slot.word) {
+                futex::wake(&slot.word, u32::MAX, futex::ANY);
+            }
+        }
+    }
+
+    /// Counts a send that is under way, unless the connection has ended.
+    pub(super) fn enter(&self) -> Option<Sending<'_>> {
+        self.sending.fetch_add(1, Ordering::SeqCst);
+        let sending = Sending(self);
+        (!self.closed()).then_some(sending)
+    }
+
+    /// Waits until every send has been released. The connection must be closed.
+    pub(super) fn drain(&self) {
+        let mut book = self.book();
+        while self.sending.load(Ordering::SeqCst) != 0 {
+            drop(book);
+            self.wake_everybody();
+            book = self.book();
+            if self.sending.load(Ordering::SeqCst) != 0 {
+                let again = std::time::Duration::from_millis(1);
+                book = self.released.wait_timeout(book, again).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+
+    /// Tells the threads that wait for buffers, and the courier, that the book or the attention word has something for
+    /// them which this thread took from the word.
+    pub(super) fn stir(&self) {
+        let attention = &self.memory.shared().attention.word;
+        self.stirred.fetch_add(1, Ordering::SeqCst);
+        Attention(attention).stir();
+        futex::wake(&Upper(attention), u32::MAX, REASON_BUFFER | REASON_REPLY);
+    }
+}
+
+/// One send under way.
+pub(super) struct Sending<'a>(&'a Inner);
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if self.0.sending.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.closed() {
+            let _book = self.0.book();
+            self.0.released.notify_all();
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Asking without waiting: one thread per connection, made on first use, that delivers what found no receive and runs the
+//! completions where the replies arrive.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use proto::host::{self, FLAG_ATTENTION, Waiter};
+use proto::slots::{
+    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention,
+    REASON_BUFFER, REASON_REPLY, WAITERS,
+};
+use proto::status::Status;
+use proto::wait::Patience;
+use sys::clock::Deadline;
+use sys::futex::Upper;
+
+use super::client::{Client, Inner};
+use super::deliver::{Attempt, Outgoing, Progress};
+use crate::Error;
+use crate::wait::{On, Timeout, wait};
+
+/// A message whose reply goes to a callback: [`Client::ask_then`].
+#[derive(Debug)]
+pub struct Question {
+    /// What is sent.
+    pub message: Vec<u8>,
+    /// The most bytes of reply that are kept.
+    pub reply_len: usize,
+    /// A file that travels with it: the application gets its own descriptor of the same open file.
+    pub fd: Option<Arc<OwnedFd>>,
+    /// The time for delivery and reply together.
+    pub timeout: Timeout,
+}
+
+/// A reply that went to a callback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The status that the application put into its reply, or [`Status::BUFFER_OVERFLOW`].
+    pub status: Status,
+    /// What it sent.
+    pub payload: Vec<u8>,
+}
+
+type Done = Box<dyn FnOnce(Result<Answered, Error>) + Send>;
+
+/// The questions of one connection that nobody waits for.
+#[derive(Default)]
+pub(super) struct Courier {
+    state: Mutex<State>,
+    patience: Patience,
+}
+
+#[derive(Default)]
+struct State {
+    running: bool,
+    /// Not delivered yet, oldest first.
+    queue: VecDeque<Asked>,
+    /// Delivered, reply still to come.
+    flying: Vec<Flying>,
+    /// Until when the courier sleeps at most; `None` while it is awake and will look at everything before it sleeps.
+    asleep: Option<Option<Deadline>>,
+}
+
+struct Asked {
+    question: Question,
+    deadline: Option<Deadline>,
+    progress: Progress,
+    /// A look for a receive has been made: only then may its deadline end it, as for a poll.
+    tried: bool,
+    done: Done,
+}
+
+struct Flying {
+    waiter: Waiter,
+    deadline: Option<Deadline>,
+    done: Done,
+}
+
+/// Something that has ended, and whom to tell.
+struct Ended {
+    done: Done,
+    result: Result<Answered, Error>,
+}
+
+/// Questions of one connection that may wait for a receive. With those that were delivered, at most twice this.
+const MAX_QUEUED: usize = WAITERS;
+
+impl fmt::Debug for Courier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("Courier")
+            .field("queued", &state.queue.len())
+            .field("flying", &state.flying.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Courier {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Client {
+    /// Sends a message and returns at once. `done` is called exactly once: with the reply, on the thread that receives
+    /// it, or with an error as [`Client::ask`] has them. It must not wait for another reply of the same connection.
+    ///
+    /// Besides, [`Status::INSUFFICIENT_RESOURCES`] when 1,024 messages wait already for a receive, or for a reply.
+    #[doc(alias = "FltSendMessage")]
+    pub fn ask_then(&self, question: Question, done: impl FnOnce(Result<Answered, Error>) + Send + 'static) {
+        let deadline = question.timeout.deadline();
+        let asked = Asked { question, deadline, progress: Progress::default(), tried: false, done: Box::new(done) };
+        if let Some(ended) = self.inner.ask_later(asked) {
+            (ended.done)(ended.result);
+        }
+    }
+}
+
+impl Inner {
+    /// Delivers at once where that is possible, else queues. Something that has ended already is given back.
+    fn ask_later(self: &Arc<Self>, asked: Asked) -> Option<Ended> {
+        let Some(_sending) = self.enter() else {
+            return Some(Ended { done: asked.done, result: Err(self.disconnected()) });
+        };
+        let mut state = self.courier.state();
+        if self.closed() {
+            // the courier may have ended already; as long as the connection is open, it has not
+            return Some(Ended { done: asked.done, result: Err(self.disconnected()) });
+        }
+        if !state.running {
+            let inner = Arc::clone(self);
+            let started = std::thread::Builder::new().name("fltmgr-courier".into()).spawn(move || inner.run_courier());
+            if let Err(error) = started {
+                let error = Error::with_source(
+                    Status::INSUFFICIENT_RESOURCES,
+                    format!("asking a client of {}", self.port),
+                    error,
+                );
+                return Some(Ended { done: asked.done, result: Err(error) });
+            }
+            state.running = true;
+        }
+        if state.queue.len() >= MAX_QUEUED {
+            let error = Error::new(Status::INSUFFICIENT_RESOURCES, format!("asking a client of {}", self.port))
+                .hint("1,024 messages wait for a receive already");
+            return Some(Ended { done: asked.done, result: Err(error) });
+        }
+        let deadline = asked.deadline;
+        // order: what was asked earlier is delivered earlier; a payload of several pieces is the courier's, as it waits
+        let ended = if state.queue.is_empty() && asked.question.message.len() <= proto::slots::WINDOW {
+            self.try_deliver(&mut state, asked)
+        } else {
+            state.queue.push_back(asked);
+            None
+        };
+        let late = match (state.asleep, deadline) {
+            (Some(Some(asleep)), Some(new)) => new.remaining() < asleep.remaining(),
+            (Some(None), Some(_)) => true,
+            _ => false,
+        };
+        if late || (state.asleep.is_some() && !state.queue.is_empty()) {
+            state.asleep = None;
+            drop(state);
+            self.stir();
+        }
+        ended
+    }
+
+    /// Tries to deliver one question. It flies, goes to the front of the queue, or has ended.
+    fn try_deliver(&self, state: &mut State, mut asked: Asked) -> Option<Ended> {
+        let question = &asked.question;
+        let outgoing = Outgoing {
+            message: &question.message,
+            reply: Some(u32::try_from(question.reply_len).unwrap_or(u32::MAX)),
+            file: question.fd.as_ref().map(|fd| fd.as_fd()),
+            deadline: asked.deadline,
+            flags: FLAG_ATTENTION,
+        };
+        asked.tried = true;
+        let attempt = self.attempt(&mut self.book(), &outgoing, &mut asked.progress);
+        let delivered = match attempt {
+            Ok(Attempt::Starved) => {
+                state.queue.push_front(asked);
+                return None;
+            }
+            Ok(Attempt::Replied) => Ok(()),
+            Ok(Attempt::Take(taken)) => self.fill(taken, &outgoing, asked.progress.waiter()),
+            Err(error) => Err(error),
+        };
+        match (delivered, asked.progress.waiter()) {
+            (Ok(()), Some(waiter)) => {
+                state.flying.push(Flying { waiter, deadline: asked.deadline, done: asked.done });
+                None
+            }
+            (Ok(()), None) => Some(Ended { done: asked.done, result: Err(self.disconnected()) }),
+            (Err(error), waiter) => {
+                if let Some(waiter) = waiter {
+                    self.give_up(waiter);
+                }
+                Some(Ended { done: asked.done, result: Err(error) })
+            }
+        }
+    }
+
+    fn run_courier(self: Arc<Self>) {
+        let attention = &self.memory.shared().attention.word;
+        loop {
+            let seen = self.stirred.load(Ordering::SeqCst);
+            let mut state = self.courier.state();
+            let ended = self.round(&mut state);
+            if !ended.is_empty() {
+                state.asleep = None;
+                drop(state);
+                for Ended { done, result } in ended {
+                    // a callback that panics has been reported by the panic hook; the others are owed their calls
+                    let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
+                }
+                continue;
+            }
+            if self.closed() {
+                // closed is set before the state is looked at: nothing is asked after this
+                return;
+            }
+            let hungry = !state.queue.is_empty();
+            let deadline = soonest(
+                state.queue.iter().map(|asked| asked.deadline).chain(state.flying.iter().map(|flying| flying.deadline)),
+            );
+            state.asleep = Some(deadline);
+            drop(state);
+            let wishes = if hungry { ATTENTION_HUNGRY | ATTENTION_EXPECTING } else { ATTENTION_EXPECTING };
+            let reasons = if hungry { REASON_BUFFER | REASON_REPLY } else { REASON_REPLY };
+            let rung = ATTENTION_REPLIED | ATTENTION_DEAD | if hungry { ATTENTION_SLOTS } else { 0 };
+            if hungry {
+                self.book().hungry += 1;
+            }
+            let on = On { word: &Upper(attention), reasons, patience: &self.courier.patience };
+            let look = || {
+                (attention.load(Ordering::Acquire) & rung != 0 || self.stirred.load(Ordering::SeqCst) != seen)
+                    .then_some(())
+            };
+            wait(&on, deadline, look, || Attention(attention).prepare_sleep(wishes));
+            if hungry {
+                self.book().hungry -= 1;
+            }
+        }
+    }
+
+    /// Looks at everything once. What has ended is taken out, to be told without the lock.
+    fn round(&self, state: &mut State) -> Vec<Ended> {
+        let shared = self.memory.shared();
+        let closed = self.closed();
+        let mut ended = Vec::new();
+        if Attention(&shared.attention.word).has_replies() {
+            // the bit is the courier's to take; what else was rung goes into the book for whoever needs it
+            let mut book = self.book();
+            let rung = book.host.pull(shared);
+            if book.hungry > 0 && (rung.gets || rung.replies) {
+                self.stir();
+            }
+        }
+        let mut index = 0;
+        while let Some(flying) = state.flying.get(index) {
+            let waiter = flying.waiter;
+            let over = flying.deadline.is_some_and(Deadline::passed);
+            let result = if closed {
+                self.give_up(waiter);
+                Err(self.disconnected())
+            } else if host::replied(shared, waiter) || (over && !host::expire(shared, waiter)) {
+                self.collect_all(waiter, flying.deadline)
+            } else if over {
+                self.end(waiter);
+                Err(self.no_reply())
+            } else {
+                index += 1;
+                continue;
+            };
+            let flying = state.flying.swap_remove(index);
+            ended.push(Ended { done: flying.done, result });
+        }
+        while let Some(asked) = state.queue.pop_front() {
+            if closed || (asked.tried && asked.deadline.is_some_and(Deadline::passed)) {
+                if let Some(waiter) = asked.progress.waiter() {
+                    self.give_up(waiter);
+                }
+                let error =
+                    if closed { self.disconnected() } else { self.no_reply().hint("no receive was posted in time") };
+                ended.push(Ended { done: asked.done, result: Err(error) });
+                continue;
+            }
+            let queued = state.queue.len();
+            ended.extend(self.try_deliver(state, asked));
+            if state.queue.len() > queued {
+                break; // it went back to the front: no receive fits it now
+            }
+        }
+        ended
+    }
+
+    fn collect_all(&self, waiter: Waiter, deadline: Option<Deadline>) -> Result<Answered, Error> {
+        let len = host::published(self.memory.shared(), waiter).map_or(0, |published| published.len);
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min(self.capacity_of(waiter));
+        let mut payload = vec![0; len];
+        let reply = self.collect(waiter, &mut payload, deadline)?;
+        payload.truncate(reply.len);
+        Ok(Answered { status: reply.status, payload })
+    }
+}
+
+/// The deadline that passes first.
+fn soonest(deadlines: impl Iterator<Item = Option<Deadline>>) -> Option<Deadline> {
+    deadlines.flatten().min_by_key(|deadline| deadline.remaining())
+}

@@ -1,0 +1,437 @@
+//! Sending to the application: a message takes a posted receive, and its sender waits for the reply.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::Ordering;
+
+use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Outcome, Take, Taken, Waiter};
+use proto::slots::{
+    ATTENTION_DEAD, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Chunks, REASON_BUFFER,
+    REASON_REPLY, REPLY_INLINE, read_words, write_words,
+};
+use proto::status::Status;
+use proto::violation::Violation;
+use proto::wire::FromHost;
+use sys::clock::{self, Deadline};
+use sys::futex::{self, Upper};
+
+use super::client::{Book, Client, Inner};
+use crate::Error;
+use crate::connection::file_tag;
+use crate::wait::{Counted, On, Timeout, wait, wait_counter};
+
+/// A reply, as the sender's buffer got it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// The status that the application put into its reply, or [`Status::BUFFER_OVERFLOW`] when the reply was longer than
+    /// the buffer.
+    pub status: Status,
+    /// Bytes of the buffer that were filled.
+    #[doc(alias = "ReplyLength")]
+    pub len: usize,
+}
+
+impl Client {
+    /// Sends a message that wants no reply; returns when a receiver's buffer holds it. Without a posted receive the call
+    /// blocks until there is one: nothing is queued.
+    ///
+    /// # Errors
+    /// [`Status::TIMEOUT`]: nobody has seen the message, nor ever will. [`Status::PORT_DISCONNECTED`].
+    #[doc(alias = "FltSendMessage")]
+    pub fn send(&self, message: &[u8], timeout: Timeout) -> Result<(), Error> {
+        let _sending = self.inner.enter().ok_or_else(|| self.inner.disconnected())?;
+        let outgoing = Outgoing { message, reply: None, file: None, deadline: timeout.deadline(), flags: 0 };
+        self.inner.deliver(&outgoing).map(drop)
+    }
+
+    /// Sends a message and waits for its reply in `reply`. The timeout covers both, the wait for a receiver and the wait
+    /// for the reply. `message` and `reply` may be the same memory only in copies: the message is read before the reply is
+    /// written.
+    ///
+    /// # Errors
+    /// [`Status::TIMEOUT`]: no reply in time; the application learns that nobody waits when it replies.
+    /// [`Status::PORT_DISCONNECTED`]. [`Status::INSUFFICIENT_RESOURCES`]: 1,024 messages of this connection wait already.
+    #[doc(alias = "FltSendMessage")]
+    pub fn ask(&self, message: &[u8], reply: &mut [u8], timeout: Timeout) -> Result<Reply, Error> {
+        self.start(message, reply.len(), timeout)?.wait(reply)
+    }
+
+    /// Sends a message as [`Client::ask`] does and returns when a receiver's buffer holds it: the reply is waited for
+    /// later, so that one thread has several under way.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn start(&self, message: &[u8], reply_capacity: usize, timeout: Timeout) -> Result<Pending, Error> {
+        let sending = self.inner.enter().ok_or_else(|| self.inner.disconnected())?;
+        let deadline = timeout.deadline();
+        let capacity = u32::try_from(reply_capacity).unwrap_or(u32::MAX);
+        let outgoing = Outgoing { message, reply: Some(capacity), file: None, deadline, flags: 0 };
+        let waiter = self.inner.deliver(&outgoing)?;
+        drop(sending);
+        // a reply is wanted, so there is a waiter
+        let waiter = waiter.ok_or_else(|| self.inner.disconnected())?;
+        Ok(Pending { client: self.clone(), waiter, capacity, deadline, open: true })
+    }
+}
+
+/// A message that was delivered and whose reply is still to come. Dropping it gives up the reply.
+#[derive(Debug)]
+pub struct Pending {
+    client: Client,
+    waiter: Waiter,
+    capacity: u32,
+    deadline: Option<Deadline>,
+    open: bool,
+}
+
+impl Pending {
+    /// The message's id.
+    pub fn id(&self) -> u64 {
+        self.waiter.id
+    }
+
+    /// Whether the reply is there: then [`Pending::wait`] returns at once.
+    pub fn is_ready(&self) -> bool {
+        self.client.inner.closed() || host::replied(self.client.inner.memory.shared(), self.waiter)
+    }
+
+    /// Waits for the reply. Of a reply that is longer than `reply`, or than the capacity given at the start, what fits is
+    /// kept.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn wait(mut self, reply: &mut [u8]) -> Result<Reply, Error> {
+        self.open = false;
+        let inner = &self.client.inner;
+        let Some(_sending) = inner.enter() else {
+            inner.give_up(self.waiter);
+            return Err(inner.disconnected());
+        };
+        let room = reply.len().min(self.capacity as usize);
+        inner.await_reply(self.waiter, &mut reply[..room], self.deadline)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if self.open {
+            self.client.inner.give_up(self.waiter);
+        }
+    }
+}
+
+/// A message on its way.
+pub(super) struct Outgoing<'a> {
+    pub(super) message: &'a [u8],
+    /// Bytes of the reply buffer; `None` when no reply is wanted.
+    pub(super) reply: Option<u32>,
+    pub(super) file: Option<BorrowedFd<'a>>,
+    pub(super) deadline: Option<Deadline>,
+    /// [`FLAG_ATTENTION`], or nothing.
+    pub(super) flags: u32,
+}
+
+/// What has happened to a message so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    waiter: Option<Waiter>,
+    /// One receive has been refused as too small for it.
+    refused: bool,
+}
+
+impl Progress {
+    /// Who waits for the reply, once that is known.
+    pub(super) fn waiter(&self) -> Option<Waiter> {
+        self.waiter
+    }
+}
+
+/// What one attempt came to.
+pub(super) enum Attempt {
+    /// This slot is taken and must be filled.
+    Take(Taken),
+    /// No receive can be used now.
+    Starved,
+    /// A reply came before the message was delivered: somebody answered by the id in a refused receive.
+    Replied,
+}
+
+impl Inner {
+    /// Delivers a message, waiting for a receive that holds it. Returns who waits for the reply.
+    fn deliver(&self, outgoing: &Outgoing<'_>) -> Result<Option<Waiter>, Error> {
+        let mut progress = Progress::default();
+        let ended = self.deliver_with(outgoing, &mut progress);
+        match (ended, progress.waiter) {
+            (Ok(()), waiter) => Ok(waiter),
+            (Err(error), Some(waiter)) => {
+                // a reply by the id of a refused receive may have come at the last moment: it counts
+                if error.status() == Status::TIMEOUT && host::replied(self.memory.shared(), waiter) {
+                    return Ok(Some(waiter));
+                }
+                self.give_up(waiter);
+                Err(error)
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    fn deliver_with(&self, outgoing: &Outgoing<'_>, progress: &mut Progress) -> Result<(), Error> {
+        let attention = &self.memory.shared().attention.word;
+        let mut last = false;
+        loop {
+            if self.closed() {
+                return Err(self.disconnected());
+            }
+            let mut book = self.book();
+            let seen = self.stirred.load(Ordering::SeqCst);
+            match self.attempt(&mut book, outgoing, progress)? {
+                Attempt::Take(taken) => {
+                    drop(book);
+                    return self.fill(taken, outgoing, progress.waiter);
+                }
+                Attempt::Replied => return Ok(()),
+                Attempt::Starved if last => {
+                    return Err(Error::new(Status::TIMEOUT, format!("sending to a client of {}", self.port))
+                        .hint("no receive was posted in time"));
+                }
+                Attempt::Starved => book.hungry += 1,
+            }
+            drop(book);
+            let on = On { word: &Upper(attention), reasons: REASON_BUFFER | REASON_REPLY, patience: &self.buffers };
+            let rung = ATTENTION_SLOTS | ATTENTION_REPLIED | ATTENTION_DEAD;
+            let look = || {
+                (attention.load(Ordering::Acquire) & rung != 0 || self.stirred.load(Ordering::SeqCst) != seen)
+                    .then_some(())
+            };
+            last =
+                wait(&on, outgoing.deadline, look, || Attention(attention).prepare_sleep(ATTENTION_HUNGRY)).is_none();
+            self.book().hungry -= 1;
+        }
+    }
+
+    /// One attempt to find a receive for a message.
+    pub(super) fn attempt(
+        &self,
+        book: &mut Book,
+        outgoing: &Outgoing<'_>,
+        progress: &mut Progress,
+    ) -> Result<Attempt, Error> {
+        let shared = self.memory.shared();
+        let rung = book.host.pull(shared);
+        let replied = progress.waiter.is_some_and(|waiter| host::replied(shared, waiter));
+        let attempt = if replied { Attempt::Replied } else { self.take(book, outgoing, progress)? };
+        // what this thread took from the word and does not use is somebody else's
+        let leaves_gets = rung.gets && book.host.has_gets() && book.hungry > 0;
+        if leaves_gets || rung.replies {
+            self.stir();
+        }
+        Ok(attempt)
+    }
+
+    fn take(&self, book: &mut Book, outgoing: &Outgoing<'_>, progress: &mut Progress) -> Result<Attempt, Error> {
+        let (host_memory, shared) = (self.memory.host(), self.memory.shared());
+        loop {
+            let take = book.host.take(shared, outgoing.message.len(), !progress.refused);
+            let (taken, refuse) = match take {
+                Take::Nothing => return Ok(Attempt::Starved),
+                Take::Deliver(taken) => (taken, false),
+                Take::TooSmall(taken) => (taken, true),
+            };
+            if let (Some(capacity), None) = (outgoing.reply, progress.waiter) {
+                // a refused message can be answered by its id while its sender looks at the attention word only
+                let flags = outgoing.flags | if refuse { FLAG_ATTENTION } else { 0 };
+                progress.waiter = book.host.arm(host_memory, capacity, flags);
+            }
+            if outgoing.reply.is_some() && progress.waiter.is_none() {
+                // the receive is taken: it is given back by refusing it as for a message of no size
+                self.complete(taken, &self.header(Outcome::TooSmall, outgoing, None), &[]);
+                return Err(Error::new(
+                    Status::INSUFFICIENT_RESOURCES,
+                    format!("sending to a client of {}", self.port),
+                )
+                .hint("1,024 messages of this connection wait for replies already"));
+            }
+            if !refuse {
+                return Ok(Attempt::Take(taken));
+            }
+            progress.refused = true;
+            let mut header = self.header(Outcome::TooSmall, outgoing, progress.waiter);
+            header.flags |= FLAG_ATTENTION;
+            self.complete(taken, &header, &[]);
+        }
+    }
+
+    fn header(&self, outcome: Outcome, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) -> Header {
+        Header {
+            outcome,
+            len: outgoing.message.len() as u64,
+            status: 0,
+            written: 0,
+            waiter,
+            reply_capacity: outgoing.reply.unwrap_or(0),
+            flags: outgoing.flags,
+            deadline: outgoing.deadline.map_or(0, monotonic_nanos),
+            cpu: clock::cpu(),
+        }
+    }
+
+    pub(super) fn complete(&self, taken: Taken, header: &Header, payload: &[u8]) {
+        let (host_memory, shared) = (self.memory.host(), self.memory.shared());
+        host::describe(host_memory, taken, header, payload);
+        if host::complete(host_memory, shared, taken) {
+            futex::wake(&shared.slots[taken.slot].word, u32::MAX, futex::ANY);
+        }
+    }
+
+    /// Fills a taken receive with the message.
+    pub(super) fn fill(&self, taken: Taken, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) -> Result<(), Error> {
+        let mut header = self.header(Outcome::Message, outgoing, waiter);
+        if let Some(file) = outgoing.file {
+            let tag = file_tag(taken.slot, taken.generation.number());
+            match self.socket.try_send(&FromHost::File { tag }.encode(), &[file.as_fd()]) {
+                Ok(()) => header.flags |= FLAG_FILE,
+                // a client that lets its socket fill up gets its message without the file
+                Err(error) => tracing::debug!(%error, port = %self.port, pid = self.peer.pid, "file not sent"),
+            }
+        }
+        self.complete(taken, &header, outgoing.message);
+        self.stream(taken, outgoing.message, outgoing.deadline)
+    }
+
+    /// Sends the pieces after the first of a payload in a completed slot, as the application reads them.
+    pub(super) fn stream(&self, taken: Taken, payload: &[u8], deadline: Option<Deadline>) -> Result<(), Error> {
+        let (ours, theirs) = (&self.memory.host().slots[taken.slot], &self.memory.shared().slots[taken.slot]);
+        let chunks = Chunks::new(payload.len());
+        for index in 1..chunks.count() {
+            match wait_counter(&theirs.drained, deadline, |drained| drained as usize >= index, || self.closed()) {
+                Counted::Reached => {}
+                Counted::Gone => return Err(self.disconnected()),
+                Counted::TimedOut => {
+                    ours.filled.store(host::ABORTED, Ordering::Release);
+                    futex::wake(&ours.filled, 1, futex::ANY);
+                    return Err(Error::new(Status::TIMEOUT, format!("sending to a client of {}", self.port))
+                        .hint(format!("it read {} of {} bytes in time", chunks.range(index).start, payload.len())));
+                }
+            }
+            write_words(&self.memory.host().windows[taken.slot].words, &payload[chunks.range(index)]);
+            ours.filled.store(index as u32 + 1, Ordering::Release);
+            futex::wake(&ours.filled, 1, futex::ANY);
+        }
+        Ok(())
+    }
+
+    fn await_reply(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
+        let shared = self.memory.shared();
+        let on = On { word: &shared.waiters[waiter.index].word, reasons: futex::ANY, patience: &self.replies };
+        let look = || {
+            if self.closed() {
+                return Some(false); // a disconnect wins over a reply
+            }
+            host::replied(shared, waiter).then_some(true)
+        };
+        match wait(&on, deadline, look, || host::prepare_sleep(shared, waiter)) {
+            Some(true) => self.collect(waiter, reply, deadline),
+            Some(false) => {
+                self.give_up(waiter);
+                Err(self.disconnected())
+            }
+            None if host::expire(shared, waiter) => {
+                self.end(waiter);
+                Err(self.no_reply())
+            }
+            None => self.collect(waiter, reply, deadline),
+        }
+    }
+
+    pub(super) fn no_reply(&self) -> Error {
+        Error::new(Status::TIMEOUT, format!("sending to a client of {}", self.port)).hint("no reply in time")
+    }
+
+    /// Copies a published reply, once, and ends the waiter.
+    pub(super) fn collect(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
+        let collected = self.read_reply(waiter, reply, deadline);
+        self.end(waiter);
+        collected
+    }
+
+    fn read_reply(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
+        let shared = self.memory.shared();
+        let Some(published) = host::published(shared, waiter) else {
+            self.violated(Violation::BadReply);
+            return Err(self.disconnected());
+        };
+        self.replies.peer_ran_on(published.cpu);
+        let len = usize::try_from(published.len).unwrap_or(usize::MAX);
+        let room = reply.len().min(self.capacity_of(waiter));
+        let fits = &mut reply[..len.min(room)];
+        match published.window {
+            None if fits.len() <= REPLY_INLINE => read_words(&shared.waiters[waiter.index].inline, fits),
+            None => {
+                self.violated(Violation::BadReply);
+                return Err(self.disconnected());
+            }
+            Some(window) => self.read_window(waiter, window, fits, deadline)?,
+        }
+        let len_read = fits.len();
+        let status = if len > len_read { Status::BUFFER_OVERFLOW } else { Status(published.status) };
+        Ok(Reply { status, len: len_read })
+    }
+
+    fn read_window(
+        &self,
+        waiter: Waiter,
+        window: usize,
+        reply: &mut [u8],
+        deadline: Option<Deadline>,
+    ) -> Result<(), Error> {
+        let shared = self.memory.shared();
+        let ours = &self.memory.host().waiters[waiter.index];
+        let chunks = Chunks::new(reply.len());
+        for index in 0..chunks.count() {
+            let filled = &shared.slots[window].filled;
+            if index > 0 {
+                match wait_counter(filled, deadline, |filled| filled as usize > index, || self.closed()) {
+                    Counted::Reached => {}
+                    Counted::Gone => return Err(self.disconnected()),
+                    Counted::TimedOut => return Err(self.no_reply()),
+                }
+            }
+            read_words(&shared.windows[window].words, &mut reply[chunks.range(index)]);
+            ours.drained.store(index as u32 + 1, Ordering::Release);
+            if chunks.count() > 1 {
+                futex::wake(&ours.drained, 1, futex::ANY);
+            }
+        }
+        Ok(())
+    }
+
+    /// The capacity that the replier was told: the host's region is ours alone.
+    pub(super) fn capacity_of(&self, waiter: Waiter) -> usize {
+        self.memory.host().waiters[waiter.index].capacity.load(Ordering::Relaxed) as usize
+    }
+
+    /// Gives up a waiter, whatever has become of it.
+    pub(super) fn give_up(&self, waiter: Waiter) {
+        let _replied = host::expire(self.memory.shared(), waiter);
+        self.end(waiter);
+    }
+
+    /// Lets a waiter's index be used again.
+    pub(super) fn end(&self, waiter: Waiter) {
+        let long = self.capacity_of(waiter) > proto::slots::WINDOW;
+        self.book().host.disarm(self.memory.host(), waiter);
+        if long {
+            // a replier that streams sleeps on the counter until it sees that the waiter has ended
+            futex::wake(&self.memory.host().waiters[waiter.index].drained, u32::MAX, futex::ANY);
+        }
+    }
+}
+
+/// A deadline as the application is told it.
+fn monotonic_nanos(deadline: Deadline) -> u64 {
+    let at = match deadline {
+        Deadline::Monotonic(at) => at,
+        Deadline::Realtime(_) => clock::monotonic().saturating_add(deadline.remaining()),
+    };
+    // 0 would mean that there is none
+    u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1)
+}

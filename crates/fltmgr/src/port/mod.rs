@@ -1,0 +1,214 @@
+//! The filter's end: a port, who may connect to it, and what is done when somebody does.
+
+mod accept;
+mod client;
+mod courier;
+mod deliver;
+mod requests;
+
+use std::sync::Arc;
+
+use proto::descriptor::SecurityDescriptor;
+use proto::name::PortName;
+use proto::status::Status;
+
+use crate::Error;
+use crate::namespace::Namespace;
+
+pub use client::Client;
+pub use courier::{Answered, Question};
+pub use deliver::{Pending, Reply};
+
+/// What a filter does with its port's connections. One value serves all connections, from many threads at once.
+///
+/// ```no_run
+/// use fltmgr::{Answer, Client, Port, PortOptions, Serve, Status};
+///
+/// struct Counter;
+///
+/// impl Serve for Counter {
+///     type Session = std::sync::atomic::AtomicU64;
+///
+///     fn connect(&self, _: &Client, context: &[u8]) -> Result<Self::Session, Status> {
+///         if context == b"v1" { Ok(Self::Session::default()) } else { Err(Status::REVISION_MISMATCH) }
+///     }
+///
+///     fn message(&self, session: &Self::Session, _: &[u8], output: &mut [u8]) -> Answer {
+///         let n = session.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///         let Some(room) = output.get_mut(..8) else { return Status::BUFFER_TOO_SMALL.into() };
+///         room.copy_from_slice(&n.to_le_bytes());
+///         Answer::from(8)
+///     }
+/// }
+///
+/// # fn main() -> Result<(), fltmgr::Error> {
+/// let port = Port::create(r"\CounterPort", PortOptions::default(), Counter)?;
+/// # Ok(()) }
+/// ```
+pub trait Serve: Send + Sync + 'static {
+    /// What the filter keeps for one connection: Windows' connection cookie, freed by itself.
+    #[doc(alias = "ConnectionPortCookie")]
+    type Session: Send + Sync + 'static;
+
+    /// Somebody with the right to do so connects, with up to 65,511 bytes of context. Runs on a thread of the library; the
+    /// client waits for it. It may block; other connects go on. The client has no handle yet, so a message sent to it here
+    /// waits until its timeout.
+    ///
+    /// # Errors
+    /// The status that the client's connect returns. A status of success severity refuses too, as
+    /// [`Status::INVALID_PARAMETER`], because there is no session to go on with.
+    #[doc(alias("ConnectNotify", "PFLT_CONNECT_NOTIFY"))]
+    fn connect(&self, client: &Client, context: &[u8]) -> Result<Self::Session, Status>;
+
+    /// The client sends: `input` has at least one byte, `output` is zeroed room of the size that the client gave. Runs on a
+    /// thread of the library, several at a time, and may block. A panic answers [`Status::INTERNAL_ERROR`].
+    #[doc(alias("MessageNotify", "PFLT_MESSAGE_NOTIFY"))]
+    fn message(&self, session: &Self::Session, input: &[u8], output: &mut [u8]) -> Answer {
+        let _ = (session, input, output);
+        Status::INVALID_DEVICE_REQUEST.into()
+    }
+
+    /// The connection has ended. Called once for each accepted connection, when no `message` of it runs any more and all
+    /// waiting sends have been released. Its place among the port's connections is free when this returns.
+    #[doc(alias("DisconnectNotify", "PFLT_DISCONNECT_NOTIFY"))]
+    fn disconnect(&self, session: Self::Session) {
+        drop(session);
+    }
+}
+
+/// What a message callback answers: a status and how many bytes of output are valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias("ReturnOutputBufferLength", "lpBytesReturned"))]
+pub struct Answer {
+    /// The status that the client's send ends with.
+    pub status: Status,
+    /// The length that the client is told: not cut to its buffer, and 0 with an error, except for
+    /// [`Status::BUFFER_TOO_SMALL`], which keeps it.
+    pub len: usize,
+}
+
+impl From<usize> for Answer {
+    fn from(len: usize) -> Self {
+        Self { status: Status::SUCCESS, len }
+    }
+}
+
+impl From<Status> for Answer {
+    fn from(status: Status) -> Self {
+        Self { status, len: 0 }
+    }
+}
+
+/// How a port is created.
+#[derive(Debug, Clone)]
+pub struct PortOptions {
+    max_connections: u32,
+    security: SecurityDescriptor,
+    case_insensitive: bool,
+    namespace: Option<Namespace>,
+    max_request: usize,
+}
+
+impl Default for PortOptions {
+    /// One connection, by root and the administrators (its mapping: root's group) only.
+    fn default() -> Self {
+        Self {
+            max_connections: 1,
+            security: SecurityDescriptor::default_for(proto::access::AccessMask::PORT_ALL_ACCESS),
+            case_insensitive: false,
+            namespace: None,
+            max_request: 64 << 20,
+        }
+    }
+}
+
+impl PortOptions {
+    /// How many connections there may be at a time; 0 is refused by [`Port::create`].
+    #[must_use]
+    #[doc(alias = "MaxConnections")]
+    pub fn max_connections(mut self, max_connections: u32) -> Self {
+        self.max_connections = max_connections;
+        self
+    }
+
+    /// Who may connect.
+    #[must_use]
+    #[doc(alias("OBJECT_ATTRIBUTES", "SecurityDescriptor"))]
+    pub fn security(mut self, security: SecurityDescriptor) -> Self {
+        self.security = security;
+        self
+    }
+
+    /// Also accepts clients that write the name in another case (ASCII), and collides with such names.
+    #[must_use]
+    #[doc(alias = "OBJ_CASE_INSENSITIVE")]
+    pub fn case_insensitive(mut self, case_insensitive: bool) -> Self {
+        self.case_insensitive = case_insensitive;
+        self
+    }
+
+    /// Creates the port in `namespace` instead of where [`Namespace::current`] says.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+
+    /// The most bytes that one request or its output may have, 64 MiB unless set: the filter's process holds them. A longer
+    /// request ends with [`Status::INSUFFICIENT_RESOURCES`].
+    #[must_use]
+    pub fn max_request(mut self, bytes: usize) -> Self {
+        self.max_request = bytes;
+        self
+    }
+}
+
+/// A port that clients can connect to. Dropping it closes it, as [`Port::close`] does.
+#[derive(Debug)]
+#[doc(alias("FltCreateCommunicationPort", "PFLT_PORT"))]
+pub struct Port {
+    core: Arc<dyn accept::Listening>,
+}
+
+impl Port {
+    /// Creates the port `name` (`\ScannerPort`) and listens. `serve.connect` may be called before this returns.
+    ///
+    /// # Errors
+    /// [`Status::INVALID_PARAMETER`]: no connection is allowed. [`Status::OBJECT_PATH_SYNTAX_BAD`],
+    /// [`Status::OBJECT_NAME_INVALID`], [`Status::OBJECT_PATH_NOT_FOUND`]: the name. [`Status::OBJECT_NAME_COLLISION`]:
+    /// another live host serves it. [`Status::ACCESS_DENIED`]: the namespace's directory cannot be written.
+    /// [`Status::INSUFFICIENT_RESOURCES`]: no descriptors or memory.
+    #[doc(alias = "FltCreateCommunicationPort")]
+    pub fn create<S: Serve>(name: &str, options: PortOptions, serve: S) -> Result<Self, Error> {
+        accept::listen(name, options, serve).map(|core| Self { core })
+    }
+
+    /// The port's name.
+    pub fn name(&self) -> &PortName {
+        self.core.name()
+    }
+
+    /// The connections at this moment.
+    pub fn clients(&self) -> Vec<Client> {
+        self.core.clients()
+    }
+
+    /// Stops listening: the name is free at once. Connections that exist go on.
+    #[doc(alias = "FltCloseCommunicationPort")]
+    pub fn close(self) {
+        self.core.close();
+    }
+
+    /// Stops listening and ends every connection, as unloading a filter does: returns when every disconnect callback has
+    /// returned. Clients keep a dead handle.
+    #[doc(alias("FltUnregisterFilter", "FilterUnload"))]
+    pub fn unload(self) {
+        self.core.unload();
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.core.close();
+    }
+}

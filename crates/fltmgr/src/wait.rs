@@ -1,0 +1,223 @@
+//! Looking, then spinning while it pays, then sleeping.
+
+use std::ops::ControlFlow;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use proto::wait::Patience;
+use sys::clock::{self, Costs, Deadline};
+use sys::futex::{self, Futex, Slept};
+
+/// How long a filter's send may take, from waiting for a receive buffer to the reply: one budget for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[doc(alias = "PLARGE_INTEGER")]
+pub enum Timeout {
+    /// As long as it takes. On Windows: a NULL pointer.
+    #[default]
+    Never,
+    /// Not at all: what is there already is used. On Windows: a pointer to 0.
+    Poll,
+    /// This long from the call. On Windows: a negative number of 100 ns.
+    After(Duration),
+    /// Until the system's clock says so, however it is set meanwhile. On Windows: a positive number of 100 ns since 1601.
+    At(SystemTime),
+}
+
+impl Timeout {
+    /// The moment at which the time is over; `None` = never.
+    pub(crate) fn deadline(self) -> Option<Deadline> {
+        match self {
+            Self::Never => None,
+            Self::Poll | Self::After(Duration::ZERO) => Some(Deadline::Monotonic(Duration::ZERO)),
+            Self::After(after) => Some(Deadline::Monotonic(clock::monotonic().saturating_add(after))),
+            // a moment before 1970 has passed like any other
+            Self::At(at) => Some(Deadline::Realtime(at.duration_since(UNIX_EPOCH).unwrap_or_default())),
+        }
+    }
+}
+
+/// What is waited on.
+pub(crate) struct On<'a, F> {
+    /// The word that the peer changes.
+    pub(crate) word: &'a F,
+    /// Why this sleeper may be woken ([`futex::ANY`], or bits that both agree on).
+    pub(crate) reasons: u32,
+    /// What was learned of such waits.
+    pub(crate) patience: &'a Patience,
+}
+
+/// Waits until `look` finds something; `None` when the deadline passed and a last look found nothing.
+///
+/// `prepare` says in shared memory that somebody will sleep, and gives the value to sleep on, or `None` when there is
+/// something to look at.
+pub(crate) fn wait<T>(
+    on: &On<'_, impl Futex>,
+    deadline: Option<Deadline>,
+    mut look: impl FnMut() -> Option<T>,
+    mut prepare: impl FnMut() -> Option<u32>,
+) -> Option<T> {
+    if let Some(found) = look() {
+        return Some(found);
+    }
+    if deadline.is_some_and(Deadline::passed) {
+        return None;
+    }
+    let costs = costs();
+    if let ControlFlow::Break(found) = spin(on.patience, costs, &mut look) {
+        return Some(found);
+    }
+    let start = clock::monotonic();
+    loop {
+        if let Some(expected) = prepare() {
+            match futex::wait(on.word, expected, on.reasons, deadline) {
+                Ok(Slept::Look) => {}
+                Ok(Slept::TimedOut) => return look(),
+                // only a broken mapping: looking again in a loop would burn the processor and never end
+                Err(error) => unreachable!("futex on memory that is mapped: {error}"),
+            }
+        }
+        if let Some(found) = look() {
+            let waited = u32::try_from((clock::monotonic() - start).as_nanos()).unwrap_or(u32::MAX);
+            on.patience.learn(waited, costs.spin_cap);
+            return Some(found);
+        }
+        if deadline.is_some_and(Deadline::passed) {
+            return None;
+        }
+    }
+}
+
+fn spin<T>(patience: &Patience, costs: Costs, look: &mut impl FnMut() -> Option<T>) -> ControlFlow<T> {
+    let budget = patience.spin_for(costs.spin_cap, clock::cpu());
+    if budget == 0 {
+        return ControlFlow::Continue(());
+    }
+    let Some(_turn) = Turn::take() else {
+        return ControlFlow::Continue(());
+    };
+    let looks = u64::from(budget) * u64::from(costs.looks_per_us) / 1000;
+    for looked in 0..looks {
+        if let Some(found) = look() {
+            let waited = u32::try_from(looked * 1000 / u64::from(costs.looks_per_us)).unwrap_or(u32::MAX);
+            patience.learn(waited, costs.spin_cap);
+            return ControlFlow::Break(found);
+        }
+        std::hint::spin_loop();
+    }
+    ControlFlow::Continue(())
+}
+
+/// The right to spin. A process gives out one fewer than it has processors, so that whoever is waited for can run.
+struct Turn;
+
+static SPINNING: AtomicUsize = AtomicUsize::new(0);
+
+impl Turn {
+    fn take() -> Option<Self> {
+        static ALLOWED: OnceLock<usize> = OnceLock::new();
+        let allowed = *ALLOWED.get_or_init(|| clock::processors().saturating_sub(1));
+        if SPINNING.fetch_add(1, Ordering::Relaxed) < allowed {
+            return Some(Self);
+        }
+        SPINNING.fetch_sub(1, Ordering::Relaxed);
+        None
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        SPINNING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The machine's costs, with spinning switched off when `FLTMGR_SPIN=0` (a battery, a processor quota).
+fn costs() -> Costs {
+    static COSTS: OnceLock<Costs> = OnceLock::new();
+    *COSTS.get_or_init(|| {
+        let mut costs = clock::costs();
+        if std::env::var_os("FLTMGR_SPIN").is_some_and(|value| value == "0") {
+            costs.spin_cap = 0;
+        }
+        costs
+    })
+}
+
+/// Measures what this machine's waits cost, so that the first connection does not.
+pub(crate) fn warm_up() {
+    costs();
+}
+
+/// How long a wait for the next piece of a long payload sleeps before it looks whether the peer lives. A peer cannot be
+/// told apart from a dead one by these counters alone, and they are slept on only while a payload of more than a window
+/// is on its way.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// How the wait for a counter ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// It got there.
+    Reached,
+    /// The connection is gone.
+    Gone,
+    /// The deadline passed.
+    TimedOut,
+}
+
+/// Waits until `reached` accepts the counter, which the peer moves and always wakes.
+pub(crate) fn wait_counter(
+    counter: &AtomicU32,
+    deadline: Option<Deadline>,
+    reached: impl Fn(u32) -> bool,
+    gone: impl Fn() -> bool,
+) -> Counted {
+    loop {
+        let now = counter.load(Ordering::Acquire);
+        if reached(now) {
+            return Counted::Reached;
+        }
+        if gone() {
+            return Counted::Gone;
+        }
+        if deadline.is_some_and(Deadline::passed) {
+            return Counted::TimedOut;
+        }
+        let left = deadline.map_or(SLICE, |deadline| deadline.remaining().min(SLICE));
+        // spurious or not, the loop looks
+        let _ = futex::wait(counter, now, futex::ANY, Some(Deadline::Monotonic(clock::monotonic() + left)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_never_a_moment_or_now() {
+        assert_eq!(Timeout::Never.deadline(), None);
+        assert!(Timeout::Poll.deadline().unwrap().passed());
+        assert!(Timeout::After(Duration::ZERO).deadline().unwrap().passed());
+        assert!(!Timeout::After(Duration::MAX).deadline().unwrap().passed());
+        assert!(Timeout::At(UNIX_EPOCH - Duration::from_secs(1)).deadline().unwrap().passed());
+        assert!(!Timeout::At(SystemTime::now() + Duration::from_secs(60)).deadline().unwrap().passed());
+    }
+
+    #[test]
+    fn a_wait_looks_once_more_when_its_time_is_over() {
+        let word = AtomicU32::new(0);
+        let patience = Patience::default();
+        let on = On { word: &word, reasons: futex::ANY, patience: &patience };
+        let mut looks = 0;
+        let found = wait(
+            &on,
+            Timeout::After(Duration::from_millis(1)).deadline(),
+            || {
+                looks += 1;
+                None::<()>
+            },
+            || Some(0),
+        );
+        assert_eq!(found, None);
+        assert!(looks >= 2);
+    }
+}

@@ -1,0 +1,127 @@
+//! A port in a namespace of its own, and a filter that remembers what happens.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fltmgr::namespace::Namespace;
+use fltmgr::{Answer, Client, Connection, Port, PortOptions, SecurityDescriptor, Serve, Status};
+
+/// Long enough that only a hang gets there.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const PORT: &str = r"\TestPort";
+
+/// What a filter saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    Connected(Vec<u8>),
+    Disconnected(u32),
+}
+
+type OnMessage = dyn Fn(&Client, &[u8], &mut [u8]) -> Answer + Send + Sync;
+type OnConnect = dyn Fn(&Client, &[u8]) -> Result<(), Status> + Send + Sync;
+type OnDisconnect = dyn Fn(&Client) + Send + Sync;
+
+/// A filter whose callbacks a test sets.
+pub(crate) struct Filter {
+    pub(crate) on_message: Box<OnMessage>,
+    pub(crate) on_connect: Box<OnConnect>,
+    pub(crate) on_disconnect: Box<OnDisconnect>,
+    events: SyncSender<Event>,
+    clients: Arc<Mutex<Vec<Client>>>,
+}
+
+impl Serve for Filter {
+    type Session = (Client, u32);
+
+    fn connect(&self, client: &Client, context: &[u8]) -> Result<Self::Session, Status> {
+        (self.on_connect)(client, context)?;
+        let mut clients = self.clients.lock().unwrap();
+        clients.push(client.clone());
+        self.events.send(Event::Connected(context.to_vec())).unwrap();
+        Ok((client.clone(), clients.len() as u32))
+    }
+
+    fn message(&self, session: &Self::Session, input: &[u8], output: &mut [u8]) -> Answer {
+        (self.on_message)(&session.0, input, output)
+    }
+
+    fn disconnect(&self, session: Self::Session) {
+        (self.on_disconnect)(&session.0);
+        self.events.send(Event::Disconnected(session.1)).unwrap();
+    }
+}
+
+/// A port and what its filter sees.
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) port: Option<Port>,
+    pub(crate) events: Receiver<Event>,
+    clients: Arc<Mutex<Vec<Client>>>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {}, |options| options)
+    }
+
+    pub(crate) fn with(filter: impl FnOnce(&mut Filter), options: impl FnOnce(PortOptions) -> PortOptions) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, events) = sync_channel(1000);
+        let clients = Arc::new(Mutex::new(Vec::new()));
+        let mut built = Filter {
+            on_message: Box::new(|_, _, _| Status::INVALID_DEVICE_REQUEST.into()),
+            on_connect: Box::new(|_, _| Ok(())),
+            on_disconnect: Box::new(|_| {}),
+            events: sender,
+            clients: Arc::clone(&clients),
+        };
+        filter(&mut built);
+        let options = options(
+            PortOptions::default()
+                .max_connections(100)
+                .security(SecurityDescriptor::null_dacl())
+                .namespace(Namespace::at(dir.path())),
+        );
+        let port = Port::create(PORT, options, built).unwrap();
+        Self { dir, port: Some(port), events, clients }
+    }
+
+    pub(crate) fn namespace(&self) -> Namespace {
+        Namespace::at(self.dir.path())
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        self.connect_with(b"").unwrap()
+    }
+
+    pub(crate) fn connect_with(&self, context: &[u8]) -> Result<Connection, fltmgr::Error> {
+        Connection::options().namespace(self.namespace()).connect(PORT, context)
+    }
+
+    /// The filter's end of the last connection.
+    pub(crate) fn client(&self) -> Client {
+        self.clients.lock().unwrap().last().unwrap().clone()
+    }
+
+    pub(crate) fn pair(&self) -> (Connection, Client) {
+        (self.connect(), self.client())
+    }
+
+    pub(crate) fn next(&self) -> Event {
+        self.events.recv_timeout(LONG).expect("the filter saw nothing")
+    }
+}
+
+/// Ends the test program when a test hangs: a deadline for everything that has none of its own.
+pub(crate) fn watchdog() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        std::thread::spawn(|| {
+            std::thread::park_timeout(Duration::from_secs(240));
+            eprintln!("a test hangs");
+            std::process::abort();
+        });
+    });
+}
