@@ -150,6 +150,8 @@ impl<S: Serve> Served<S> {
             deadline: 0,
             cpu: clock::cpu(),
         };
+        // the next request in this slot counts from nothing
+        inner.memory.host().slots[slot].drained.store(0, Ordering::Relaxed);
         inner.complete(request.taken, &header, &output[..written]);
         let stalled = Deadline::Monotonic(clock::monotonic() + STALL);
         if inner.stream(request.taken, &output[..written], Some(stalled)).is_err() {
@@ -180,7 +182,6 @@ impl<S: Serve> Served<S> {
         let slot = request.taken.slot;
         let (ours, theirs) = (&inner.memory.host().slots[slot], &inner.memory.shared().slots[slot]);
         let chunks = Chunks::new(usize::try_from(request.len).ok()?);
-        ours.drained.store(0, Ordering::Relaxed);
         let mut input = Vec::new();
         for index in 0..chunks.count() {
             if index > 0 {
