@@ -20,6 +20,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// List the live ports, who owns them and whom they admit
     Ports(Ports),
+    /// Connect to a port and answer its questions by hand
+    Connect(Connect),
+    /// Connect to a port and answer its questions by what the files contain
+    Scan(Scan),
     /// Show what this kernel and this user can do
     Doctor(Doctor),
 }
@@ -116,7 +120,7 @@ pub(crate) struct Connect {
     pub(crate) name: String,
 
     /// Text handed to the filter when connecting
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) context: String,
 
     /// Answer yes to every question

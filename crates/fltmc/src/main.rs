@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "the commands that use the rest land with the parts of the library they need")]
 
 mod args;
+mod connect;
 mod content;
 mod doctor;
 mod exit;
@@ -10,6 +11,7 @@ mod latency;
 mod output;
 mod port;
 mod ports;
+mod scan;
 
 use std::process::ExitCode;
 
@@ -19,6 +21,8 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Connect(args) => connect::connect(&args),
+        Command::Scan(args) => scan::scan(&args),
         Command::Ports(args) => ports::ports(&args),
     };
     done.unwrap_or_else(exit::Failure::report)

@@ -1,12 +1,17 @@
 //! What the commands that use ports share: names as people type them, and errors as exit codes.
 
-use fltmgr::{Error, Status};
+use fltmgr::{Connection, Error, Status};
 
 use crate::exit::{Code, Failure};
 
 /// A port's name as typed: the leading backslash, which a shell eats so easily, may be left out.
 pub(crate) fn full_name(typed: &str) -> String {
     if typed.starts_with('\\') { typed.to_owned() } else { format!("\\{typed}") }
+}
+
+/// Connects to a port by the name that was typed.
+pub(crate) fn connect(typed: &str, context: &[u8]) -> Result<Connection, Failure> {
+    Connection::connect(&full_name(typed), context).map_err(connecting)
 }
 
 /// Why connecting failed. The library's sentence says what is there and whom it admits.
