@@ -1,7 +1,8 @@
 //! The access check and the two forms of a descriptor against Samba's.
 //!
-//! The stored answers are always tested. With python3-samba installed, Samba is asked afresh, about more cases. Its answers are
-//! stored again by `FLTMGR_STORE_ORACLE=1 cargo test -p fltmgr-proto --test access_oracle samba_answers`.
+//! The stored answers are always tested. With python3-samba installed, Samba is asked afresh, about more cases, and with
+//! `FLTMGR_ORACLE_ROUNDS=40` about a million. Its answers are stored again by
+//! `FLTMGR_STORE_ORACLE=1 cargo test -p fltmgr-proto --test access_oracle samba_answers`.
 //!
 //! Samba does not map generic rights, so it is asked about mapped ones. It takes entries at their word that grant ACCESS_SYSTEM_SECURITY
 //! or MAXIMUM_ALLOWED, which only a privilege can give and which nobody can: the cases here have no such entries (`access_cases` has).
@@ -284,30 +285,39 @@ fn stored_answers() {
 
 #[test]
 fn samba_answers_the_same() {
+    let rounds = std::env::var("FLTMGR_ORACLE_ROUNDS").map_or(1, |rounds| rounds.parse().expect("a number of rounds"));
     let mut random = Random(SEED);
-    let cases: Vec<Case> = (0..CASES).map(|_| random.case()).collect();
-    let questions: Vec<Value> = cases.iter().map(Case::question).collect();
-    let Some(answers) = ask_samba(&questions) else { return };
-    let answers: Vec<Answer> = answers
-        .iter()
-        .map(|answer| match (number(&answer["granted"]), number(&answer["status"])) {
-            (Some(granted), None) => Ok(AccessMask::from_bits_retain(granted)),
-            (None, Some(status)) => Err(Status(status)),
-            _ => panic!("no answer: {answer}"),
-        })
-        .collect();
-    if std::env::var_os("FLTMGR_STORE_ORACLE").is_some() {
-        let mut text = String::from(
-            "# Samba's answers to random questions: uid, gid, groups, privileges, desired, descriptor, granted or status!.\n\
-             # Made by: FLTMGR_STORE_ORACLE=1 cargo test -p fltmgr-proto --test access_oracle samba_answers\n",
-        );
-        for (case, samba) in cases.iter().zip(&answers).take(STORED_CASES) {
-            writeln!(text, "{}", case.store(*samba)).unwrap();
+    for round in 0..rounds {
+        let cases: Vec<Case> = (0..CASES).map(|_| random.case()).collect();
+        let questions: Vec<Value> = cases.iter().map(Case::question).collect();
+        let Some(answers) = ask_samba(&questions) else { return };
+        let answers = answers.iter().map(read_answer);
+        let answered: Vec<(Case, Answer)> = cases.into_iter().zip(answers).collect();
+        if round == 0 && std::env::var_os("FLTMGR_STORE_ORACLE").is_some() {
+            store(&answered[..STORED_CASES]);
         }
-        std::fs::write(STORED, text).unwrap();
+        let seen = compare(answered.into_iter());
+        eprintln!("{CASES} cases, by difference from Samba: {seen:?}");
     }
-    let seen = compare(cases.into_iter().zip(answers));
-    eprintln!("{CASES} cases, by difference from Samba: {seen:?}");
+}
+
+fn read_answer(answer: &Value) -> Answer {
+    match (number(&answer["granted"]), number(&answer["status"])) {
+        (Some(granted), None) => Ok(AccessMask::from_bits_retain(granted)),
+        (None, Some(status)) => Err(Status(status)),
+        _ => panic!("no answer: {answer}"),
+    }
+}
+
+fn store(answered: &[(Case, Answer)]) {
+    let mut text = String::from(
+        "# Samba's answers to random questions: uid, gid, groups, privileges, desired, descriptor, granted or status!.\n\
+         # Made by: FLTMGR_STORE_ORACLE=1 cargo test -p fltmgr-proto --test access_oracle samba_answers\n",
+    );
+    for (case, samba) in answered {
+        writeln!(text, "{}", case.store(*samba)).unwrap();
+    }
+    std::fs::write(STORED, text).unwrap();
 }
 
 /// Samba reads our bytes and our text as we meant them, and we read its.
