@@ -85,10 +85,11 @@ pub fn post_send(shared: &SharedRegion, slot: usize, len: u64, capacity: u64) ->
     let posted = post(shared, slot)?;
     let word = &shared.requests.word;
     let now = word.fetch_or(1 << (slot - GETS), Ordering::SeqCst);
-    let wake = if now & REQUEST_PARKED != 0 && word.fetch_and(!REQUEST_PARKED, Ordering::SeqCst) & REQUEST_PARKED != 0 {
+    // the ring bit first: a worker that left may have left its parked bit behind
+    let wake = if now & REQUEST_RING != 0 {
+        if word.fetch_and(!REQUEST_RING, Ordering::SeqCst) & REQUEST_RING != 0 { Wake::Socket } else { Wake::None }
+    } else if now & REQUEST_PARKED != 0 && word.fetch_and(!REQUEST_PARKED, Ordering::SeqCst) & REQUEST_PARKED != 0 {
         Wake::One
-    } else if now & REQUEST_RING != 0 && word.fetch_and(!REQUEST_RING, Ordering::SeqCst) & REQUEST_RING != 0 {
-        Wake::Socket
     } else {
         Wake::None
     };

@@ -219,9 +219,12 @@ impl Inner {
         let rung = book.host.pull(shared);
         let replied = progress.waiter.is_some_and(|waiter| host::replied(shared, waiter));
         let attempt = if replied { Attempt::Replied } else { self.take(book, outgoing, progress)? };
-        // what this thread took from the word and does not use is somebody else's
-        let leaves_gets = rung.gets && book.host.has_gets() && book.hungry > 0;
-        if leaves_gets || rung.replies {
+        // what this thread took from the word and does not use is somebody else's; and the wish that woke this thread was
+        // theirs too
+        let others = book.hungry > 0;
+        let leaves_gets = rung.gets && book.host.has_gets();
+        let attention = Attention(&shared.attention.word);
+        if rung.replies || (others && (leaves_gets || attention.prepare_sleep(ATTENTION_HUNGRY).is_none())) {
             self.stir();
         }
         Ok(attempt)
