@@ -3,10 +3,12 @@
 
 mod connection;
 mod error;
+pub mod filter;
 pub mod namespace;
 mod pool;
 mod port;
 mod wait;
+pub mod source;
 
 pub use connection::{ConnectOptions, Connection, Message, Received, Receiver};
 pub use error::Error;

@@ -78,13 +78,13 @@ fn shell(script: &str, path: &Path) -> Child {
 
 fn start(command: &mut Command) -> Child {
     command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // SAFETY: alarm is safe between fork and exec.
-    unsafe {
-        command.pre_exec(|| {
-            libc::alarm(20);
-            Ok(())
-        })
+    let alarm = || {
+        // SAFETY: alarm only sets a timer.
+        unsafe { libc::alarm(20) };
+        Ok(())
     };
+    // SAFETY: the closure makes one system call, which is safe between fork and exec.
+    unsafe { command.pre_exec(alarm) };
     command.spawn().unwrap()
 }
 

@@ -156,7 +156,7 @@ impl Group {
         self.mark(libc::FAN_MARK_FLUSH, 0, libc::AT_FDCWD, Some(&c".".to_owned()))
     }
 
-    /// Waits for events and appends them. False after [`stop`](Self::stop). Any number of threads may call it.
+    /// Waits for events and appends them. False after [`stop`](Self::stop), when none is left. Any number of threads may call it.
     ///
     /// # Errors
     /// Of the group itself. Events that could not be opened for us (out of descriptors: the kernel then denies the opener) are
@@ -169,14 +169,13 @@ impl Group {
                 Err(Errno::INTR) => continue,
                 other => other?,
             };
-            if self.stopped.load(Ordering::Acquire) {
-                return Ok(false);
-            }
+            let stopped = self.stopped.load(Ordering::Acquire);
             match rustix::io::read(&self.fd, &mut bytes) {
                 Ok(length) => {
                     self.take(&bytes[..length], events)?;
                     return Ok(true);
                 }
+                Err(Errno::AGAIN) if stopped => return Ok(false),
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(Errno::MFILE | Errno::NFILE | Errno::TXTBSY | Errno::NOENT | Errno::ACCESS | Errno::PERM) => {
                     self.lost.fetch_add(1, Ordering::Relaxed);
@@ -211,7 +210,7 @@ impl Group {
         Ok(())
     }
 
-    /// Makes every [`read`](Self::read) return false. What waits stays to be answered by its owners.
+    /// Makes every [`read`](Self::read) return false once the queue is empty. What was read stays to be answered by its owners.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         // Never emptied, so that every reader sees it; it can not be full after one.

@@ -34,11 +34,11 @@ mod resolve;
 mod spawn;
 mod tracee;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, ExitStatus};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::question::OpSet;
@@ -78,7 +78,18 @@ pub(crate) struct Shared {
     /// Since 6.4 O_CREAT with O_DIRECTORY is an error; before, it made a file.
     refuses_create_directory: bool,
     maker: Maker,
+    /// Threads that ever asked: how the processes of one tree are told from those of another.
+    asked: Mutex<HashSet<u32>>,
     tally: Tally,
+}
+
+/// Supervisors of this process.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        LIVE.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -131,8 +142,10 @@ impl Supervisor {
             guards: Guards::read(),
             refuses_create_directory: refuses_create_directory(),
             maker,
+            asked: Mutex::default(),
             tally: Tally::default(),
         };
+        LIVE.fetch_add(1, Ordering::AcqRel);
         Ok(Self { shared: Arc::new(shared), started })
     }
 
@@ -159,6 +172,7 @@ impl Supervisor {
     /// Of the listener itself, never of one operation.
     pub fn next(&self) -> io::Result<Option<Held>> {
         while let Some(notification) = self.shared.receive()? {
+            self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(notification.tid);
             if let Some(held) = decide::decide(&self.shared, notification) {
                 bump(&self.shared.tally.held);
                 return Ok(Some(held));
@@ -176,7 +190,8 @@ impl Supervisor {
 
     /// Kills what is left of the tree, and reaps what was orphaned to us. For programs that called
     /// [`adopt_orphans`] before the start; else descendants whose parent has ended are not found. Blocks until they are gone,
-    /// at most two seconds. Returns how many processes were killed.
+    /// at most two seconds. Other children of this process, and other supervisors' trees, are left alone. Returns how many
+    /// processes were killed.
     pub fn kill_rest(&self) -> usize {
         kill::kill_tree(&self.shared, self.started.pid().unwrap_or(0))
     }

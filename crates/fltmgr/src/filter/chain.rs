@@ -1,0 +1,162 @@
+//! The way of one operation through the filters, and that it is answered once.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::counters::{Tally, bump};
+use super::deadline::Deadlines;
+use super::{By, Filter, Operation, Record, Verdict};
+use crate::source::Waiting;
+
+/// Somebody has taken the right to answer for the filter whose turn it was.
+const CLAIMED: usize = usize::MAX;
+
+/// What all operations of a manager share.
+pub(super) struct Core {
+    /// Highest altitude first.
+    pub(super) filters: Vec<Box<dyn Filter>>,
+    pub(super) deadlines: Deadlines,
+    pub(super) tally: Tally,
+    pub(super) records: Mutex<Option<SyncSender<Record>>>,
+    pub(super) max_waiting: usize,
+    pub(super) closed: AtomicBool,
+    pub(super) sequence: AtomicU64,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.filters.iter().map(|filter| filter.name()).collect();
+        f.debug_struct("Core").field("filters", &names).field("tally", &self.tally).finish_non_exhaustive()
+    }
+}
+
+/// An operation between its report and its answer.
+#[derive(Debug)]
+pub(super) struct Pending {
+    core: Arc<Core>,
+    pub(super) waiting: Box<dyn Waiting>,
+    pub(super) sequence: u64,
+    pub(super) reported: Duration,
+    /// Index of the filter whose turn it is, or [`CLAIMED`].
+    turn: AtomicUsize,
+    /// Its deadline: nanoseconds since boot.
+    deadline: AtomicU64,
+}
+
+impl Core {
+    /// An operation of the source: asks the first filter that wants it.
+    pub(super) fn submit(self: &Arc<Self>, waiting: Box<dyn Waiting>) {
+        bump(&self.tally.asked);
+        let pending = Arc::new(Pending {
+            core: self.clone(),
+            waiting,
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
+            reported: sys::clock::monotonic(),
+            turn: AtomicUsize::new(CLAIMED),
+            deadline: AtomicU64::new(0),
+        });
+        let overload = self.deadlines.len() >= self.max_waiting;
+        pending.ask(0, None, if overload { Some(By::Overload) } else { None });
+    }
+}
+
+impl Pending {
+    pub(super) fn filter(&self, stage: usize) -> &dyn Filter {
+        &*self.core.filters[stage]
+    }
+
+    pub(super) fn deadline(&self) -> Duration {
+        Duration::from_nanos(self.deadline.load(Ordering::Relaxed))
+    }
+
+    /// Asks the next filter from `stage` on; `last` is the one that allowed before. With `miss` nobody is asked: each takes its
+    /// default.
+    fn ask(self: Arc<Self>, stage: usize, mut last: Option<(usize, By)>, miss: Option<By>) {
+        let kind = self.waiting.kind().set();
+        for stage in stage..self.core.filters.len() {
+            let filter = self.filter(stage);
+            if !filter.ops().contains(kind) {
+                continue;
+            }
+            let closed = self.core.closed.load(Ordering::Acquire).then_some(By::End);
+            if let Some(by) = miss.or(closed) {
+                let verdict = filter.on_miss().verdict();
+                last = Some((stage, by));
+                if verdict != Verdict::Allow {
+                    return self.finish(verdict, last);
+                }
+                continue;
+            }
+            let deadline = sys::clock::monotonic().saturating_add(filter.deadline());
+            let nanos = u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX);
+            let deadline = Duration::from_nanos(nanos);
+            self.deadline.store(nanos, Ordering::Relaxed);
+            self.turn.store(stage, Ordering::Release);
+            self.core.deadlines.insert(deadline, &self, stage);
+            let operation = Operation::new(self.clone(), stage);
+            // A panic drops the operation, which answers it.
+            if catch_unwind(AssertUnwindSafe(|| filter.pre(operation))).is_err() {
+                bump(&self.core.tally.panicked);
+            }
+            return;
+        }
+        self.finish(Verdict::Allow, last);
+    }
+
+    /// An answer for the filter of this stage. False if there was one before.
+    pub(super) fn answer(self: Arc<Self>, stage: usize, verdict: Verdict, by: By) -> bool {
+        if self.turn.compare_exchange(stage, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            if !matches!(by, By::Deadline | By::End | By::Dropped) {
+                bump(&self.core.tally.late);
+            }
+            return false;
+        }
+        self.core.deadlines.remove(self.deadline(), self.sequence);
+        match verdict {
+            Verdict::Allow => self.ask(stage + 1, Some((stage, by)), None),
+            Verdict::Deny(_) => self.finish(verdict, Some((stage, by))),
+        }
+        true
+    }
+
+    /// Answers by the filter's default.
+    pub(super) fn miss(self: Arc<Self>, stage: usize, by: By) -> bool {
+        let verdict = self.filter(stage).on_miss().verdict();
+        self.answer(stage, verdict, by)
+    }
+
+    fn finish(&self, verdict: Verdict, last: Option<(usize, By)>) {
+        let tally = &self.core.tally;
+        let sender = self.core.records.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Before the answer: after it the process may be another.
+        let subject = sender.is_some().then(|| (self.waiting.pid(), self.waiting.comm()));
+        // An operation that no filter wanted is not a decision of anybody's; it counts as a rule to let it be.
+        let by = last.map_or(By::Rule, |(_, by)| by);
+        // Before the answer too, so that whoever was answered finds it counted.
+        tally.ended(by, verdict);
+        if !self.waiting.answer(verdict) {
+            bump(&tally.gone);
+        }
+        let (Some(sender), Some((pid, comm))) = (sender, subject) else { return };
+        let record = Record {
+            sequence: self.sequence,
+            kind: self.waiting.kind(),
+            path: self.waiting.path().to_owned(),
+            target: self.waiting.target().to_owned(),
+            pid,
+            uid: self.waiting.uid(),
+            comm,
+            verdict,
+            by,
+            filter: last.map(|(stage, _)| (self.filter(stage).name().to_owned(), self.filter(stage).altitude())),
+            latency: sys::clock::monotonic().saturating_sub(self.reported),
+        };
+        if sender.try_send(record).is_err() {
+            bump(&tally.records_dropped);
+        }
+    }
+}

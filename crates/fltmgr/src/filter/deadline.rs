@@ -1,0 +1,89 @@
+//! Which operations wait, in the order of their deadlines.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::chain::Pending;
+
+/// Deadline (time since boot) and number.
+type Key = (Duration, u64);
+
+/// All operations that wait for a filter.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: BTreeMap<Key, (Arc<Pending>, usize)>,
+    closed: bool,
+}
+
+/// What the deadline thread is to do next.
+pub(super) enum Due {
+    /// This operation has waited long enough for this filter.
+    Passed(Arc<Pending>, usize),
+    /// Nothing will ever be due again.
+    Closed,
+}
+
+impl Deadlines {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn insert(&self, at: Duration, pending: &Arc<Pending>, stage: usize) {
+        let key = (at, pending.sequence);
+        let mut waiting = self.lock();
+        let first = waiting.entries.first_key_value().is_none_or(|(first, _)| key < *first);
+        waiting.entries.insert(key, (pending.clone(), stage));
+        drop(waiting);
+        if first {
+            self.changed.notify_one();
+        }
+    }
+
+    pub(super) fn remove(&self, at: Duration, sequence: u64) {
+        // Dropped after the lock is released: it may be the last reference.
+        let entry = self.lock().entries.remove(&(at, sequence));
+        drop(entry);
+    }
+
+    /// Waits for the next deadline to pass.
+    pub(super) fn due(&self) -> Due {
+        let mut waiting = self.lock();
+        loop {
+            let now = sys::clock::monotonic();
+            match waiting.entries.first_key_value() {
+                Some(((at, _), _)) if *at <= now => {
+                    if let Some((_, (pending, stage))) = waiting.entries.pop_first() {
+                        return Due::Passed(pending, stage);
+                    }
+                }
+                Some(((at, _), _)) => {
+                    let rest = *at - now;
+                    waiting = self.changed.wait_timeout(waiting, rest).unwrap_or_else(PoisonError::into_inner).0;
+                }
+                None if waiting.closed => return Due::Closed,
+                None => waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    pub(super) fn all(&self) -> Vec<(Arc<Pending>, usize)> {
+        self.lock().entries.values().cloned().collect()
+    }
+
+    /// Lets the deadline thread end once nothing waits.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+}

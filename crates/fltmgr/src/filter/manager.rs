@@ -1,0 +1,215 @@
+//! Connects a source with filters.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use proto::status::Status;
+
+use super::chain::Core;
+use super::counters::Tally;
+use super::deadline::{Deadlines, Due};
+use super::record::{self, Records};
+use super::{By, Counters, Filter, OpSet};
+use crate::Error;
+use crate::source::Source;
+
+/// More operations than this do not wait at one time, unless said otherwise.
+const MAX_WAITING: usize = 16_384;
+
+/// A manager before its start.
+pub struct Builder {
+    filters: Vec<Box<dyn Filter>>,
+    max_waiting: usize,
+    records: Option<std::sync::mpsc::SyncSender<super::Record>>,
+}
+
+/// Filters at work on the operations of one source.
+///
+/// Dropped, it stops the source and answers what waits by the filters' policies.
+#[derive(Debug)]
+pub struct Manager {
+    core: Arc<Core>,
+    source: Arc<dyn Source>,
+    readers: Mutex<Vec<JoinHandle<Result<(), Error>>>>,
+    timer: Option<JoinHandle<()>>,
+}
+
+/// An operation that waits at this moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outstanding {
+    /// Its number.
+    pub sequence: u64,
+    /// The file.
+    pub path: PathBuf,
+    /// The process that waits.
+    pub pid: u32,
+    /// The filter that has not answered.
+    pub filter: String,
+    /// For how long it has waited.
+    pub waited: Duration,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.filters.iter().map(|filter| filter.name()).collect();
+        f.debug_struct("Builder").field("filters", &names).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Adds a filter.
+    ///
+    /// # Errors
+    /// [`Status::FLT_INSTANCE_ALTITUDE_COLLISION`] if another has its altitude.
+    pub fn filter(mut self, filter: impl Filter) -> Result<Self, Error> {
+        let altitude = filter.altitude();
+        if let Some(other) = self.filters.iter().find(|other| other.altitude() == altitude) {
+            let doing = format!("adding the filter {} at altitude {altitude}", filter.name());
+            return Err(Error::new(Status::FLT_INSTANCE_ALTITUDE_COLLISION, doing)
+                .hint(format!("{} stands there", other.name())));
+        }
+        self.filters.push(Box::new(filter));
+        self.filters.sort_by_key(|filter| std::cmp::Reverse(filter.altitude()));
+        Ok(self)
+    }
+
+    /// How many operations may wait at one time; more are answered by the filters' policies at once, counted as
+    /// [`By::Overload`]. 16,384 unless said otherwise.
+    #[must_use]
+    pub fn max_waiting(mut self, max: usize) -> Self {
+        self.max_waiting = max;
+        self
+    }
+
+    /// Records every answered operation, at most `capacity` of them at one time.
+    #[must_use]
+    pub fn records(mut self, capacity: usize) -> (Self, Records) {
+        let (sender, records) = record::ring(capacity);
+        self.records = Some(sender);
+        (self, records)
+    }
+
+    /// Starts the source and serves it.
+    ///
+    /// # Errors
+    /// [`Status::NOT_SUPPORTED`] if a filter wants what the source can not block, naming it; [`Status::INVALID_PARAMETER`] without
+    /// a filter; what the start of the source reports.
+    pub fn start(self, source: Arc<dyn Source>) -> Result<Manager, Error> {
+        let doing = |name: &str| format!("starting the filter {name} on the source {}", source.name());
+        let mut ops = OpSet::empty();
+        for filter in &self.filters {
+            let beyond = filter.ops() - source.capabilities();
+            if !beyond.is_empty() {
+                return Err(Error::new(Status::NOT_SUPPORTED, doing(filter.name()))
+                    .hint(format!("this source can not hold back {beyond}")));
+            }
+            ops |= filter.ops();
+        }
+        if ops.is_empty() {
+            return Err(Error::new(Status::INVALID_PARAMETER, format!("starting the source {}", source.name()))
+                .hint("there is no filter that wants an operation"));
+        }
+        let core = Arc::new(Core {
+            filters: self.filters,
+            deadlines: Deadlines::default(),
+            tally: Tally::default(),
+            records: Mutex::new(self.records),
+            max_waiting: self.max_waiting,
+            closed: AtomicBool::new(false),
+            sequence: AtomicU64::new(0),
+        });
+        let failed = |error| Error::with_source(Status::INSUFFICIENT_RESOURCES, "starting a thread", error);
+        let timed = core.clone();
+        let timer = thread::Builder::new().name("fltmgr-deadline".into()).spawn(move || {
+            while let Due::Passed(pending, stage) = timed.deadlines.due() {
+                let by = if timed.closed.load(Ordering::Acquire) { By::End } else { By::Deadline };
+                pending.miss(stage, by);
+            }
+        });
+        // From here on the manager's drop ends what was started.
+        let manager = Manager { core, source, readers: Mutex::default(), timer: Some(timer.map_err(failed)?) };
+        manager.source.start(ops)?;
+        for _ in 0..manager.source.threads().max(1) {
+            let (core, source) = (manager.core.clone(), manager.source.clone());
+            let reader = thread::Builder::new().name("fltmgr-source".into()).spawn(move || {
+                while let Some(waiting) = source.next()? {
+                    core.submit(waiting);
+                }
+                Ok(())
+            });
+            manager.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader.map_err(failed)?);
+        }
+        Ok(manager)
+    }
+}
+
+impl Manager {
+    /// A manager without filters, not yet started.
+    pub fn builder() -> Builder {
+        Builder { filters: Vec::new(), max_waiting: MAX_WAITING, records: None }
+    }
+
+    /// How operations ended so far.
+    pub fn counters(&self) -> Counters {
+        self.core.tally.read()
+    }
+
+    /// What waits at this moment, the nearest deadline first.
+    pub fn outstanding(&self) -> Vec<Outstanding> {
+        let now = sys::clock::monotonic();
+        let all = self.core.deadlines.all();
+        all.into_iter()
+            .map(|(pending, stage)| Outstanding {
+                sequence: pending.sequence,
+                path: pending.waiting.path().to_owned(),
+                pid: pending.waiting.pid(),
+                filter: pending.filter(stage).name().to_owned(),
+                waited: now.saturating_sub(pending.reported),
+            })
+            .collect()
+    }
+
+    /// Waits for the end of the source: until nobody can cause an operation any more, or [`stop`](Self::stop).
+    ///
+    /// # Errors
+    /// The first error that ended a reader of the source.
+    pub fn wait(&self) -> Result<(), Error> {
+        let readers = std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut result = Ok(());
+        for reader in readers {
+            let ended = reader.join().unwrap_or_else(|_| Err(Error::new(Status::INTERNAL_ERROR, "reading the source")));
+            result = result.and(ended);
+        }
+        result
+    }
+
+    /// Ends the source, and answers everything that waits by the filters' policies.
+    pub fn stop(&self) {
+        self.core.closed.store(true, Ordering::Release);
+        self.source.stop();
+        for (pending, stage) in self.core.deadlines.all() {
+            pending.miss(stage, By::End);
+        }
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        self.stop();
+        // An error of the source was for `wait` to report.
+        let _ = self.wait();
+        // An operation that was on its way to a filter when we stopped.
+        for (pending, stage) in self.core.deadlines.all() {
+            pending.miss(stage, By::End);
+        }
+        self.core.deadlines.close();
+        if let Some(timer) = self.timer.take() {
+            let _ = timer.join();
+        }
+        self.core.records.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}

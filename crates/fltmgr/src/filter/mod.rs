@@ -1,0 +1,152 @@
+//! Filters, and the manager that asks them about the operations of a source.
+//!
+//! A [`Filter`] says which operations it wants and gets each as an [`Operation`], before it happens. It answers with
+//! [`Operation::allow`] or [`Operation::deny`], now or later and from any thread. Filters stand in order of [`Altitude`]; an
+//! *allow* passes the operation to the next lower one, a *deny* ends it. An operation is answered exactly once: by a filter, by the
+//! deadline, or by the end of the source, whichever comes first; dropped, it is answered by the filter's [`OnMiss`].
+
+mod altitude;
+mod chain;
+mod counters;
+mod deadline;
+mod manager;
+mod operation;
+mod record;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use altitude::Altitude;
+pub use counters::Counters;
+pub use manager::{Builder, Manager, Outstanding};
+pub use operation::Operation;
+pub use proto::question::{OpKind, OpSet};
+pub use record::{Record, Records};
+
+use proto::status::Status;
+
+/// What a filter decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "FLT_PREOP_CALLBACK_STATUS")]
+pub enum Verdict {
+    /// Go on: the next filter, and then the kernel.
+    #[doc(alias = "FLT_PREOP_SUCCESS_NO_CALLBACK")]
+    Allow,
+    /// End it with this status, which the source turns into an error number.
+    #[doc(alias = "FLT_PREOP_COMPLETE")]
+    Deny(Status),
+}
+
+/// What becomes of an operation for which a filter has no answer: its deadline passed, its application is gone, it was
+/// dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnMiss {
+    /// As if the filter had allowed it: nothing stops, some things are not looked at.
+    #[default]
+    Allow,
+    /// As if the filter had denied it with [`Status::ACCESS_DENIED`].
+    Deny,
+}
+
+impl OnMiss {
+    /// The verdict of this policy.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::Allow => Verdict::Allow,
+            Self::Deny => Verdict::Deny(Status::ACCESS_DENIED),
+        }
+    }
+}
+
+/// Who decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum By {
+    /// A rule of a filter, without asking anybody.
+    Rule,
+    /// An application.
+    Application,
+    /// Nobody in time.
+    Deadline,
+    /// Nobody: the application was there, and went away.
+    Disconnect,
+    /// Nobody: no application is connected, or it takes no messages.
+    Absent,
+    /// Nobody: the application answered with bytes that are not an answer, or with an error.
+    Nonsense,
+    /// Nobody: the filter dropped the operation.
+    Dropped,
+    /// Nobody: more operations wait than the manager holds.
+    Overload,
+    /// Nobody: the source ended.
+    End,
+}
+
+impl By {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Rule,
+        Self::Application,
+        Self::Deadline,
+        Self::Disconnect,
+        Self::Absent,
+        Self::Nonsense,
+        Self::Dropped,
+        Self::Overload,
+        Self::End,
+    ];
+
+    /// Whether it is not a decision but a stated default.
+    pub fn is_miss(self) -> bool {
+        !matches!(self, Self::Rule | Self::Application)
+    }
+
+    /// The name that logs and the tool use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Application => "application",
+            Self::Deadline => "deadline",
+            Self::Disconnect => "disconnect",
+            Self::Absent => "absent",
+            Self::Nonsense => "nonsense",
+            Self::Dropped => "dropped",
+            Self::Overload => "overload",
+            Self::End => "end",
+        }
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Decides about operations before they happen.
+#[doc(alias = "FltRegisterFilter")]
+#[doc(alias = "FLT_REGISTRATION")]
+pub trait Filter: Send + Sync + 'static {
+    /// The name that records and errors use.
+    fn name(&self) -> &str;
+
+    /// Where it stands among the others: higher ones are asked first. Two filters of one manager can not share one.
+    fn altitude(&self) -> Altitude;
+
+    /// What it wants to be asked about. A source that can not block one of them refuses the manager at the start.
+    fn ops(&self) -> OpSet;
+
+    /// How long it may take; five seconds unless said otherwise. It starts anew when the filter above has allowed.
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
+    /// What becomes of an operation that it does not answer.
+    fn on_miss(&self) -> OnMiss {
+        OnMiss::Allow
+    }
+
+    /// An operation is about to happen. Called on a thread that reads the source, or on whatever thread answered for the filter
+    /// above: it must not block, nor open files that the source watches. A panic answers by [`Filter::on_miss`].
+    #[doc(alias = "PFLT_PRE_OPERATION_CALLBACK")]
+    fn pre(&self, operation: Operation);
+}

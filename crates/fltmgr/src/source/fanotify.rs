@@ -1,0 +1,242 @@
+//! The opens and execs of every process on whole file systems, for root.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use proto::status::Status;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sys::fanotify::{EXEC, Event, Group, OPEN, Permission};
+
+use super::{Source, Waiting};
+use crate::Error;
+use crate::filter::{OpKind, OpSet, Verdict};
+
+/// Opens and execs on file systems, whoever makes them: fanotify, with CAP_SYS_ADMIN in the initial user namespace.
+///
+/// Operations of this process are answered at once, and those of processes named with [`exempt`](Self::exempt): the filter and its
+/// applications must not wait for themselves. Denials appear as EPERM whatever the status, the only error that the kernel gives here.
+/// An exec is reported twice, as the kernel reports it: [`OpKind::Exec`], then [`OpKind::Open`]. Not covered: rename, unlink and
+/// the like; files that are open already; O_PATH; procfs.
+///
+/// When this process dies, the kernel allows everything that waits.
+#[derive(Debug)]
+pub struct Fanotify {
+    group: Arc<Group>,
+    paths: Vec<PathBuf>,
+    exempt: RwLock<HashSet<u32>>,
+    queue: Mutex<VecDeque<Permission>>,
+    room: Arc<Room>,
+}
+
+/// Reading pauses while events hold too many descriptors.
+#[derive(Debug)]
+struct Room {
+    limit: usize,
+    taken: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Room {
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Raises the soft limit of open files to the hard one, for events and looked-up files each take one.
+pub(super) fn raise_descriptors() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+    // No limit at all is a large one.
+    .unwrap_or(1 << 20)
+}
+
+fn failed(doing: impl Into<String>, error: io::Error) -> Error {
+    let doing = doing.into();
+    match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+        Some(rustix::io::Errno::PERM) => Error::with_source(Status::PRIVILEGE_NOT_HELD, doing, error)
+            .hint("fanotify needs CAP_SYS_ADMIN in the initial user namespace; a command can be supervised without"),
+        Some(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
+            Error::with_source(Status::NOT_SUPPORTED, doing, error)
+                .hint("this kernel or file system has no permission events")
+        }
+        Some(rustix::io::Errno::NOENT) => Error::with_source(Status::OBJECT_NAME_NOT_FOUND, doing, error),
+        _ => {
+            let text = error.to_string();
+            Error::with_source(Status::UNSUCCESSFUL, doing, error).hint(text)
+        }
+    }
+}
+
+impl Fanotify {
+    /// Will watch the file systems on which these paths are. Raises this process's soft limit of open files to the hard one.
+    ///
+    /// # Errors
+    /// [`Status::PRIVILEGE_NOT_HELD`] without the right, [`Status::NOT_SUPPORTED`] without the kernel's support.
+    pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Result<Self, Error> {
+        let group = Group::new().map_err(|error| failed("making a fanotify group", error))?;
+        let limit = usize::try_from(raise_descriptors()).unwrap_or(usize::MAX);
+        // A fifth stays free for connections and everything else; a read brings up to 170 events.
+        let limit = (limit / 5 * 4).saturating_sub(170).max(1);
+        Ok(Self {
+            group,
+            paths: paths.into_iter().map(Into::into).collect(),
+            exempt: RwLock::new(HashSet::from([std::process::id()])),
+            queue: Mutex::default(),
+            room: Arc::new(Room { limit, taken: Mutex::new(0), freed: Condvar::new() }),
+        })
+    }
+
+    /// Answers this process's operations at once: an application that decides. To be called when it connects.
+    pub fn exempt(&self, pid: u32) {
+        self.exempt.write().unwrap_or_else(PoisonError::into_inner).insert(pid);
+    }
+
+    /// Ends [`exempt`](Self::exempt): the application is gone, and its number may be given to another.
+    pub fn unexempt(&self, pid: u32) {
+        if pid != std::process::id() {
+            self.exempt.write().unwrap_or_else(PoisonError::into_inner).remove(&pid);
+        }
+    }
+
+    /// Forgets every verdict that [`remember`](crate::filter::Operation::remember) put into the kernel: after a change of rules.
+    ///
+    /// # Errors
+    /// None that the kernel documents.
+    pub fn forget(&self) -> Result<(), Error> {
+        self.group.flush_ignored().map_err(|error| failed("flushing the kernel's verdicts", error))
+    }
+
+    /// Events that the kernel could not give to us, and denied.
+    pub fn lost(&self) -> u64 {
+        self.group.lost()
+    }
+
+    fn wait_for_room(&self) {
+        let mut taken = self.room.lock();
+        while *taken >= self.room.limit {
+            // The time only bounds what a missed wake-up could cost.
+            let wait = self.room.freed.wait_timeout(taken, Duration::from_millis(100));
+            taken = wait.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Source for Fanotify {
+    fn name(&self) -> &str {
+        "fanotify"
+    }
+
+    fn capabilities(&self) -> OpSet {
+        OpSet::OPEN | OpSet::EXEC
+    }
+
+    fn start(&self, ops: OpSet) -> Result<(), Error> {
+        let mut mask = 0;
+        if ops.contains(OpSet::OPEN) {
+            mask |= OPEN;
+        }
+        if ops.contains(OpSet::EXEC) {
+            mask |= EXEC;
+        }
+        for path in &self.paths {
+            let doing = || format!("watching the file system of {}", path.display());
+            self.group.watch(path, mask).map_err(|error| failed(doing(), error))?;
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
+        loop {
+            if let Some(event) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+                return Ok(Some(Box::new(Open::new(event, self.room.clone()))));
+            }
+            self.wait_for_room();
+            let mut events = Vec::new();
+            if !self.group.read(&mut events).map_err(|error| failed("reading events", error))? {
+                return Ok(None);
+            }
+            let exempt = self.exempt.read().unwrap_or_else(PoisonError::into_inner);
+            let permissions = events.into_iter().filter_map(|event| match event {
+                Event::Permission(permission) => Some(permission),
+                _ => None,
+            });
+            let (own, others): (Vec<_>, Vec<_>) = permissions.partition(|event| exempt.contains(&event.pid()));
+            drop(exempt);
+            Group::answer_all(&own, true);
+            self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(others);
+        }
+    }
+
+    fn stop(&self) {
+        // No new questions; the readers go on until the queue of the old ones is empty.
+        let _ = self.group.unwatch_all();
+        self.group.stop();
+    }
+}
+
+/// An event that waits.
+#[derive(Debug)]
+struct Open {
+    event: Permission,
+    path: PathBuf,
+    room: Arc<Room>,
+}
+
+impl Open {
+    fn new(event: Permission, room: Arc<Room>) -> Self {
+        *room.lock() += 1;
+        // The name that the kernel has for the open file: reading it raises no event.
+        let link = format!("/proc/self/fd/{}", event.file().as_raw_fd());
+        Self { path: std::fs::read_link(link).unwrap_or_default(), event, room }
+    }
+
+    fn status(&self, key: &str) -> Option<String> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.event.pid())).ok()?;
+        let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        Some(value.trim().to_owned())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        *self.room.lock() -= 1;
+        self.room.freed.notify_one();
+    }
+}
+
+impl Waiting for Open {
+    fn kind(&self) -> OpKind {
+        if self.event.exec() { OpKind::Exec } else { OpKind::Open }
+    }
+    fn path(&self) -> &Path {
+        &self.path
+    }
+    fn pid(&self) -> u32 {
+        self.event.pid()
+    }
+    fn uid(&self) -> u32 {
+        let real = self.status("Uid").and_then(|uids| uids.split_whitespace().next()?.parse().ok());
+        real.unwrap_or(u32::MAX)
+    }
+    fn comm(&self) -> String {
+        self.status("Name").unwrap_or_default()
+    }
+    fn file(&self) -> Option<Arc<OwnedFd>> {
+        Some(self.event.file().clone())
+    }
+    fn answer(&self, verdict: Verdict) -> bool {
+        self.event.answer(verdict == Verdict::Allow)
+    }
+    fn remember(&self) {
+        // Only a cache: what can not be remembered is asked again.
+        let _ = self.event.group().ignore(self.event.file().as_fd(), OPEN | EXEC);
+    }
+}

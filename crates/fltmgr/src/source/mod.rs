@@ -1,0 +1,88 @@
+//! Where file operations come from.
+//!
+//! | source | who may use it | what it covers | what it can hold back |
+//! |---|---|---|---|
+//! | [`Supervise`] | any user | a command and its descendants | open, exec, rename, unlink, link, mkdir, truncate |
+//! | [`Fanotify`] | root | every process, on the file systems named | open, exec |
+//! | [`Synthetic`] | any program | what a test makes up | everything |
+
+mod fanotify;
+mod supervise;
+mod synthetic;
+
+use std::fmt::Debug;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use fanotify::Fanotify;
+pub use supervise::{AtEnd, Supervise};
+pub use synthetic::{Made, Request, Synthetic};
+
+use crate::Error;
+use crate::filter::{OpKind, OpSet, Verdict};
+
+/// Reports operations before they happen, and carries the verdicts out.
+pub trait Source: Debug + Send + Sync + 'static {
+    /// The name that errors use.
+    fn name(&self) -> &str;
+
+    /// What it can hold back until there is a verdict.
+    fn capabilities(&self) -> OpSet;
+
+    /// How many threads should call [`next`](Self::next).
+    fn threads(&self) -> usize {
+        1
+    }
+
+    /// Starts to report these operations. Called once, before the first [`next`](Self::next).
+    ///
+    /// # Errors
+    /// What keeps it from reporting.
+    fn start(&self, ops: OpSet) -> Result<(), Error>;
+
+    /// The next operation; blocks. `None` when there will be no more.
+    ///
+    /// # Errors
+    /// Of the source as a whole; it ends the thread that called.
+    fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error>;
+
+    /// Makes every [`next`](Self::next) return `None`. Operations that wait can still be answered.
+    fn stop(&self);
+}
+
+/// An operation that a source holds back.
+pub trait Waiting: Debug + Send + Sync + 'static {
+    /// What is to be done.
+    fn kind(&self) -> OpKind;
+    /// Absolute path.
+    fn path(&self) -> &Path;
+    /// The new name of a rename or link; else empty.
+    fn target(&self) -> &Path {
+        Path::new("")
+    }
+    /// Process that asks.
+    fn pid(&self) -> u32;
+    /// Thread that asks, where it is known.
+    fn tid(&self) -> u32 {
+        self.pid()
+    }
+    /// Its user.
+    fn uid(&self) -> u32;
+    /// Its command name.
+    fn comm(&self) -> String;
+    /// Whether an open asks for writing, truncating or creating.
+    fn writes(&self) -> bool {
+        false
+    }
+    /// Whether an open would create the file.
+    fn creates(&self) -> bool {
+        false
+    }
+    /// The file, open for reading.
+    fn file(&self) -> Option<Arc<OwnedFd>>;
+    /// Carries the verdict out; called once. False if nobody waits for it any more.
+    fn answer(&self, verdict: Verdict) -> bool;
+    /// Do not report this file again until it changes, if the source can.
+    fn remember(&self) {}
+}

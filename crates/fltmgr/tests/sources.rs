@@ -1,0 +1,236 @@
+//! The manager on real operations: a supervised command, and (as root) a file system of its own.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fltmgr::Status;
+use fltmgr::filter::{Altitude, By, Filter, Manager, OnMiss, OpKind, OpSet, Operation};
+use fltmgr::source::{AtEnd, Fanotify, Supervise};
+
+const LONG: Duration = Duration::from_secs(30);
+
+struct Test<F> {
+    ops: OpSet,
+    deadline: Duration,
+    on_miss: OnMiss,
+    pre: F,
+}
+
+impl<F: Fn(Operation) + Send + Sync + 'static> Filter for Test<F> {
+    fn name(&self) -> &str {
+        "test"
+    }
+    fn altitude(&self) -> Altitude {
+        1.into()
+    }
+    fn ops(&self) -> OpSet {
+        self.ops
+    }
+    fn deadline(&self) -> Duration {
+        self.deadline
+    }
+    fn on_miss(&self) -> OnMiss {
+        self.on_miss
+    }
+    fn pre(&self, operation: Operation) {
+        (self.pre)(operation);
+    }
+}
+
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("fltmgr-sources-{}-{number}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        Self(dir.canonicalize().unwrap())
+    }
+    fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).current_dir(&self.0).stdin(Stdio::null()).env("LC_ALL", "C");
+        command.stdout(File::create(self.0.join("out")).unwrap()).stderr(File::create(self.0.join("err")).unwrap());
+        command
+    }
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.join(name)).unwrap()
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_supervised_command_is_held_back() {
+    let dir = Dir::new();
+    fs::write(dir.0.join("good"), "fine").unwrap();
+    fs::write(dir.0.join("bad"), "worse").unwrap();
+    let rule = |operation: Operation| {
+        let status = match operation.path().file_name().and_then(|name| name.to_str()) {
+            Some("bad") => Status::ACCESS_DENIED,
+            Some("busy") => Status::SHARING_VIOLATION,
+            _ => return assert!(operation.allow()),
+        };
+        assert!(operation.deny(status));
+    };
+    let filter = Test { ops: OpSet::all(), deadline: LONG, on_miss: OnMiss::Allow, pre: rule };
+    let source = Arc::new(Supervise::new(dir.shell("cat good; cat bad; mkdir busy; exit 5")));
+    let (builder, records) = Manager::builder().filter(filter).unwrap().records(10_000);
+    let manager = builder.start(source.clone()).unwrap();
+    assert_eq!(source.wait().unwrap().code(), Some(5));
+    manager.wait().unwrap();
+    assert_eq!(dir.read("out"), "fine");
+    let err = dir.read("err");
+    assert!(err.contains("bad: Permission denied") && err.contains("Device or resource busy"), "{err}");
+    assert_eq!(manager.counters().denied(), 2);
+    drop(manager);
+    let all: Vec<_> = std::iter::from_fn(|| records.recv()).collect();
+    let bad = all.iter().find(|record| record.path == dir.0.join("bad")).unwrap();
+    assert_eq!((bad.kind, bad.comm.as_str(), bad.by), (OpKind::Open, "cat", By::Rule));
+    assert!(bad.pid > 1 && bad.latency < LONG);
+}
+
+#[test]
+fn a_silent_filter_holds_nobody_longer_than_its_deadline() {
+    for (on_miss, text) in [(OnMiss::Allow, "fine"), (OnMiss::Deny, "")] {
+        let dir = Dir::new();
+        fs::write(dir.0.join("slow"), "fine").unwrap();
+        let (keep, kept) = sync_channel(100);
+        let silent = move |operation: Operation| {
+            if operation.path().ends_with("slow") {
+                keep.send(operation).unwrap();
+            } else {
+                operation.allow();
+            }
+        };
+        let deadline = Duration::from_millis(100);
+        let filter = Test { ops: OpSet::OPEN, deadline, on_miss, pre: silent };
+        let source = Arc::new(Supervise::new(dir.shell("cat slow")));
+        let start = Instant::now();
+        let manager = Manager::builder().filter(filter).unwrap().start(source.clone()).unwrap();
+        source.wait().unwrap();
+        assert!(start.elapsed() >= deadline);
+        assert_eq!(dir.read("out"), text);
+        assert_eq!(manager.counters().missed_allow() + manager.counters().missed_deny(), 1);
+        assert!(!kept.recv().unwrap().allow(), "too late");
+    }
+}
+
+#[test]
+fn a_denied_or_missing_command_is_an_error() {
+    let deny = |operation: Operation| assert!(operation.deny(Status::ACCESS_DENIED));
+    let filter = |pre| Test { ops: OpSet::EXEC, deadline: LONG, on_miss: OnMiss::Allow, pre };
+    let source = Arc::new(Supervise::new(Command::new("/bin/true")));
+    let _manager = Manager::builder().filter(filter(deny)).unwrap().start(source.clone()).unwrap();
+    assert_eq!(source.wait().unwrap_err().status(), Status::ACCESS_DENIED);
+    let source = Arc::new(Supervise::new(Command::new("/nonexistent/program")));
+    let _manager = Manager::builder().filter(filter(deny)).unwrap().start(source.clone()).unwrap();
+    assert_eq!(source.wait().unwrap_err().status(), Status::OBJECT_NAME_NOT_FOUND);
+}
+
+#[test]
+fn killing_at_the_end_leaves_nothing() {
+    let dir = Dir::new();
+    let allow = |operation: Operation| assert!(operation.allow());
+    let filter = Test { ops: OpSet::OPEN, deadline: LONG, on_miss: OnMiss::Allow, pre: allow };
+    let script = "sleep 1000 & echo $! > pid; exit 0";
+    let source = Arc::new(Supervise::new(dir.shell(script)).at_end(AtEnd::Kill));
+    let manager = Manager::builder().filter(filter).unwrap().start(source.clone()).unwrap();
+    assert!(source.wait().unwrap().success());
+    manager.wait().unwrap();
+    let pid = dir.read("pid");
+    assert!(!Path::new(&format!("/proc/{}", pid.trim())).exists());
+}
+
+const INSIDE: &str = "FLTMGR_TEST_MOUNTED";
+
+#[test]
+fn a_file_system_is_held_back() {
+    if let Err(error) = Fanotify::new(["/"]) {
+        assert_eq!(error.status(), Status::PRIVILEGE_NOT_HELD, "{error}");
+        println!("SKIP privileged: {error}");
+        return;
+    }
+    let dir = Dir::new();
+    let script = "mount -t tmpfs -o size=16m none \"$0\" || exit 77; exec \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "/bin/sh", "-c", script])
+        .arg(&dir.0)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "inside", "--ignored", "--nocapture"])
+        .env(INSIDE, &dir.0)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(77) {
+        println!("SKIP privileged: no private mount: {text}");
+        return;
+    }
+    assert!(output.status.success() && text.contains("all passed"), "{text}");
+}
+
+#[test]
+#[ignore = "started by the other test, in a mount namespace"]
+fn inside() {
+    let Some(dir) = std::env::var_os(INSIDE).map(PathBuf::from) else { return };
+    std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_secs(60));
+        eprintln!("watchdog: a test hangs");
+        std::process::exit(3);
+    });
+    fs::write(dir.join("good"), "fine").unwrap();
+    fs::write(dir.join("bad"), "worse").unwrap();
+    let held = Arc::new(Mutex::new(Vec::new()));
+    let keep = held.clone();
+    let rule = move |operation: Operation| match operation.path().file_name().and_then(|name| name.to_str()) {
+        Some("bad") => assert!(operation.deny(Status::ACCESS_DENIED)),
+        Some("slow") => keep.lock().unwrap().push(operation),
+        Some("good") => {
+            operation.remember();
+            assert!(operation.allow());
+        }
+        _ => assert!(operation.allow()),
+    };
+    let filter = Test { ops: OpSet::OPEN, deadline: Duration::from_millis(100), on_miss: OnMiss::Deny, pre: rule };
+    let source = Arc::new(Fanotify::new([&dir]).unwrap());
+    let (builder, records) = Manager::builder().filter(filter).unwrap().records(1000);
+    let manager = builder.start(source.clone()).unwrap();
+    // `timeout` ends even a process that waits for a verdict.
+    let cat = |name: &str| {
+        let output = Command::new("timeout").args(["-s", "KILL", "20", "cat"]).arg(dir.join(name)).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(cat("good"), "fine");
+    let asked = manager.counters().asked;
+    assert_eq!(cat("good"), "fine");
+    assert_eq!(manager.counters().asked, asked, "the kernel remembers the verdict");
+    source.forget().unwrap();
+    assert_eq!(cat("good"), "fine");
+    assert_eq!(manager.counters().asked, asked + 1);
+    assert_eq!(cat("bad"), "");
+    // Our own opens are answered at once, whatever the file.
+    assert_eq!(fs::read_to_string(dir.join("bad")).unwrap(), "worse");
+    fs::write(dir.join("slow"), "text").unwrap();
+    assert_eq!(cat("slow"), "");
+    assert_eq!(manager.counters().denied_by(By::Deadline), 1);
+    manager.stop();
+    manager.wait().unwrap();
+    assert_eq!(cat("bad"), "worse", "stopped");
+    drop(manager);
+    let all: Vec<_> = std::iter::from_fn(|| records.recv()).collect();
+    let bad = all.iter().find(|record| record.path == dir.join("bad")).unwrap();
+    assert_eq!((bad.comm.as_str(), bad.uid), ("cat", 0));
+    let wants = Test { ops: OpSet::RENAME, deadline: LONG, on_miss: OnMiss::Allow, pre: drop };
+    let error = Manager::builder().filter(wants).unwrap().start(source).unwrap_err();
+    assert_eq!(error.status(), Status::NOT_SUPPORTED);
+    println!("all passed");
+}
