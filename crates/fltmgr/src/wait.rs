@@ -115,14 +115,18 @@ static SPINNING: AtomicUsize = AtomicUsize::new(0);
 
 impl Turn {
     fn take() -> Option<Self> {
-        static ALLOWED: OnceLock<usize> = OnceLock::new();
-        let allowed = *ALLOWED.get_or_init(|| clock::processors().saturating_sub(1));
-        if SPINNING.fetch_add(1, Ordering::Relaxed) < allowed {
+        if SPINNING.fetch_add(1, Ordering::Relaxed) < spinners() {
             return Some(Self);
         }
         SPINNING.fetch_sub(1, Ordering::Relaxed);
         None
     }
+}
+
+/// How many threads of this process may spin at a time.
+fn spinners() -> usize {
+    static SPINNERS: OnceLock<usize> = OnceLock::new();
+    *SPINNERS.get_or_init(|| clock::processors().saturating_sub(1))
 }
 
 impl Drop for Turn {
@@ -146,6 +150,7 @@ fn costs() -> Costs {
 /// Measures what this machine's waits cost, so that the first connection does not.
 pub(crate) fn warm_up() {
     costs();
+    spinners();
 }
 
 /// How long a wait for the next piece of a long payload sleeps before it looks whether the peer lives. A peer cannot be
