@@ -7,8 +7,8 @@ pub mod filter;
 pub mod namespace;
 mod pool;
 mod port;
-mod wait;
 pub mod source;
+mod wait;
 
 pub use connection::{ConnectOptions, Connection, Message, Received, Receiver};
 pub use error::Error;

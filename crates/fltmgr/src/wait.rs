@@ -45,6 +45,8 @@ pub(crate) struct On<'a, F> {
     pub(crate) reasons: u32,
     /// What was learned of such waits.
     pub(crate) patience: &'a Patience,
+    /// Counts those who sleep: whoever ends a connection wakes until there is nobody.
+    pub(crate) asleep: &'a AtomicUsize,
 }
 
 /// Waits until `look` finds something; `None` when the deadline passed and a last look found nothing.
@@ -68,6 +70,8 @@ pub(crate) fn wait<T>(
         return Some(found);
     }
     let start = clock::monotonic();
+    on.asleep.fetch_add(1, Ordering::SeqCst);
+    let _asleep = Uncount(on.asleep);
     loop {
         if let Some(expected) = prepare() {
             match futex::wait(on.word, expected, on.reasons, deadline) {
@@ -85,6 +89,15 @@ pub(crate) fn wait<T>(
         if deadline.is_some_and(Deadline::passed) {
             return None;
         }
+    }
+}
+
+/// Uncounts a sleeper, however it leaves.
+struct Uncount<'a>(&'a AtomicUsize);
+
+impl Drop for Uncount<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -211,7 +224,8 @@ mod tests {
     fn a_wait_looks_once_more_when_its_time_is_over() {
         let word = AtomicU32::new(0);
         let patience = Patience::default();
-        let on = On { word: &word, reasons: futex::ANY, patience: &patience };
+        let asleep = AtomicUsize::new(0);
+        let on = On { word: &word, reasons: futex::ANY, patience: &patience, asleep: &asleep };
         let mut looks = 0;
         let found = wait(
             &on,

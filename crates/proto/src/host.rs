@@ -172,9 +172,9 @@ impl Host {
         self.order.insert(later.map_or(0, |index| index + 1), slot as u8);
     }
 
-    /// Whether a GET is known to be posted that holds `len` bytes of body.
-    pub fn fits(&self, len: usize) -> bool {
-        self.order.iter().any(|&slot| self.gets[usize::from(slot)].capacity >= len as u64)
+    /// The slot of the oldest GET known to be posted.
+    pub fn next(&self) -> Option<usize> {
+        self.order.first().map(|&slot| usize::from(slot))
     }
 
     /// Whether any GET is known to be posted.
@@ -183,26 +183,40 @@ impl Host {
     }
 
     /// Takes the oldest GET that holds `len` bytes of body. When none does and `may_reject`, takes the oldest to be
-    /// refused as too small.
-    pub fn take(&mut self, shared: &SharedRegion, len: usize, may_reject: bool) -> Take {
-        let mut index = 0;
-        while let Some(&slot) = self.order.get(index) {
-            if self.gets[usize::from(slot)].capacity < len as u64 {
-                index += 1;
-                continue;
-            }
-            self.order.remove(index);
-            if let Some(taken) = self.claim(shared, usize::from(slot)) {
-                return Take::Deliver(taken);
-            }
+    /// refused as too small. Also says what was rung: the application's word is read only when no known GET fits, because
+    /// those rung since are younger, and the word's line is dear.
+    pub fn take(&mut self, shared: &SharedRegion, len: usize, may_reject: bool) -> (Take, Rung) {
+        if let Some(taken) = self.take_fitting(shared, len) {
+            return (Take::Deliver(taken), Rung::default());
+        }
+        let rung = self.pull(shared);
+        if let Some(taken) = self.take_fitting(shared, len) {
+            return (Take::Deliver(taken), rung);
         }
         while may_reject && !self.order.is_empty() {
             let slot = usize::from(self.order.remove(0));
             if let Some(taken) = self.claim(shared, slot) {
-                return Take::TooSmall(taken);
+                return (Take::TooSmall(taken), rung);
             }
         }
-        Take::Nothing
+        (Take::Nothing, rung)
+    }
+
+    fn take_fitting(&mut self, shared: &SharedRegion, len: usize) -> Option<Taken> {
+        let mut index = 0;
+        while let Some(&slot) = self.order.get(index) {
+            let slot = usize::from(slot);
+            if self.gets[slot].capacity < len as u64 {
+                index += 1;
+                continue;
+            }
+            self.order.remove(index);
+            // one that was cancelled is forgotten
+            if let Some(taken) = self.claim(shared, slot) {
+                return Some(taken);
+            }
+        }
+        None
     }
 
     fn claim(&self, shared: &SharedRegion, slot: usize) -> Option<Taken> {
@@ -238,6 +252,11 @@ impl Host {
     pub fn waiting(&self) -> usize {
         WAITERS - self.free.len()
     }
+}
+
+/// Brings a slot's line to this processor, so that the next message finds it here. Worth a third of a hot round trip.
+pub fn warm(shared: &SharedRegion, slot: usize) {
+    shared.slots[slot].warmed.store(0, Ordering::Relaxed);
 }
 
 /// Takes a posted slot; false when it was cancelled, or posted anew, or never.

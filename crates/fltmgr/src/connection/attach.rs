@@ -1,7 +1,7 @@
 //! The handshake, seen from the application.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use proto::name::PortName;
@@ -75,6 +75,7 @@ fn establish(name: PortName, socket: Socket, memory: Memory) -> std::io::Result<
         watching: OnceLock::new(),
         receives: Patience::default(),
         sends: Patience::default(),
+        asleep: AtomicUsize::new(0),
         files: Mutex::default(),
         slots: Slots::default(),
         windows: Mutex::default(),

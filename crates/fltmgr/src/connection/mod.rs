@@ -133,6 +133,7 @@ struct Link {
     watching: OnceLock<Watching>,
     receives: Patience,
     sends: Patience,
+    asleep: AtomicUsize,
     /// Files that came for messages which another thread receives.
     files: Mutex<HashMap<u64, OwnedFd>>,
     slots: Slots,

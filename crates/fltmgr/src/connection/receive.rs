@@ -87,10 +87,10 @@ impl Connection {
             if !get.wait(deadline)? {
                 return Ok(None);
             }
-            if let Some(received) = get.take()? {
+            if let Some(received) = get.read()? {
                 return Ok(Some(received));
             }
-            get = Get::post(link, capacity)?;
+            get = get.again()?;
         }
     }
 
@@ -106,7 +106,7 @@ impl Connection {
                 .hint(format!("1 to {} can be posted", proto::slots::GETS)));
         }
         let gets = (0..depth).map(|_| Get::post(&self.link, u64::MAX)).collect::<Result<_, _>>()?;
-        Ok(Receiver { link: Arc::clone(&self.link), gets })
+        Ok(Receiver { link: Arc::clone(&self.link), gets, read: None })
     }
 }
 
@@ -117,21 +117,29 @@ impl Connection {
 pub struct Receiver {
     link: Arc<Link>,
     gets: VecDeque<Get>,
+    /// The GET of the last message, read and not posted anew yet.
+    read: Option<Get>,
 }
 
 impl Receiver {
-    /// Waits for a message; a GET is posted in the place of the one it came in before it is returned.
+    /// Waits for a message. The GET that it comes in is posted anew by the next call, so that one fewer is posted while a
+    /// message is worked on.
     ///
     /// # Errors
     /// As [`Connection::recv`].
     pub fn recv(&mut self) -> Result<Message, Error> {
         loop {
             self.link.check(RECEIVING)?;
+            if let Some(read) = self.read.take() {
+                self.gets.push_back(read.again()?);
+            }
             // filled oldest first: the front completes first unless several filters race
             let index = self.gets.iter().position(Get::completed).unwrap_or(0);
             self.gets[index].wait(None)?;
-            let next = Get::post_in_place_of(&mut self.gets, index)?;
-            if let Some(Received::Message(message)) = next {
+            let Some(mut get) = self.gets.remove(index) else { continue };
+            let received = get.read();
+            self.read = Some(get);
+            if let Some(Received::Message(message)) = received? {
                 return Ok(message);
             }
         }
@@ -163,17 +171,15 @@ impl Get {
         }
     }
 
-    /// Takes the completed GET at `index` and posts another at the back, in the same slot where that is possible.
-    fn post_in_place_of(gets: &mut VecDeque<Self>, index: usize) -> Result<Option<Received>, Error> {
-        let Some(mut get) = gets.remove(index) else { return Ok(None) };
-        let received = get.read();
-        let shared = get.link.memory.shared();
-        if let Some((posted, wake)) = client::post_get(shared, get.posted.slot, get.capacity) {
-            get.link.wake(wake, &shared.attention.word, REASON_BUFFER);
-            get.posted = posted;
-            gets.push_back(get);
-        }
-        received
+    /// Posts a GET that was read anew, in the same slot.
+    fn again(mut self) -> Result<Self, Error> {
+        let shared = self.link.memory.shared();
+        let (posted, wake) = client::post_get(shared, self.posted.slot, self.capacity)
+            .ok_or_else(|| self.link.disconnected(RECEIVING))?;
+        self.link.wake(wake, &shared.attention.word, REASON_BUFFER);
+        self.posted = posted;
+        self.open = true;
+        Ok(self)
     }
 
     fn completed(&self) -> bool {
@@ -184,7 +190,12 @@ impl Get {
     fn wait(&mut self, deadline: Option<Deadline>) -> Result<bool, Error> {
         let link = &self.link;
         let (host, shared, posted) = (link.memory.host(), link.memory.shared(), self.posted);
-        let on = On { word: &shared.slots[posted.slot].word, reasons: futex::ANY, patience: &link.receives };
+        let on = On {
+            word: &shared.slots[posted.slot].word,
+            reasons: futex::ANY,
+            patience: &link.receives,
+            asleep: &link.asleep,
+        };
         let look = || {
             if client::completed(host, posted) {
                 return Some(true);
@@ -197,7 +208,6 @@ impl Get {
             Some(false) => Err(link.disconnected(RECEIVING)),
             None if client::cancel(shared, posted) => {
                 self.open = false;
-                link.release(posted.slot);
                 Ok(false)
             }
             // a filter took it at the last moment: it completes, unless the host dies
@@ -208,15 +218,9 @@ impl Get {
         }
     }
 
-    /// Reads a complete GET and gives its slot back. `None`: the filter gave up in the middle of a long message.
-    fn take(mut self) -> Result<Option<Received>, Error> {
-        let received = self.read();
+    /// Reads a complete GET. `None`: the filter gave up in the middle of a long message.
+    fn read(&mut self) -> Result<Option<Received>, Error> {
         self.open = false;
-        self.link.release(self.posted.slot);
-        received
-    }
-
-    fn read(&self) -> Result<Option<Received>, Error> {
         let link = &self.link;
         let completion = client::completion(link.memory.host(), self.posted);
         link.receives.peer_ran_on(completion.cpu);
@@ -279,10 +283,10 @@ impl Get {
 
 impl Drop for Get {
     fn drop(&mut self) {
-        if !self.open || !self.link.guard.same_process() {
+        if !self.link.guard.same_process() {
             return;
         }
-        if !client::cancel(self.link.memory.shared(), self.posted) && matches!(self.wait(None), Ok(true)) {
+        if self.open && !client::cancel(self.link.memory.shared(), self.posted) && matches!(self.wait(None), Ok(true)) {
             drop(self.read());
         }
         self.link.release(self.posted.slot);

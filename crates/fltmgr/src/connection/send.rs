@@ -77,7 +77,12 @@ impl Link {
 
     fn answer(&self, posted: Posted, output: &mut [u8]) -> Option<Answer> {
         let (host, shared) = (self.memory.host(), self.memory.shared());
-        let on = On { word: &shared.slots[posted.slot].word, reasons: futex::ANY, patience: &self.sends };
+        let on = On {
+            word: &shared.slots[posted.slot].word,
+            reasons: futex::ANY,
+            patience: &self.sends,
+            asleep: &self.asleep,
+        };
         let look = || {
             if client::completed(host, posted) {
                 return Some(true);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::host::Host;
 use proto::name::PortName;
@@ -78,9 +78,8 @@ pub(crate) struct Inner {
     pub(super) requests: Patience,
     pub(super) courier: Courier,
     closed: AtomicBool,
-    /// Sends under way.
-    sending: AtomicUsize,
-    released: Condvar,
+    /// Threads of the filter that sleep on words of this connection, or are about to.
+    pub(super) asleep: AtomicUsize,
 }
 
 /// What the connection's lock protects.
@@ -105,8 +104,7 @@ impl Inner {
             requests: Patience::default(),
             courier: Courier::default(),
             closed: AtomicBool::new(false),
-            sending: AtomicUsize::new(0),
-            released: Condvar::new(),
+            asleep: AtomicUsize::new(0),
         }
     }
 
@@ -161,23 +159,12 @@ impl Inner {
         }
     }
 
-    /// Counts a send that is under way, unless the connection has ended.
-    pub(super) fn enter(&self) -> Option<Sending<'_>> {
-        self.sending.fetch_add(1, Ordering::SeqCst);
-        let sending = Sending(self);
-        (!self.closed()).then_some(sending)
-    }
-
-    /// Waits until every send has been released. The connection must be closed.
+    /// Waits until nobody sleeps on the connection, which must be closed. One round is enough for an honest peer.
     pub(super) fn drain(&self) {
-        let mut book = self.book();
-        while self.sending.load(Ordering::SeqCst) != 0 {
-            drop(book);
+        while self.asleep.load(Ordering::SeqCst) != 0 {
             self.wake_everybody();
-            book = self.book();
-            if self.sending.load(Ordering::SeqCst) != 0 {
-                let again = std::time::Duration::from_millis(1);
-                book = self.released.wait_timeout(book, again).unwrap_or_else(PoisonError::into_inner).0;
+            if self.asleep.load(Ordering::SeqCst) != 0 {
+                std::thread::park_timeout(std::time::Duration::from_micros(100));
             }
         }
     }
@@ -189,17 +176,5 @@ impl Inner {
         self.stirred.fetch_add(1, Ordering::SeqCst);
         Attention(attention).stir();
         futex::wake(&Upper(attention), u32::MAX, REASON_BUFFER | REASON_REPLY);
-    }
-}
-
-/// One send under way.
-pub(super) struct Sending<'a>(&'a Inner);
-
-impl Drop for Sending<'_> {
-    fn drop(&mut self) {
-        if self.0.sending.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.closed() {
-            let _book = self.0.book();
-            self.0.released.notify_all();
-        }
     }
 }

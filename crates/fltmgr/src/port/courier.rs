@@ -123,9 +123,6 @@ impl Client {
 impl Inner {
     /// Delivers at once where that is possible, else queues. Something that has ended already is given back.
     fn ask_later(self: &Arc<Self>, asked: Asked) -> Option<Ended> {
-        let Some(_sending) = self.enter() else {
-            return Some(Ended { done: asked.done, result: Err(self.disconnected()) });
-        };
         let mut state = self.courier.state();
         if self.closed() {
             // the courier may have ended already; as long as the connection is open, it has not
@@ -237,7 +234,7 @@ impl Inner {
             if hungry {
                 self.book().hungry += 1;
             }
-            let on = On { word: &Upper(attention), reasons, patience: &self.courier.patience };
+            let on = On { word: &Upper(attention), reasons, patience: &self.courier.patience, asleep: &self.asleep };
             let look = || {
                 (attention.load(Ordering::Acquire) & rung != 0 || self.stirred.load(Ordering::SeqCst) != seen)
                     .then_some(())

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 
-use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Outcome, Take, Taken, Waiter};
+use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Outcome, Rung, Take, Taken, Waiter};
 use proto::slots::{
     ATTENTION_DEAD, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Chunks, REASON_BUFFER,
     REASON_REPLY, REPLY_INLINE, read_words, write_words,
@@ -38,7 +38,6 @@ impl Client {
     /// [`Status::TIMEOUT`]: nobody has seen the message, nor ever will. [`Status::PORT_DISCONNECTED`].
     #[doc(alias = "FltSendMessage")]
     pub fn send(&self, message: &[u8], timeout: Timeout) -> Result<(), Error> {
-        let _sending = self.inner.enter().ok_or_else(|| self.inner.disconnected())?;
         let outgoing = Outgoing { message, reply: None, file: None, deadline: timeout.deadline(), flags: 0 };
         self.inner.deliver(&outgoing).map(drop)
     }
@@ -61,12 +60,10 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub fn start(&self, message: &[u8], reply_capacity: usize, timeout: Timeout) -> Result<Pending, Error> {
-        let sending = self.inner.enter().ok_or_else(|| self.inner.disconnected())?;
         let deadline = timeout.deadline();
         let capacity = u32::try_from(reply_capacity).unwrap_or(u32::MAX);
         let outgoing = Outgoing { message, reply: Some(capacity), file: None, deadline, flags: 0 };
         let waiter = self.inner.deliver(&outgoing)?;
-        drop(sending);
         // a reply is wanted, so there is a waiter
         let waiter = waiter.ok_or_else(|| self.inner.disconnected())?;
         Ok(Pending { client: self.clone(), waiter, capacity, deadline, open: true })
@@ -102,10 +99,6 @@ impl Pending {
     pub fn wait(mut self, reply: &mut [u8]) -> Result<Reply, Error> {
         self.open = false;
         let inner = &self.client.inner;
-        let Some(_sending) = inner.enter() else {
-            inner.give_up(self.waiter);
-            return Err(inner.disconnected());
-        };
         let room = reply.len().min(self.capacity as usize);
         inner.await_reply(self.waiter, &mut reply[..room], self.deadline)
     }
@@ -185,8 +178,13 @@ impl Inner {
             let seen = self.stirred.load(Ordering::SeqCst);
             match self.attempt(&mut book, outgoing, progress)? {
                 Attempt::Take(taken) => {
+                    let next = book.host.next();
                     drop(book);
-                    return self.fill(taken, outgoing, progress.waiter);
+                    let filled = self.fill(taken, outgoing, progress.waiter);
+                    if let Some(next) = next {
+                        host::warm(self.memory.shared(), next);
+                    }
+                    return filled;
                 }
                 Attempt::Replied => return Ok(()),
                 Attempt::Starved if last => {
@@ -196,7 +194,12 @@ impl Inner {
                 Attempt::Starved => book.hungry += 1,
             }
             drop(book);
-            let on = On { word: &Upper(attention), reasons: REASON_BUFFER | REASON_REPLY, patience: &self.buffers };
+            let on = On {
+                word: &Upper(attention),
+                reasons: REASON_BUFFER | REASON_REPLY,
+                patience: &self.buffers,
+                asleep: &self.asleep,
+            };
             let rung = ATTENTION_SLOTS | ATTENTION_REPLIED | ATTENTION_DEAD;
             let look = || {
                 (attention.load(Ordering::Acquire) & rung != 0 || self.stirred.load(Ordering::SeqCst) != seen)
@@ -216,9 +219,17 @@ impl Inner {
         progress: &mut Progress,
     ) -> Result<Attempt, Error> {
         let shared = self.memory.shared();
-        let rung = book.host.pull(shared);
-        let replied = progress.waiter.is_some_and(|waiter| host::replied(shared, waiter));
-        let attempt = if replied { Attempt::Replied } else { self.take(book, outgoing, progress)? };
+        let mut rung = Rung::default();
+        let replied = |progress: &Progress| progress.waiter.is_some_and(|waiter| host::replied(shared, waiter));
+        let attempt = if replied(progress) {
+            Attempt::Replied
+        } else {
+            match self.take(book, outgoing, progress, &mut rung)? {
+                // the reply may be what was rung just now
+                Attempt::Starved if replied(progress) => Attempt::Replied,
+                attempt => attempt,
+            }
+        };
         // what this thread took from the word and does not use is somebody else's; and the wish that woke this thread was
         // theirs too
         let others = book.hungry > 0;
@@ -230,10 +241,18 @@ impl Inner {
         Ok(attempt)
     }
 
-    fn take(&self, book: &mut Book, outgoing: &Outgoing<'_>, progress: &mut Progress) -> Result<Attempt, Error> {
+    fn take(
+        &self,
+        book: &mut Book,
+        outgoing: &Outgoing<'_>,
+        progress: &mut Progress,
+        rung: &mut Rung,
+    ) -> Result<Attempt, Error> {
         let (host_memory, shared) = (self.memory.host(), self.memory.shared());
         loop {
-            let take = book.host.take(shared, outgoing.message.len(), !progress.refused);
+            let (take, now) = book.host.take(shared, outgoing.message.len(), !progress.refused);
+            rung.gets |= now.gets;
+            rung.replies |= now.replies;
             let (taken, refuse) = match take {
                 Take::Nothing => return Ok(Attempt::Starved),
                 Take::Deliver(taken) => (taken, false),
@@ -324,7 +343,12 @@ impl Inner {
 
     fn await_reply(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
         let shared = self.memory.shared();
-        let on = On { word: &shared.waiters[waiter.index].word, reasons: futex::ANY, patience: &self.replies };
+        let on = On {
+            word: &shared.waiters[waiter.index].word,
+            reasons: futex::ANY,
+            patience: &self.replies,
+            asleep: &self.asleep,
+        };
         let look = || {
             if self.closed() {
                 return Some(false); // a disconnect wins over a reply

@@ -109,7 +109,7 @@ impl<S: Serve> Served<S> {
             let now = word.fetch_or(REQUEST_PARKED, Ordering::SeqCst) | REQUEST_PARKED;
             (now & (REQUESTS | REQUEST_DEAD) == 0).then_some((now >> 32) as u32)
         };
-        let on = On { word: &Upper(word), reasons: futex::ANY, patience: &inner.requests };
+        let on = On { word: &Upper(word), reasons: futex::ANY, patience: &inner.requests, asleep: &inner.asleep };
         let deadline = Deadline::Monotonic(clock::monotonic() + LINGER);
         match wait(&on, Some(deadline), look, prepare) {
             Some(0) => {

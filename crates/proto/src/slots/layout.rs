@@ -153,6 +153,8 @@ pub struct SharedSlot {
     pub filled: AtomicU32,
     /// Pieces of a long payload read so far (message body, SEND output).
     pub drained: AtomicU32,
+    /// Written by the host, and read by nobody, to fetch these lines ahead of need.
+    pub warmed: AtomicU32,
 }
 
 /// The application's half of one waiter.
@@ -264,6 +266,7 @@ impl SharedRegion {
                 len: AtomicU64::new(0),
                 filled: AtomicU32::new(0),
                 drained: AtomicU32::new(0),
+                warmed: AtomicU32::new(0),
             }),
             waiters: std::array::from_fn(|_| SharedWaiter {
                 word: AtomicU32::new(0),
