@@ -4,6 +4,7 @@
 mod connection;
 mod error;
 pub mod filter;
+pub mod guard;
 pub mod namespace;
 mod pool;
 mod port;

@@ -1,0 +1,253 @@
+//! The built-in filter: rules, questions, and a whole way from a supervised program to a scanner and back.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Verdict};
+use fltmgr::guard::question::{Answer, AnswerFlags, Question, QuestionFlags};
+use fltmgr::guard::{Applications, Ask, Done, Guard, scan};
+use fltmgr::namespace::Namespace;
+use fltmgr::source::{Request, Supervise, Synthetic};
+use fltmgr::{Connection, Port, PortOptions, Status};
+
+const LONG: Duration = Duration::from_secs(30);
+const DENIED: Verdict = Verdict::Deny(Status::ACCESS_DENIED);
+
+/// Answers every question with the same, and keeps the questions.
+#[derive(Default)]
+struct Oracle {
+    reply: Mutex<Option<Result<(Status, Vec<u8>), By>>>,
+    asked: Mutex<Vec<(Vec<u8>, bool)>>,
+    kept: Mutex<Vec<Done>>,
+}
+
+impl Ask for Oracle {
+    fn ask(&self, question: Vec<u8>, file: Option<Arc<OwnedFd>>, _: Duration, done: Done) {
+        self.asked.lock().unwrap().push((question, file.is_some()));
+        match &*self.reply.lock().unwrap() {
+            Some(reply) => done(reply.clone()),
+            None => self.kept.lock().unwrap().push(done),
+        }
+    }
+    fn is_one(&self, pid: u32) -> bool {
+        pid == 4242
+    }
+}
+
+fn request(kind: OpKind, path: &str, target: &str) -> Request {
+    let mut request = Request::new(kind, path);
+    request.target = target.into();
+    request
+}
+
+#[test]
+fn rules_match_paths_and_names() {
+    let guard = Guard::new().ops(OpSet::all()).deny(["*.key", "/etc/shadow", "/home/*/.ssh/**"]).unwrap();
+    let source = Arc::new(Synthetic::new());
+    let _manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
+    let rows = [
+        (OpKind::Open, "/a/b/c.key", "", true),
+        (OpKind::Open, "/a/b.key/c", "", false),
+        (OpKind::Open, "/etc/shadow", "", true),
+        (OpKind::Open, "/srv/etc/shadow", "", false),
+        (OpKind::Open, "/home/me/.ssh/id", "", true),
+        (OpKind::Open, "/home/me/.ssh/deep/id", "", true),
+        (OpKind::Open, "/home/me/x/.ssh/id", "", false),
+        (OpKind::Open, "/home/me/.ssh", "", false),
+        (OpKind::Rename, "/home/me/.ssh", "/tmp/x", true),
+        (OpKind::Rename, "/tmp/x", "/home/me/.ssh", true),
+        (OpKind::Rename, "/tmp/x", "/tmp/y", false),
+        (OpKind::Link, "/etc/shadow", "/tmp/y", true),
+        (OpKind::Rename, "/tmp/new", "/tmp/x.key", true),
+        (OpKind::Unlink, "/x.key", "", true),
+        (OpKind::Exec, "/x.keys", "", false),
+    ];
+    for (kind, path, target, denied) in rows {
+        let verdict = source.submit(request(kind, path, target)).wait(LONG).unwrap();
+        assert_eq!(verdict, if denied { DENIED } else { Verdict::Allow }, "{kind} {path} {target}");
+    }
+    let error = Guard::new().deny(["a[b"]).unwrap_err();
+    assert_eq!(error.status(), Status::OBJECT_NAME_INVALID);
+    assert!(error.to_string().contains("\"a[b\""), "{error}");
+}
+
+#[test]
+fn questions_carry_what_is_known() {
+    let oracle = Arc::new(Oracle::default());
+    *oracle.reply.lock().unwrap() = Some(Ok((Status::SUCCESS, Answer::DENY.to_bytes().to_vec())));
+    let guard =
+        Guard::new().ops(OpSet::all()).ask(oracle.clone(), OpSet::OPEN | OpSet::LINK).only(["/data/**"]).unwrap();
+    let source = Arc::new(Synthetic::new());
+    let manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
+    let mut first = request(OpKind::Link, "/data/a", "/data/b");
+    first.pid = 77;
+    first.uid = 1234;
+    first.comm = "ln".into();
+    first.file = Some(Arc::new(File::open("/dev/null").unwrap().into()));
+    assert_eq!(source.submit(first).wait(LONG), Some(DENIED));
+    // Out of scope, not of the kinds, and by the application itself: not asked.
+    let mut own = request(OpKind::Open, "/data/own", "");
+    own.pid = 4242;
+    for request in [request(OpKind::Open, "/other", ""), request(OpKind::Exec, "/data/x", ""), own] {
+        assert_eq!(source.submit(request).wait(LONG), Some(Verdict::Allow));
+    }
+    let asked = oracle.asked.lock().unwrap();
+    let [(bytes, file)] = asked.as_slice() else { panic!("{asked:?}") };
+    let question = Question::parse(bytes).unwrap();
+    assert_eq!((question.kind, question.path, question.target), (OpKind::Link, &b"/data/a"[..], &b"/data/b"[..]));
+    assert_eq!((question.pid, question.uid, question.comm, question.sequence), (77, 1234, &b"ln"[..], 0));
+    assert!(*file && question.flags == QuestionFlags::FILE && question.deadline > 0);
+    assert_eq!(manager.counters().denied_by(By::Application), 1);
+}
+
+#[test]
+fn every_kind_of_no_answer_has_its_name() {
+    let cache = Answer { allow: true, flags: AnswerFlags::CACHE };
+    let ok = |bytes: &[u8]| Some(Ok((Status::SUCCESS, bytes.to_vec())));
+    let rows = [
+        (ok(&Answer::ALLOW.to_bytes()), Verdict::Allow, By::Application, false),
+        (ok(&cache.to_bytes()), Verdict::Allow, By::Application, true),
+        (ok(&Answer::DENY.to_bytes()), DENIED, By::Application, false),
+        (ok(&[0; 8]), DENIED, By::Nonsense, false),
+        (ok(&[]), DENIED, By::Nonsense, false),
+        (Some(Ok((Status::UNSUCCESSFUL, Answer::ALLOW.to_bytes().to_vec()))), DENIED, By::Nonsense, false),
+        (Some(Err(By::Absent)), DENIED, By::Absent, false),
+        (Some(Err(By::Disconnect)), DENIED, By::Disconnect, false),
+        (None, DENIED, By::Deadline, false),
+    ];
+    for (reply, verdict, by, remembered) in rows {
+        let oracle = Arc::new(Oracle::default());
+        oracle.reply.lock().unwrap().clone_from(&reply);
+        let guard =
+            Guard::new().ask(oracle.clone(), OpSet::OPEN).on_miss(OnMiss::Deny).deadline(Duration::from_millis(30));
+        let source = Arc::new(Synthetic::new());
+        let manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
+        let made = source.submit(request(OpKind::Open, "/file", ""));
+        assert_eq!((made.wait(LONG), made.remembered()), (Some(verdict), remembered), "{reply:?}");
+        let counters = manager.counters();
+        assert_eq!(counters.allowed_by(by) + counters.denied_by(by), 1, "{reply:?}");
+        // An answer after the deadline changes nothing.
+        for done in oracle.kept.lock().unwrap().drain(..) {
+            done(Ok((Status::SUCCESS, Answer::ALLOW.to_bytes().to_vec())));
+        }
+        assert_eq!((made.answers(), manager.counters().late), (1, u64::from(by == By::Deadline)));
+    }
+}
+
+struct Stage {
+    dir: tempfile::TempDir,
+    applications: Applications,
+    port: Port,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let applications = Applications::new();
+        let options = PortOptions::default().max_connections(4).namespace(Namespace::at(dir.path().join("ports")));
+        fs::create_dir(dir.path().join("ports")).unwrap();
+        let options = options.security(everyone());
+        let port = Port::create(r"\ScannerPort", options, applications.clone()).unwrap();
+        Self { dir, applications, port }
+    }
+
+    fn connect(&self) -> Connection {
+        let namespace = Namespace::at(self.dir.path().join("ports"));
+        Connection::options().namespace(namespace).connect(r"\ScannerPort", b"").unwrap()
+    }
+
+    /// Runs a shell script under a guard that asks about files below the directory, and gives its output.
+    fn run(&self, script: &str, guard: Guard) -> (String, fltmgr::filter::Counters) {
+        let files = self.dir.path().canonicalize().unwrap();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).current_dir(&files).stdin(Stdio::null()).env("LC_ALL", "C");
+        let out = File::create(files.join("out")).unwrap();
+        command.stdout(out.try_clone().unwrap()).stderr(out);
+        let guard = guard.ask(Arc::new(self.applications.clone()), OpSet::OPEN);
+        let guard = guard.only([format!("{}/f*", files.display())]).unwrap();
+        let source = Arc::new(Supervise::new(command));
+        let manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
+        source.wait().unwrap();
+        manager.wait().unwrap();
+        (fs::read_to_string(files.join("out")).unwrap(), manager.counters())
+    }
+
+    fn file(&self, name: &str, contents: &str) {
+        fs::write(self.dir.path().join(name), contents).unwrap();
+    }
+}
+
+fn everyone() -> fltmgr::SecurityDescriptor {
+    "D:(A;;GA;;;WD)".parse().unwrap()
+}
+
+fn eventually(mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < LONG);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_scanner_decides_what_a_program_reads() {
+    let stage = Stage::new();
+    stage.file("f-good", "clean\n");
+    stage.file("f-bad", "with EVIL in it\n");
+    stage.file("f-locked", "never\n");
+    let connection = Arc::new(stage.connect());
+    let scanners: Vec<_> = (0..2)
+        .map(|_| {
+            let connection = connection.clone();
+            std::thread::spawn(move || scan::serve(&connection, &scan::Patterns::new(["EVIL"])))
+        })
+        .collect();
+    eventually(|| stage.applications.len() == 1);
+    let guard = Guard::new().on_miss(OnMiss::Deny).deadline(LONG).deny(["f-locked"]).unwrap();
+    let script =
+        "cat f-good; cat f-bad; cat f-locked; echo new > f-new && cat f-new; for i in 1 2 3 4 5; do cat f-good; done";
+    let (out, counters) = stage.run(script, guard);
+    let denied = |name: &str| format!("cat: {name}: Permission denied\n");
+    let expected = ["clean\n".into(), denied("f-bad"), denied("f-locked"), "new\n".into(), "clean\n".repeat(5)];
+    assert_eq!(out, expected.concat());
+    assert_eq!((counters.denied_by(By::Application), counters.denied_by(By::Rule)), (1, 1));
+    assert_eq!(counters.allowed_by(By::Application), 8);
+    stage.port.unload();
+    for scanner in scanners {
+        scanner.join().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn without_an_application_the_policy_decides() {
+    for on_miss in [OnMiss::Allow, OnMiss::Deny] {
+        let stage = Stage::new();
+        stage.file("f", "text\n");
+        let guard = || Guard::new().on_miss(on_miss).deadline(Duration::from_millis(200));
+        let shown = |out: &str| out == "text\n";
+        let (out, counters) = stage.run("cat f", guard());
+        assert_eq!(shown(&out), on_miss == OnMiss::Allow);
+        assert_eq!(counters.allowed_by(By::Absent) + counters.denied_by(By::Absent), 1);
+        // Connected, but it never receives.
+        let silent = stage.connect();
+        eventually(|| stage.applications.len() == 1);
+        let (out, counters) = stage.run("cat f", guard());
+        assert_eq!(shown(&out), on_miss == OnMiss::Allow);
+        assert_eq!(counters.missed_allow() + counters.missed_deny(), 1);
+        // It receives, and goes away without an answer.
+        let receiver = std::thread::spawn(move || {
+            let message = silent.recv().unwrap();
+            message.detach();
+            drop(silent);
+        });
+        let patient = Guard::new().on_miss(on_miss).deadline(LONG);
+        let (out, counters) = stage.run("cat f", patient);
+        receiver.join().unwrap();
+        assert_eq!(shown(&out), on_miss == OnMiss::Allow);
+        assert_eq!(counters.allowed_by(By::Disconnect) + counters.denied_by(By::Disconnect), 1, "{counters:?}");
+        eventually(|| stage.applications.is_empty());
+    }
+}
