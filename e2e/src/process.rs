@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
@@ -72,13 +72,23 @@ impl Process<'_> {
         self.child.id()
     }
 
+    /// Whether it says `text` before it ends or this time is over. Earlier lines are dropped.
+    pub fn said_within(&mut self, text: &str, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        while let Ok(line) = self.said.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            if line.contains(text) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Waits for a line on stdout or stderr that contains `text`, and gives it. Earlier lines are dropped.
     pub fn says(&mut self, text: &str) -> String {
-        let end = std::time::Instant::now() + PATIENCE;
+        let end = Instant::now() + PATIENCE;
         let mut heard = String::new();
         loop {
-            let left = end.saturating_duration_since(std::time::Instant::now());
-            match self.said.recv_timeout(left.max(Duration::from_millis(1))) {
+            match self.said.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(line) => heard.push_str(&(line + "\n")),
                 Err(why) => panic!("no line with {text:?} ({why}); heard:\n{heard}"),

@@ -18,6 +18,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show everything at work in one command: infected files, a filter, a scanner, ordinary programs. Needs no rights
+    Demo(Demo),
+    /// Run a program under rules, as an ordinary user
+    Run(Run),
+    /// Apply rules to every process on the file systems of some directories. Needs root
+    Watch(Watch),
     /// List the live ports, who owns them and whom they admit
     Ports(Ports),
     /// Connect to a port and answer its questions by hand
@@ -50,6 +56,10 @@ pub(crate) struct Rules {
     #[arg(long, value_name = "NAME")]
     pub(crate) port: Option<String>,
 
+    /// With --port: ask only about paths that match, and let the others be; may be repeated
+    #[arg(long, value_name = "GLOB", requires = "port")]
+    pub(crate) ask: Vec<String>,
+
     /// How long an application may take for one answer, in milliseconds
     #[arg(long, value_name = "MS", default_value = "5000", value_parser = milliseconds)]
     pub(crate) deadline: Duration,
@@ -61,6 +71,24 @@ pub(crate) struct Rules {
     /// No summary at the end
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+impl Rules {
+    /// Rules with one content rule and nothing else.
+    pub(crate) fn content(text: &str) -> Self {
+        let deny_content = vec![text.to_owned()];
+        let (deny, ask) = (Vec::new(), Vec::new());
+        Self { deny, deny_content, port: None, ask, deadline: Duration::from_secs(5), report: None, quiet: true }
+    }
+
+    /// Without any rule nothing would be decided, which nobody means.
+    pub(crate) fn check(&self) -> Result<(), exit::Failure> {
+        if self.deny.is_empty() && self.deny_content.is_empty() && self.port.is_none() {
+            let sentence = "there is no rule; give --deny GLOB, --deny-content TEXT or --port NAME";
+            return Err(exit::Failure::new(exit::Code::Usage, sentence));
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -145,6 +173,10 @@ pub(crate) struct Scan {
     /// Refuse files that contain this text; may be repeated
     #[arg(long, value_name = "TEXT", required = true, value_parser = not_empty)]
     pub(crate) deny_content: Vec<String>,
+
+    /// Let the filter keep *allow* for a file until it changes, if it can
+    #[arg(long)]
+    pub(crate) remember: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use fltmgr::guard::question::{Answer, Question};
 use fltmgr::{Message, Status};
-use proto::question::{Answer, Question};
 use serde::Serialize;
 
 use crate::args::Connect;

@@ -1,17 +1,21 @@
 //! The tool of fltmgr: one command, one file. `args` reads the command line, `exit` says how a command may fail.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "the commands that use the rest land with the parts of the library they need")]
 
 mod args;
 mod connect;
-mod content;
+mod demo;
 mod doctor;
 mod exit;
+mod gate;
 mod latency;
 mod output;
 mod port;
 mod ports;
+mod report;
+mod run;
 mod scan;
+mod signals;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -21,6 +25,9 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Watch(args) => watch::watch(&args),
         Command::Connect(args) => connect::connect(&args),
         Command::Scan(args) => scan::scan(&args),
         Command::Ports(args) => ports::ports(&args),

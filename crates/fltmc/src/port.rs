@@ -1,5 +1,6 @@
 //! What the commands that use ports share: names as people type them, and errors as exit codes.
 
+use fltmgr::namespace::Namespace;
 use fltmgr::{Connection, Error, Status};
 
 use crate::exit::{Code, Failure};
@@ -33,7 +34,13 @@ pub(crate) fn creating(error: Error) -> Failure {
         Status::ACCESS_DENIED | Status::OBJECT_PATH_NOT_FOUND | Status::DISK_FULL => Code::Namespace,
         status => bad_name(status),
     };
-    Failure::new(code, sentence(&error))
+    let mut sentence = sentence(&error);
+    let namespace = Namespace::current();
+    let dir = namespace.dir().display().to_string();
+    if code == Code::Namespace && !(sentence.contains(&dir) && sentence.contains("FLTMGR_NAMESPACE")) {
+        sentence.push_str(&format!("; ports are made in {dir}, and FLTMGR_NAMESPACE names another directory"));
+    }
+    Failure::new(code, sentence)
 }
 
 /// Any other failure of the library's.

@@ -1,0 +1,178 @@
+//! What was decided: a line for each operation, and the summary at the end.
+//!
+//! Deciding never waits for writing: a manager's records come through a bounded queue, and what finds no room in it is counted
+//! and lost. A log that blocks would be a deadlock, because whoever writes the log may itself be waiting for a verdict.
+
+use std::io::Write;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use fltmgr::filter::{By, Counters, Record, Records, Verdict};
+use serde::Serialize;
+
+use crate::exit::{Code, Failure};
+use crate::latency::Latencies;
+use crate::output::{self, DIM, ERROR, GOOD, HEAD, WARN};
+
+/// Records that may wait to be written.
+pub(crate) const QUEUE: usize = 65_536;
+
+/// One operation and what became of it: a line of `--report` and `--json`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Line {
+    pub(crate) sequence: u64,
+    pub(crate) op: &'static str,
+    pub(crate) path: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) target: String,
+    pub(crate) pid: u32,
+    pub(crate) uid: u32,
+    pub(crate) comm: String,
+    pub(crate) allowed: bool,
+    /// Why it was denied, as Windows calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<String>,
+    pub(crate) by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) filter: Option<String>,
+    pub(crate) latency_us: f64,
+}
+
+impl From<&Record> for Line {
+    fn from(record: &Record) -> Self {
+        let status = match record.verdict {
+            Verdict::Allow => None,
+            Verdict::Deny(status) => Some(format!("{status:?}")),
+        };
+        Self {
+            sequence: record.sequence,
+            op: record.kind.name(),
+            path: record.path.to_string_lossy().into_owned(),
+            target: record.target.to_string_lossy().into_owned(),
+            pid: record.pid,
+            uid: record.uid,
+            comm: record.comm.clone(),
+            allowed: record.verdict == Verdict::Allow,
+            status,
+            by: record.by.name(),
+            filter: record.filter.as_ref().map(|(name, _)| name.clone()),
+            latency_us: microseconds(record.latency),
+        }
+    }
+}
+
+fn microseconds(duration: Duration) -> f64 {
+    (duration.as_nanos() as f64) / 1e3
+}
+
+/// Reads a manager's records on a thread of its own until the manager is gone.
+#[derive(Debug)]
+pub(crate) struct Collector(JoinHandle<(Latencies, std::io::Result<()>)>);
+
+impl Collector {
+    /// Gives each record to `write`, until that fails; keeps the latencies of the application's answers.
+    pub(crate) fn start(
+        records: Records,
+        mut write: impl FnMut(&Record) -> std::io::Result<()> + Send + 'static,
+    ) -> Self {
+        Self(std::thread::spawn(move || {
+            let mut latencies = Latencies::new();
+            let mut written = Ok(());
+            while let Some(record) = records.recv() {
+                if record.by == By::Application {
+                    latencies.add(record.latency);
+                }
+                if written.is_ok() {
+                    written = write(&record);
+                }
+            }
+            (latencies, written)
+        }))
+    }
+
+    /// Waits for the last record. The manager must be gone, or this never ends.
+    pub(crate) fn finish(self, counters: &Counters) -> Result<Summary, Failure> {
+        let (latencies, written) = self
+            .0
+            .join()
+            .map_err(|_| Failure::new(Code::Other, "the thread that writes records panicked; this is a bug"))?;
+        match written {
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                let cause = output::cause(&e);
+                Err(Failure::new(Code::Other, format!("writing the report: {cause}; it is incomplete")))
+            }
+            _ => Ok(Summary::new(counters, &latencies)),
+        }
+    }
+}
+
+/// Lines of JSON.
+pub(crate) fn json_lines(mut to: impl Write) -> impl FnMut(&Record) -> std::io::Result<()> {
+    move |record| {
+        let mut line = serde_json::to_vec(&Line::from(record))?;
+        line.push(b'\n');
+        to.write_all(&line)
+    }
+}
+
+/// The end of a run in numbers.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) operations: u64,
+    pub(crate) allowed: u64,
+    pub(crate) denied: u64,
+    pub(crate) by_rule: u64,
+    pub(crate) by_application: u64,
+    /// Decided by the policy, because nobody answered in time.
+    pub(crate) missed: u64,
+    /// Of the application's answers, from the operation to its verdict.
+    pub(crate) p50_us: Option<f64>,
+    pub(crate) p99_us: Option<f64>,
+    pub(crate) records_lost: u64,
+}
+
+impl Summary {
+    fn new(counters: &Counters, latencies: &Latencies) -> Self {
+        let by = |by| counters.allowed_by(by) + counters.denied_by(by);
+        let missed = counters.missed_allow() + counters.missed_deny();
+        let allowed = counters.allowed() + counters.missed_allow();
+        let denied = counters.denied() + counters.missed_deny();
+        Self {
+            operations: allowed + denied,
+            allowed,
+            denied,
+            by_rule: by(By::Rule),
+            by_application: by(By::Application),
+            missed,
+            p50_us: latencies.percentile(50).map(microseconds),
+            p99_us: latencies.percentile(99).map(microseconds),
+            records_lost: counters.records_dropped,
+        }
+    }
+
+    /// The median and the 99th percentile for a person, if an application answered anything.
+    pub(crate) fn latency(&self) -> Option<String> {
+        let brief = |us: f64| output::brief(Duration::from_nanos((us * 1e3) as u64));
+        Some(format!("p50 {}, p99 {}", brief(self.p50_us?), brief(self.p99_us?)))
+    }
+
+    /// One to three lines on stderr.
+    pub(crate) fn print(&self) {
+        anstream::eprintln!(
+            "{HEAD}fltmc:{HEAD:#} {} operations: {GOOD}{} allowed{GOOD:#}, {ERROR}{} denied{ERROR:#} \
+             {DIM}({} by rule, {} by the application, {} by nobody in time){DIM:#}",
+            self.operations,
+            self.allowed,
+            self.denied,
+            self.by_rule,
+            self.by_application,
+            self.missed
+        );
+        if let Some(latency) = self.latency() {
+            anstream::eprintln!("{HEAD}fltmc:{HEAD:#} the application's answers took {latency}");
+        }
+        if self.records_lost > 0 {
+            anstream::eprintln!("{WARN}fltmc:{WARN:#} {} records found no room and are lost", self.records_lost);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `fltmc run`: a program and its children under rules, as an ordinary user.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
+
+use fltmgr::filter::{Manager, OpSet, Record};
+use fltmgr::source::{AtEnd, Supervise};
+use fltmgr::{Error, Status};
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGINT, SIGQUIT};
+
+use crate::args::Run;
+use crate::exit::{Code, Doing, Failure};
+use crate::gate::{Gate, Setting, Watcher};
+use crate::report::{Collector, QUEUE, Summary, json_lines};
+use crate::signals::{Event, Events};
+
+pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
+    args.rules.check()?;
+    // What can fail without the program having run fails first.
+    let report = args.rules.report.as_deref().map(create).transpose()?;
+    let events = Events::new()?;
+    let tell = events.sender();
+    let watcher: Watcher = Arc::new(move |_, here| {
+        if here {
+            let _ = tell.try_send(Event::Connected);
+        }
+    });
+    let setting = Setting { under: Vec::new(), ops: OpSet::all(), on_miss: args.on_miss, watcher };
+    let mut gate = Gate::new(&args.rules, &setting)?;
+    if let Some(signal) = gate.wait_for_application(&events, args.wait)? {
+        return Ok(ended_by(signal));
+    }
+    let mut write = report.map(json_lines);
+    let write = move |record: &Record| write.as_mut().map_or(Ok(()), |write| write(record));
+    let mut command = Command::new(&args.command[0]);
+    command.args(&args.command[1..]);
+    let (status, summary) = supervise(&mut gate, command, Some(events), write)?;
+    gate.close();
+    let status = status.map_err(|error| not_run(&args.command[0], &error))?;
+    let summary = summary?;
+    if !args.rules.quiet {
+        summary.print();
+    }
+    Ok(match (status.code(), status.signal()) {
+        (Some(code), _) => ExitCode::from(code as u8),
+        (None, Some(signal)) => ended_by(signal),
+        // A process that was waited for ended one way or the other.
+        (None, None) => ExitCode::FAILURE,
+    })
+}
+
+/// As shells say it.
+fn ended_by(signal: i32) -> ExitCode {
+    ExitCode::from(128u8.wrapping_add(signal as u8))
+}
+
+/// A report file, made before anything else.
+pub(crate) fn create(path: &Path) -> Result<File, Failure> {
+    File::create(path).doing(|| format!("creating the report {}", path.display()))
+}
+
+/// How the command ended, and the numbers.
+pub(crate) type Outcome = (Result<ExitStatus, Error>, Result<Summary, Failure>);
+
+/// Runs a command under the gate's filters until it and its children are gone.
+pub(crate) fn supervise(
+    gate: &mut Gate,
+    command: Command,
+    events: Option<Events>,
+    write: impl FnMut(&Record) -> std::io::Result<()> + Send + 'static,
+) -> Result<Outcome, Failure> {
+    let (builder, records) = gate.filters(Manager::builder())?.records(QUEUE);
+    let source = Arc::new(Supervise::new(command).at_end(AtEnd::Kill));
+    let collector = Collector::start(records, write);
+    let manager = builder.start(source.clone()).map_err(not_started)?;
+    let forward = events.map(|events| forward(events, source.clone()));
+    let status = source.wait();
+    if let Some((tell, forwarder)) = forward {
+        // Blocks at most until the forwarder has taken one of a full queue.
+        let _ = tell.send(Event::Ended);
+        let _ = forwarder.join();
+    }
+    manager.stop();
+    let _ = manager.wait();
+    let counters = manager.counters();
+    drop(manager);
+    Ok((status, collector.finish(&counters)))
+}
+
+/// Passes signals on to the command. SIGINT and SIGQUIT are not: a terminal sends them to every process in the foreground, the
+/// command included.
+fn forward(events: Events, source: Arc<Supervise>) -> (SyncSender<Event>, JoinHandle<()>) {
+    let tell = events.sender();
+    let forwarder = std::thread::spawn(move || {
+        let pid = source.pid().ok().and_then(|pid| Pid::from_raw(pid as i32));
+        loop {
+            match (events.next(), pid) {
+                (Some(Event::Signal(signal)), Some(pid)) if signal != SIGINT && signal != SIGQUIT => {
+                    // It fails only when the command has ended meanwhile.
+                    let _ = Signal::from_named_raw(signal).map(|signal| kill_process(pid, signal));
+                }
+                (Some(Event::Ended) | None, _) => return,
+                _ => {}
+            }
+        }
+    });
+    (tell, forwarder)
+}
+
+/// Why supervision did not start.
+fn not_started(error: Error) -> Failure {
+    match error.status() {
+        Status::DEVICE_BUSY => Failure::new(
+            Code::Unsupported,
+            "this process is under a supervisor already, and the kernel allows one; run it outside of the other fltmc run",
+        ),
+        Status::NOT_SUPPORTED => Failure::new(
+            Code::Unsupported,
+            format!("{error}; fltmc doctor shows what is missing, and as root fltmc watch does without it"),
+        ),
+        _ => Failure::new(Code::Other, error.to_string()),
+    }
+}
+
+/// Why the program did not run.
+fn not_run(program: &OsStr, error: &Error) -> Failure {
+    let name = program.display();
+    let is_path = program.as_encoded_bytes().contains(&b'/');
+    match error.status() {
+        // A folder of PATH that may not be looked into hides that the program is in none of the others.
+        Status::OBJECT_NAME_NOT_FOUND | Status::ACCESS_DENIED if !is_path && !in_path(program) => {
+            Failure::new(Code::NotFound, format!("{name} was not found in PATH; give its full path"))
+        }
+        Status::OBJECT_NAME_NOT_FOUND if is_path && Path::new(program).exists() => Failure::new(
+            Code::CannotRun,
+            format!("{name} cannot be run: its interpreter, named in its first line or its header, was not found"),
+        ),
+        Status::OBJECT_NAME_NOT_FOUND => Failure::new(Code::NotFound, format!("{name} was not found; check the path")),
+        Status::ACCESS_DENIED if Path::new(program).is_dir() => {
+            Failure::new(Code::CannotRun, format!("{name} cannot be run: it is a directory"))
+        }
+        Status::ACCESS_DENIED => Failure::new(
+            Code::CannotRun,
+            format!("{name} cannot be run: permission denied, by a rule or because it is not executable (chmod +x)"),
+        ),
+        Status::INVALID_IMAGE_FORMAT => Failure::new(
+            Code::CannotRun,
+            format!("{name} cannot be run: it is no program; a script needs a first line like #!/bin/sh"),
+        ),
+        _ => Failure::new(Code::CannotRun, format!("{name} cannot be run: {error}")),
+    }
+}
+
+fn in_path(program: &OsStr) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}

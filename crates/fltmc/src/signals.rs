@@ -1,0 +1,73 @@
+//! Signals, and an application's arrival, as things to wait for.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
+
+use crate::exit::{Doing, Failure};
+
+/// More than anybody sends at a time; what comes on top says nothing new.
+const QUEUE: usize = 16;
+
+/// What a command waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A signal that asks the tool to end, or that is meant for its program.
+    Signal(i32),
+    /// An application is connected.
+    Connected,
+    /// What was waited for has ended.
+    Ended,
+}
+
+/// Receives the signals that would end the tool without a chance to clean up.
+#[derive(Debug)]
+pub(crate) struct Events {
+    sender: SyncSender<Event>,
+    events: Receiver<Event>,
+    handle: Handle,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Events {
+    /// From now on SIGINT, SIGQUIT, SIGTERM and SIGHUP are events.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let mut signals = Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP]).doing(|| "handling signals".into())?;
+        let handle = signals.handle();
+        let (sender, events) = sync_channel(QUEUE);
+        let tell = sender.clone();
+        let thread = std::thread::spawn(move || {
+            for signal in signals.forever() {
+                let _ = tell.try_send(Event::Signal(signal));
+            }
+        });
+        Ok(Self { sender, events, handle, thread: Some(thread) })
+    }
+
+    /// Where other threads tell what happens.
+    pub(crate) fn sender(&self) -> SyncSender<Event> {
+        self.sender.clone()
+    }
+
+    /// The next event; nothing if there was none until `end`.
+    pub(crate) fn until(&self, end: Instant) -> Option<Event> {
+        // We hold a sender ourselves, so there is no other error than that the time is over.
+        self.events.recv_timeout(end.saturating_duration_since(Instant::now())).ok()
+    }
+
+    /// The next event. Blocks.
+    pub(crate) fn next(&self) -> Option<Event> {
+        self.events.recv().ok()
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.handle.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `fltmc watch`: the same rules for every process on some file systems, until a signal ends it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use fltmgr::filter::{Manager, OpSet, Record};
+use fltmgr::source::Fanotify;
+use fltmgr::{Error, Status};
+
+use crate::args::Watch;
+use crate::exit::{Code, Doing, Failure};
+use crate::gate::{Gate, Setting, Watcher};
+use crate::output::{self, HEAD, Safe};
+use crate::report::{Collector, Line, QUEUE, json_lines};
+use crate::run::create;
+use crate::signals::{Event, Events};
+
+pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
+    args.rules.check()?;
+    let paths = args.paths.iter().map(|path| {
+        // The kernel names files by their real paths.
+        path.canonicalize().doing(|| format!("watching {}", path.display()))
+    });
+    let paths = paths.collect::<Result<Vec<PathBuf>, _>>()?;
+    let source = Arc::new(Fanotify::new(&paths).map_err(not_watched)?);
+    let report = args.rules.report.as_deref().map(create).transpose()?;
+    let events = Events::new()?;
+
+    // An application must not wait for its own verdicts.
+    let exempting = source.clone();
+    let watcher: Watcher = Arc::new(move |who, here| match here {
+        true => exempting.exempt(who.pid),
+        false => exempting.unexempt(who.pid),
+    });
+    let ops = OpSet::OPEN | OpSet::EXEC;
+    let setting = Setting { under: paths.clone(), ops, on_miss: args.on_miss, watcher };
+    let mut gate = Gate::new(&args.rules, &setting)?;
+
+    let (builder, records) = gate.filters(Manager::builder())?.records(QUEUE);
+    let json = args.json;
+    let under = paths.clone();
+    let mut write = report.map(json_lines);
+    let collector = Collector::start(records, move |record: &Record| {
+        if !under.iter().any(|path| record.path.starts_with(path)) {
+            return Ok(());
+        }
+        if json {
+            output::json(&Line::from(record)).map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
+        }
+        write.as_mut().map_or(Ok(()), |write| write(record))
+    });
+    let manager = builder.start(source).map_err(not_watched)?;
+    if !args.rules.quiet {
+        let list = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        anstream::eprintln!("{HEAD}fltmc:{HEAD:#} watching {}; Ctrl-C ends it", Safe(list));
+    }
+    while !matches!(events.next(), Some(Event::Signal(_)) | None) {}
+
+    manager.stop();
+    let ended = manager.wait();
+    let counters = manager.counters();
+    drop(manager);
+    gate.close();
+    let summary = collector.finish(&counters)?;
+    ended.map_err(|error| Failure::new(Code::Other, error.to_string()))?;
+    if !args.rules.quiet {
+        summary.print();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn not_watched(error: Error) -> Failure {
+    match error.status() {
+        Status::PRIVILEGE_NOT_HELD => Failure::new(
+            Code::Unsupported,
+            "fltmc watch needs root (CAP_SYS_ADMIN outside any user namespace); fltmc run does the same for one program without",
+        ),
+        Status::NOT_SUPPORTED => Failure::new(
+            Code::Unsupported,
+            format!("{error}; fltmc doctor shows what there is, fltmc run does without"),
+        ),
+        _ => Failure::new(Code::Other, error.to_string()),
+    }
+}

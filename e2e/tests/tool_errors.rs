@@ -1,0 +1,155 @@
+//! Every way of getting it wrong: one sentence that says what to do, and its own exit code.
+
+use std::process::Command;
+
+use e2e::{World, finish};
+
+/// Runs the tool and expects one sentence on stderr with all of `says`, and this code.
+fn fails(command: &mut Command, code: i32, says: &[&str]) {
+    let ended = finish(command);
+    assert_eq!(ended.code, Some(code), "{command:?}: {}", ended.err);
+    assert_eq!(ended.err.lines().count(), 1, "one sentence: {}", ended.err);
+    assert!(ended.err.starts_with("fltmc: "), "{}", ended.err);
+    for said in says {
+        assert!(ended.err.contains(said), "no {said:?} in: {}", ended.err);
+    }
+    assert_eq!(ended.out, "");
+}
+
+#[test]
+fn an_unknown_port_names_the_ports_there_are() {
+    let world = World::ordinary();
+    let namespace = world.namespace().display().to_string();
+    fails(world.fltmc().args(["connect", "Nobody"]), 10, &[r"\Nobody", &namespace, "no ports"]);
+    fails(world.fltmc().args(["scan", r"\Nobody", "--deny-content", "x"]), 10, &[r"\Nobody"]);
+    let mut host = world.spawn(world.fltmc().args(["run", "--port", "Somebody", "--", "true"]));
+    host.says("waiting");
+    fails(world.fltmc().args(["connect", "Nobody"]), 10, &[r"\Nobody", r"\Somebody", &host.pid().to_string()]);
+    host.signal(rustix::process::Signal::TERM);
+    host.end();
+}
+
+#[test]
+fn a_bad_name_shows_a_good_one() {
+    let world = World::ordinary();
+    for name in ["", r"\", r"\a\\b", r"\a\"] {
+        fails(world.fltmc().args(["connect", name]), 11, &[r"\ScannerPort"]);
+        fails(world.fltmc().args(["run", "--port", name, "--", "true"]), 11, &[r"\ScannerPort"]);
+    }
+}
+
+#[test]
+fn a_refused_user_learns_whom_the_port_admits() {
+    if !e2e::is_root() {
+        eprintln!("SKIP privileged: two users are needed, and the test does not run as root");
+        return;
+    }
+    let world = World::new();
+    let mut host = world.spawn(world.fltmc().args(["run", "--port", "Mine", "--", "true"]));
+    host.says("waiting");
+    std::fs::set_permissions(world.dir(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(world.namespace(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let tool = world.dir().join("tool");
+    std::fs::copy(e2e::binary("fltmc"), &tool).unwrap();
+    let mut stranger = world.command("setpriv");
+    stranger.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(tool).args(["connect", "Mine"]);
+    fails(&mut stranger, 12, &["admits", "denied"]);
+    host.signal(rustix::process::Signal::TERM);
+    host.end();
+}
+
+#[test]
+fn a_name_in_use_says_by_whom() {
+    let world = World::ordinary();
+    let mut host = world.spawn(world.fltmc().args(["run", "--port", "Twice", "--", "true"]));
+    host.says("waiting");
+    fails(world.fltmc().args(["run", "--port", "Twice", "--", "true"]), 13, &[r"\Twice", &host.pid().to_string()]);
+    host.signal(rustix::process::Signal::TERM);
+    host.end();
+}
+
+#[test]
+fn a_namespace_that_cannot_be_used_says_which_and_what_to_set() {
+    let world = World::ordinary();
+    let run = |dir: &str| {
+        let mut command = world.fltmc();
+        command.args(["run", "--port", "P", "--", "true"]).env("FLTMGR_NAMESPACE", dir);
+        command
+    };
+    fails(&mut run("/no/such/folder"), 14, &["/no/such/folder", "FLTMGR_NAMESPACE"]);
+    fails(&mut run("/proc"), 14, &["/proc"]);
+    if e2e::is_root() {
+        // For root nearly everything is writable; an ordinary user's tool is the one that is tried here.
+        let closed = world.dir().join("closed");
+        std::fs::create_dir(&closed).unwrap();
+        std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fails(&mut run(closed.to_str().unwrap()), 14, &["closed", "FLTMGR_NAMESPACE"]);
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_or_none() {
+    let world = World::ordinary();
+    fails(world.fltmc().args(["run", "--deny", "/x", "--", "no-such-program"]), 127, &["no-such-program", "not found"]);
+    let text = world.file("text", "not a program");
+    fails(world.fltmc().args(["run", "--deny", "/x", "--"]).arg(&text), 126, &["text", "chmod"]);
+    fails(world.fltmc().args(["run", "--deny", "/x", "--", "/"]), 126, &["directory"]);
+}
+
+#[test]
+fn what_only_root_may_says_so() {
+    let world = World::ordinary();
+    fails(world.fltmc().args(["watch", "--deny", "**/x", "."]), 15, &["fltmc watch", "root", "fltmc run"]);
+}
+
+#[test]
+fn a_supervised_program_cannot_supervise() {
+    let world = World::ordinary();
+    let tool = world.dir().join("fltmc");
+    let tool = if tool.exists() { tool } else { e2e::binary("fltmc") };
+    let mut command = world.fltmc();
+    command.args(["run", "-q", "--deny", "/x", "--"]).arg(tool).args(["run", "-q", "--deny", "/x", "--", "true"]);
+    fails(&mut command, 15, &["supervis"]);
+}
+
+#[test]
+fn a_wrong_command_line_is_code_2() {
+    let world = World::ordinary();
+    let lines: [&[&str]; 9] = [
+        &[],
+        &["nonsense"],
+        &["run"],
+        &["run", "--deadline", "0", "--deny", "x", "--", "true"],
+        &["run", "--deadline", "soon", "--deny", "x", "--", "true"],
+        &["run", "--on-miss", "perhaps", "--deny", "x", "--", "true"],
+        &["run", "--deny-content", "", "--", "true"],
+        &["run", "--deny", "[", "--", "true"],
+        &["scan", "P"],
+    ];
+    for line in lines {
+        let ended = finish(world.fltmc().args(line));
+        assert_eq!(ended.code, Some(2), "{line:?}: {}{}", ended.out, ended.err);
+    }
+    let ended = finish(world.fltmc().args(["run", "--", "true"]));
+    assert_eq!(ended.code, Some(2), "a run without rules is a slip: {}", ended.err);
+    assert!(ended.err.contains("--deny"), "{}", ended.err);
+}
+
+#[test]
+fn help_shows_the_exit_codes() {
+    let world = World::ordinary();
+    let ended = finish(world.fltmc().arg("--help"));
+    assert_eq!(ended.code, Some(0));
+    let readme = include_str!("../../README.md");
+    for code in ["  10  no such port", "  13  another host owns the name", " 127  run: the program was not found"] {
+        assert!(ended.out.contains(code), "{}", ended.out);
+    }
+    for line in ended.out.lines().skip_while(|line| !line.starts_with("Exit codes")).skip(1) {
+        if let Some((code, _)) = line.trim().split_once("  ") {
+            assert!(
+                readme.contains(&format!("| {code}")) || readme.contains(&format!(", {code} |")),
+                "README lacks {code}"
+            );
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `fltmc run`: rules over a program and its children, as an ordinary user.
+
+use e2e::{Ended, World, finish};
+use rustix::process::Signal;
+
+/// Runs a shell line under rules.
+fn run(world: &World, rules: &[&str], line: &str) -> Ended {
+    finish(world.fltmc().arg("run").args(rules).args(["--", "sh", "-c", line]))
+}
+
+fn records(world: &World, name: &str) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(world.dir().join(name)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn the_programs_own_end_is_the_exit_code() {
+    let world = World::ordinary();
+    for code in [0, 1, 7, 255] {
+        assert_eq!(run(&world, &["--deny", "/nowhere"], &format!("exit {code}")).code, Some(code));
+    }
+    for signal in [Signal::KILL, Signal::TERM, Signal::SEGV] {
+        let number = signal.as_raw();
+        let ended = run(&world, &["--deny", "/nowhere"], &format!("kill -{number} $$"));
+        assert_eq!(ended.code, Some(128 + number), "{ended:?}");
+    }
+}
+
+#[test]
+fn output_passes_through_untouched_and_the_summary_goes_to_stderr() {
+    let world = World::ordinary();
+    let ended = run(&world, &["--deny", "/nowhere"], "echo out; echo err >&2");
+    assert_eq!(ended.out, "out\n");
+    assert!(ended.err.starts_with("err\n") && ended.err.contains("operations"), "{}", ended.err);
+    let quiet = run(&world, &["-q", "--deny", "/nowhere"], "echo out; echo err >&2");
+    assert_eq!((quiet.out.as_str(), quiet.err.as_str()), ("out\n", "err\n"));
+}
+
+#[test]
+fn a_glob_refuses_what_it_names_and_nothing_else() {
+    let world = World::ordinary();
+    world.file("keys/id", "secret");
+    world.file("keys/id.pub", "public");
+    let ended = run(&world, &["-q", "--deny", "**/keys/id"], "cat keys/id.pub; cat keys/id; cat < keys/id");
+    assert_eq!(ended.out, "public");
+    assert_ne!(ended.code, Some(0));
+    assert!(ended.err.contains("keys/id"), "{}", ended.err);
+}
+
+#[test]
+fn children_and_links_do_not_get_around_a_glob() {
+    let world = World::ordinary();
+    world.file("keys/id", "secret");
+    let tricks =
+        "ln -s keys/id link; cat link; (cat ../$(basename $PWD)/keys/./id); cd keys; env cat id; cat /proc/self/cwd/id";
+    let ended = run(&world, &["-q", "--deny", "**/keys/id"], tricks);
+    assert_eq!(ended.out, "", "{}", ended.err);
+}
+
+#[test]
+fn content_is_judged_by_a_scanner() {
+    let world = World::ordinary();
+    world.file("good", "fine\n");
+    world.file("bad", "some NEEDLE here\n");
+    let rules = ["--deny-content", "NEEDLE", "--report", "report.jsonl"];
+    let ended = run(&world, &rules, "cat good; cat bad; cp bad copy; test ! -s copy");
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "fine\n"), "{}", ended.err);
+    let records = records(&world, "report.jsonl");
+    let of = |name: &str| {
+        let is_it =
+            |r: &&serde_json::Value| r["path"].as_str().is_some_and(|path| path.ends_with(name)) && r["op"] == "open";
+        records.iter().filter(is_it).collect::<Vec<_>>()
+    };
+    assert_eq!(of("/good").len(), 1);
+    assert_eq!(of("/bad").len(), 2);
+    for (record, allowed) in of("/good").iter().map(|r| (*r, true)).chain(of("/bad").into_iter().map(|r| (r, false))) {
+        assert_eq!(record["allowed"], allowed, "{record}");
+        assert_eq!(record["by"], "application", "{record}");
+        assert!(record["latency_us"].as_f64().unwrap() > 0.0);
+        assert!(["cat", "cp"].contains(&record["comm"].as_str().unwrap()), "{record}");
+    }
+}
+
+#[test]
+fn what_was_refused_changes_nothing() {
+    let world = World::ordinary();
+    let kept = world.file("kept", "before");
+    std::fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let ended = run(&world, &["-q", "--deny", "**/kept"], "echo after > kept; echo after >> kept");
+    assert_ne!(ended.code, Some(0));
+    assert_eq!(std::fs::read_to_string(kept).unwrap(), "before");
+}
+
+#[test]
+fn a_program_under_a_rule_does_not_start() {
+    let world = World::ordinary();
+    let ended = run(&world, &["-q", "--deny", "**/bin/id"], "id || echo refused");
+    assert_eq!(ended.out, "refused\n", "{}", ended.err);
+}
+
+#[test]
+fn ctrl_c_is_the_programs_business() {
+    let world = World::ordinary();
+    let line = "trap 'echo caught; exit 3' INT; echo ready; while :; do read _ < /dev/zero & wait $!; done";
+    let mut run = world.spawn(world.fltmc().args(["run", "-q", "--deny", "/nowhere", "--", "sh", "-c", line]));
+    run.says("ready");
+    // What a terminal does: the whole foreground group gets it; here only the tool, which must not end before its program.
+    run.signal(Signal::TERM);
+    let code = run.end();
+    assert_eq!(code, 128 + Signal::TERM.as_raw(), "the program was ended by the signal that was passed on");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_stops_before_the_program_starts() {
+    let world = World::ordinary();
+    let ended = run(&world, &["--report", "no/such/folder", "--deny", "/x"], "echo ran");
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
+    assert!(ended.err.contains("no/such/folder"), "{}", ended.err);
+}
