@@ -16,10 +16,12 @@ use fltmgr::{Connection, Port, PortOptions, Status};
 const LONG: Duration = Duration::from_secs(30);
 const DENIED: Verdict = Verdict::Deny(Status::ACCESS_DENIED);
 
+type Outcome = Result<(Status, Vec<u8>), By>;
+
 /// Answers every question with the same, and keeps the questions.
 #[derive(Default)]
 struct Oracle {
-    reply: Mutex<Option<Result<(Status, Vec<u8>), By>>>,
+    reply: Mutex<Option<Outcome>>,
     asked: Mutex<Vec<(Vec<u8>, bool)>>,
     kept: Mutex<Vec<Done>>,
 }
