@@ -19,6 +19,9 @@ pub(super) struct Deadlines {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: BTreeMap<Key, (Arc<Pending>, usize)>,
+    /// Until when the deadline thread sleeps. It is not woken for what is due later, and not when what it sleeps for is gone: most
+    /// operations are answered long before their deadline, and a wake-up costs more than all the rest.
+    asleep: Option<Duration>,
     closed: bool,
 }
 
@@ -38,10 +41,10 @@ impl Deadlines {
     pub(super) fn insert(&self, at: Duration, pending: &Arc<Pending>, stage: usize) {
         let key = (at, pending.sequence);
         let mut waiting = self.lock();
-        let first = waiting.entries.first_key_value().is_none_or(|(first, _)| key < *first);
         waiting.entries.insert(key, (pending.clone(), stage));
+        let too_late = waiting.asleep.is_some_and(|until| at < until);
         drop(waiting);
-        if first {
+        if too_late {
             self.changed.notify_one();
         }
     }
@@ -64,12 +67,17 @@ impl Deadlines {
                     }
                 }
                 Some(((at, _), _)) => {
-                    let rest = *at - now;
+                    let (at, rest) = (*at, *at - now);
+                    waiting.asleep = Some(at);
                     waiting = self.changed.wait_timeout(waiting, rest).unwrap_or_else(PoisonError::into_inner).0;
                 }
                 None if waiting.closed => return Due::Closed,
-                None => waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                None => {
+                    waiting.asleep = Some(Duration::MAX);
+                    waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                }
             }
+            waiting.asleep = None;
         }
     }
 

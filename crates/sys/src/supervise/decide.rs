@@ -399,7 +399,7 @@ impl Caller<'_> {
                 {
                     return Err(Settled::Error(Errno::ACCESS));
                 }
-                if resolve::on_proc(object.as_fd())? {
+                if resolve::on_proc(object.as_fd(), &stat)? {
                     // procfs answers according to who opens.
                     return Ok(by_path(path));
                 }

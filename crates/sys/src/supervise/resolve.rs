@@ -68,8 +68,9 @@ pub(super) fn fast(start: BorrowedFd<'_>, path: &[u8], follow: bool, resolve: Re
     Err(Errno::AGAIN)
 }
 
-pub(super) fn on_proc(dir: BorrowedFd<'_>) -> Result<bool, Errno> {
-    Ok(fs::fstatfs(dir)?.f_type == PROC_SUPER_MAGIC)
+/// Whether an object is procfs's. `stat` spares the question for disks, where statfs is dear.
+pub(super) fn on_proc(object: BorrowedFd<'_>, stat: &Stat) -> Result<bool, Errno> {
+    Ok(fs::major(stat.st_dev) == 0 && fs::fstatfs(object)?.f_type == PROC_SUPER_MAGIC)
 }
 
 impl Walker {
@@ -185,7 +186,7 @@ impl Walker {
             Err(Errno::LOOP) => None,
             // An object of procfs may have been reached through *our* /proc/self, and so may an error, unless it comes without
             // following any symbolic link.
-            Ok(object) if on_proc(object.as_fd())? => None,
+            Ok(object) if on_proc(object.as_fd(), &fs::fstat(&object)?)? => None,
             Ok(object) => Some(object),
             Err(errno) => match fast(start, path, follow, ResolveFlags::NO_SYMLINKS) {
                 Err(again) if again == errno => return Err(errno),
