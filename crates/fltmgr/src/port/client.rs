@@ -80,6 +80,8 @@ pub(crate) struct Inner {
     closed: AtomicBool,
     /// Threads of the filter that sleep on words of this connection, or are about to.
     pub(super) asleep: AtomicUsize,
+    /// The client knows that it is connected: until then the socket is the handshake's.
+    welcomed: AtomicBool,
 }
 
 /// What the connection's lock protects.
@@ -105,6 +107,7 @@ impl Inner {
             courier: Courier::default(),
             closed: AtomicBool::new(false),
             asleep: AtomicUsize::new(0),
+            welcomed: AtomicBool::new(false),
         }
     }
 
@@ -124,7 +127,18 @@ impl Inner {
     pub(super) fn close(&self) {
         if !self.closed.swap(true, Ordering::SeqCst) {
             self.wake_everybody();
-            // the client's monitor sees the end of the stream; its own end stays open until it lets its handle go
+            if self.welcomed.load(Ordering::SeqCst) {
+                // the client's monitor sees the end of the stream; its own end stays open until it lets its handle go
+                self.socket.shutdown_write();
+            }
+        }
+    }
+
+    /// The client has been told that it is connected. A filter that has closed it already, in its connect callback, has
+    /// left the socket open for that.
+    pub(super) fn welcomed(&self) {
+        self.welcomed.store(true, Ordering::SeqCst);
+        if self.closed.load(Ordering::SeqCst) {
             self.socket.shutdown_write();
         }
     }
