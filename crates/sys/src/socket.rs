@@ -169,7 +169,7 @@ impl Socket {
     pub fn send_deadline(&self, packet: &[u8], files: &[BorrowedFd<'_>], deadline: Instant) -> io::Result<()> {
         loop {
             match self.try_send(packet, files) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::OUT, deadline)?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::OUT, Some(deadline))?,
                 done => return done,
             }
         }
@@ -218,7 +218,7 @@ impl Socket {
     pub fn recv_deadline(&self, buf: &mut [u8], deadline: Instant) -> io::Result<Received> {
         loop {
             match self.try_recv(buf) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::IN, deadline)?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::IN, Some(deadline))?,
                 done => return done,
             }
         }
@@ -251,19 +251,32 @@ impl Socket {
     }
 
     /// Waits until the socket is ready for `what` or has ended. `TimedOut` after `deadline`.
-    fn wait(&self, what: PollFlags, deadline: Instant) -> io::Result<()> {
+    fn wait(&self, what: PollFlags, deadline: Option<Instant>) -> io::Result<()> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
                 return Err(ErrorKind::TimedOut.into());
             }
             // A wait too long for the kernel's type is for ever, in practice.
-            let timeout = Timespec::try_from(left).ok();
+            let timeout = left.and_then(|left| Timespec::try_from(left).ok());
             match rustix::event::poll(&mut [PollFd::new(&self.0, what)], timeout.as_ref()) {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// Waits until the peer has closed its end, or shut both directions down. False when `deadline` passes first.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn wait_closed(&self, deadline: Option<Instant>) -> io::Result<bool> {
+        // a hang-up is told without being asked for
+        match self.wait(PollFlags::empty(), deadline) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

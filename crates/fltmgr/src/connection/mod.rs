@@ -108,6 +108,14 @@ impl Connection {
         !self.link.gone()
     }
 
+    /// Disconnects, whatever other handles and calls there are: receives and sends that are under way end with
+    /// [`Status::PORT_DISCONNECTED`], later ones at once. Returns after the filter's disconnect callback has, or at the end of
+    /// the host. Message callbacks that run are waited for before that.
+    #[doc(alias = "CloseHandle")]
+    pub fn disconnect(&self) {
+        self.link.disconnect(None);
+    }
+
     /// Closes this handle; when it is the last one, disconnects and returns after the filter's disconnect callback has.
     /// Dropping the handle does the same but waits a quarter of a second at most. The end of the host ends the wait.
     #[doc(alias = "CloseHandle")]
@@ -244,25 +252,21 @@ impl Link {
         }
     }
 
-    /// Says good-bye, and waits until the host has closed its end too.
+    /// Ends the connection, says good-bye, and waits until the host has closed its end too, which it does when its disconnect
+    /// callback has returned.
     fn disconnect(&self, patience: Option<Duration>) {
-        if !self.guard.same_process() || self.gone() {
+        if !self.guard.same_process() {
             return;
         }
-        // the host reads the end of the stream as the end of the connection
-        self.socket.shutdown_write();
-        let deadline = patience.map(|patience| std::time::Instant::now() + patience);
-        let mut packet = [0; proto::wire::MAX_SMALL_MESSAGE_LEN];
-        loop {
-            let received = match deadline {
-                Some(deadline) => self.socket.recv_deadline(&mut packet, deadline),
-                None => self.socket.recv(&mut packet),
-            };
-            match received {
-                Ok(received) if received.len != 0 => {}
-                _ => return,
-            }
+        self.alarm.gone.store(true, Ordering::SeqCst);
+        self.wake_everybody();
+        if self.socket.try_send(&FromClient::Bye.encode(), &[]).is_err() {
+            // the host is gone, or so busy that its end of the socket is full: it will see the end of the stream
+            self.socket.shutdown_write();
         }
+        let deadline = patience.map(|patience| std::time::Instant::now() + patience);
+        // whatever fails here, the socket is closed when the link goes
+        let _ = self.socket.wait_closed(deadline);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
 use proto::access::{Token, check_connect, explain};
@@ -48,6 +48,20 @@ pub(super) struct Core<S: Serve> {
     places: AtomicU32,
     next: AtomicU64,
     served: Mutex<HashMap<u64, Arc<Served<S>>>>,
+    /// Told when a connection leaves `served`.
+    forgot: Condvar,
+    gate: Mutex<Gate>,
+    /// Told when a connect callback has returned.
+    passed: Condvar,
+}
+
+/// Whom the filter still talks to.
+#[derive(Debug, Default)]
+struct Gate {
+    /// The filter unloads: nobody is let in any more.
+    shut: bool,
+    /// Connect callbacks that run.
+    connecting: usize,
 }
 
 /// What is open while a port listens. The watch goes before the claim: no client is accepted by a port without a name.
@@ -103,6 +117,9 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
         places: AtomicU32::new(0),
         next: AtomicU64::new(1),
         served: Mutex::default(),
+        forgot: Condvar::new(),
+        gate: Mutex::default(),
+        passed: Condvar::new(),
     });
     let watch = Arc::new(Accepting { core: Arc::downgrade(&core), claim: Arc::clone(&claim) });
     let listener = Arc::new(ListenerOf(Arc::clone(&claim)));
@@ -153,12 +170,18 @@ impl<S: Serve> Listening for Core<S> {
     }
 
     fn unload(&self) {
+        lock(&self.gate).shut = true;
         self.close();
+        let connecting = self.passed.wait_while(lock(&self.gate), |gate| gate.connecting != 0);
+        drop(connecting.unwrap_or_else(PoisonError::into_inner));
         let served: Vec<_> = lock(&self.served).values().cloned().collect();
         for served in served {
             served.client.inner.close();
             served.end();
         }
+        // those whose end began before, on other threads
+        let served = self.forgot.wait_while(lock(&self.served), |served| !served.is_empty());
+        drop(served.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -214,6 +237,20 @@ impl<S: Serve> Core<S> {
             let whom = explain(&self.options.security);
             return Err(Refused::new(status, format!("{} admits {whom}, you are user {}", self.name, peer.uid)));
         }
+        {
+            let mut gate = lock(&self.gate);
+            if gate.shut {
+                return Err(Refused::new(Status::FLT_DELETING_OBJECT, "the filter unloads"));
+            }
+            gate.connecting += 1;
+        }
+        let admitted = self.take_place(hello.context(), peer, socket);
+        lock(&self.gate).connecting -= 1;
+        self.passed.notify_all();
+        admitted
+    }
+
+    fn take_place(self: &Arc<Self>, context: &[u8], peer: Credentials, socket: Arc<Socket>) -> Result<(), Refused> {
         if self.places.fetch_add(1, Ordering::SeqCst) >= self.options.max_connections {
             self.places.fetch_sub(1, Ordering::SeqCst);
             let most = self.options.max_connections;
@@ -222,7 +259,7 @@ impl<S: Serve> Core<S> {
                 format!("{} has all its {most} connections", self.name),
             ));
         }
-        self.connect(hello.context(), peer, socket).inspect_err(|_| {
+        self.connect(context, peer, socket).inspect_err(|_| {
             self.places.fetch_sub(1, Ordering::SeqCst);
         })
     }
@@ -263,6 +300,7 @@ impl<S: Serve> Core<S> {
         let [host, shared] = &files;
         // a client that is gone already is seen by the watch below
         let _ = socket.try_send(&FromHost::Welcome.encode(), &[host.as_fd(), shared.as_fd()]);
+        served.client.inner.welcomed();
         let watched = Monitor::of_this_process()
             .and_then(|monitor| monitor.watch(socket, Interest::Readable, None, Arc::clone(&served) as Arc<dyn Watch>));
         match watched {
@@ -402,6 +440,7 @@ impl<S: Serve> Served<S> {
         // tells a client that waits for it that the disconnect callback has returned
         self.client.inner.socket.shutdown();
         let forgotten = lock(&self.port.served).remove(&self.key);
+        self.port.forgot.notify_all();
         drop(forgotten);
     }
 
@@ -426,7 +465,7 @@ impl<S: Serve> Served<S> {
             }
             match FromClient::parse(&packet[..received.len])? {
                 FromClient::Ring => self.rung(),
-                FromClient::Bye => {}
+                FromClient::Bye => self.begin_end(),
                 FromClient::Hello(_) | FromClient::Query => return Err(Violation::OutOfTurn),
             }
         }
