@@ -1,5 +1,9 @@
-//! A port in a namespace of its own, and a filter that remembers what happens.
-#![allow(dead_code, reason = "each test file uses its part")]
+//! A port in a namespace of its own, a filter that remembers what happens, and an application in this process or another.
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
+
+mod pairing;
+
+pub(crate) use pairing::{App, Line, both, hresult};
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -49,13 +53,14 @@ impl Serve for Filter {
 
     fn disconnect(&self, session: Self::Session) {
         (self.on_disconnect)(&session.0);
-        self.events.send(Event::Disconnected(session.1)).unwrap();
+        // a world that is gone has nobody who listens
+        let _ = self.events.send(Event::Disconnected(session.1));
     }
 }
 
 /// A port and what its filter sees.
 pub(crate) struct World {
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) dir: Arc<tempfile::TempDir>,
     pub(crate) port: Option<Port>,
     pub(crate) events: Receiver<Event>,
     clients: Arc<Mutex<Vec<Client>>>,
@@ -67,8 +72,36 @@ impl World {
     }
 
     pub(crate) fn with(filter: impl FnOnce(&mut Filter), options: impl FnOnce(PortOptions) -> PortOptions) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (sender, events) = sync_channel(1000);
+        Self::named(PORT, filter, options)
+    }
+
+    /// A world whose port has this name.
+    pub(crate) fn named(
+        name: &str,
+        filter: impl FnOnce(&mut Filter),
+        options: impl FnOnce(PortOptions) -> PortOptions,
+    ) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        Self::create(&dir, name, filter, options).unwrap()
+    }
+
+    /// Another port in the same namespace.
+    pub(crate) fn beside(
+        &self,
+        name: &str,
+        filter: impl FnOnce(&mut Filter),
+        options: impl FnOnce(PortOptions) -> PortOptions,
+    ) -> Result<Self, fltmgr::Error> {
+        Self::create(&self.dir, name, filter, options)
+    }
+
+    fn create(
+        dir: &Arc<tempfile::TempDir>,
+        name: &str,
+        filter: impl FnOnce(&mut Filter),
+        options: impl FnOnce(PortOptions) -> PortOptions,
+    ) -> Result<Self, fltmgr::Error> {
+        let (sender, events) = sync_channel(10_000);
         let clients = Arc::new(Mutex::new(Vec::new()));
         let mut built = Filter {
             on_message: Box::new(|_, _, _| Status::INVALID_DEVICE_REQUEST.into()),
@@ -84,8 +117,8 @@ impl World {
                 .security(SecurityDescriptor::null_dacl())
                 .namespace(Namespace::at(dir.path())),
         );
-        let port = Port::create(PORT, options, built).unwrap();
-        Self { dir, port: Some(port), events, clients }
+        let port = Port::create(name, options, built)?;
+        Ok(Self { dir: Arc::clone(dir), port: Some(port), events, clients })
     }
 
     pub(crate) fn namespace(&self) -> Namespace {
@@ -111,6 +144,33 @@ impl World {
 
     pub(crate) fn next(&self) -> Event {
         self.events.recv_timeout(LONG).expect("the filter saw nothing")
+    }
+
+    /// Waits for the next connection and gives the filter's end of it.
+    pub(crate) fn accepted(&self) -> Client {
+        let event = self.next();
+        assert!(matches!(event, Event::Connected(_)), "{event:?}");
+        self.client()
+    }
+
+    /// Waits for the end of a connection.
+    pub(crate) fn ended(&self) -> u32 {
+        match self.next() {
+            Event::Disconnected(number) => number,
+            event @ Event::Connected(_) => panic!("{event:?}"),
+        }
+    }
+
+    /// Unloads the filter, if that has not been done.
+    pub(crate) fn unload(&mut self) {
+        if let Some(port) = self.port.take() {
+            port.unload();
+        }
+    }
+
+    /// That nothing has happened which the test did not ask for.
+    pub(crate) fn nothing_more(&self) {
+        assert_eq!(self.events.try_recv().ok(), None);
     }
 }
 
