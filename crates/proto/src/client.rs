@@ -3,11 +3,12 @@
 //! Nothing here waits: functions give the futex value to sleep on, and say whom to wake.
 
 use crate::host::{FLAG_ATTENTION, FLAG_REPLY, Outcome};
+pub use crate::slots::Wake;
 use crate::slots::{
-    Attention, GETS, Generation, HOST_INLINE, HostRegion, REPLY_INLINE, REQUEST_PARKED, REQUEST_RING, SENDS, SLOTS,
-    SharedRegion, State, WAITERS, Word, write_words,
+    Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, REPLY_INLINE, Requests, SENDS, SLOTS, SharedRegion,
+    State, WAITERS, Word, write_words,
 };
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 
 /// A slot in this application's hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,17 +17,6 @@ pub struct Posted {
     pub slot: usize,
     /// Its generation.
     pub generation: Generation,
-}
-
-/// Whom to wake after a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wake {
-    /// Nobody.
-    None,
-    /// One sleeper on the upper half of the attention or requests word.
-    One,
-    /// The host looks at no word of this connection: ring the socket.
-    Socket,
 }
 
 const GET_SLOTS: u64 = (1 << GETS) - 1;
@@ -83,16 +73,7 @@ pub fn post_send(shared: &SharedRegion, slot: usize, len: u64, capacity: u64) ->
     ours.drained.store(0, Ordering::Relaxed);
     ours.filled.store(1, Ordering::Relaxed);
     let posted = post(shared, slot)?;
-    let word = &shared.requests.word;
-    let now = word.fetch_or(1 << (slot - GETS), Ordering::SeqCst);
-    // the ring bit first: a worker that left may have left its parked bit behind
-    let wake = if now & REQUEST_RING != 0 {
-        if word.fetch_and(!REQUEST_RING, Ordering::SeqCst) & REQUEST_RING != 0 { Wake::Socket } else { Wake::None }
-    } else if now & REQUEST_PARKED != 0 && word.fetch_and(!REQUEST_PARKED, Ordering::SeqCst) & REQUEST_PARKED != 0 {
-        Wake::One
-    } else {
-        Wake::None
-    };
+    let wake = Requests(&shared.requests.word).posted(1 << (slot - GETS));
     Some((posted, wake))
 }
 
@@ -233,25 +214,36 @@ pub fn find_waiter(host: &HostRegion, id: u64) -> Option<ReplyTo> {
     }
     let (index, waiter) =
         host.waiters.iter().enumerate().find(|(_, waiter)| waiter.id.load(Ordering::Acquire) == id)?;
-    Some(ReplyTo {
+    let to = ReplyTo {
         waiter: index,
         generation: Generation::new(waiter.generation.load(Ordering::Relaxed)),
         capacity: waiter.capacity.load(Ordering::Relaxed),
         attention: waiter.flags.load(Ordering::Relaxed) & FLAG_ATTENTION != 0,
-    })
+    };
+    // ids are never used again: the same one still means that nothing of a later message was read
+    fence(Ordering::Acquire);
+    (waiter.id.load(Ordering::Relaxed) == id).then_some(to)
 }
 
-/// Claims the right to reply: false when somebody has replied, or the filter has gone on.
+/// Claims the right to reply: false when somebody has claimed it, or the filter has gone on. Who has claimed must
+/// [`publish`]: until then the waiter is not used for another message.
 #[must_use]
 pub fn claim(shared: &SharedRegion, to: ReplyTo) -> bool {
     let theirs = &shared.waiters[to.waiter];
-    if !open(Word::from_raw(theirs.word.load(Ordering::Acquire)), to.generation) {
-        return false;
-    }
     let claim = &theirs.claim.generation;
-    let now = claim.load(Ordering::Relaxed);
-    now != to.generation.number()
+    let now = claim.load(Ordering::Acquire);
+    // every waiter that ends leaves its generation here, so that of two repliers, and of those who come too late, one wins
+    Generation::new(now).next() == to.generation
+        && !Word::from_raw(theirs.word.load(Ordering::Acquire)).dead()
         && claim.compare_exchange(now, to.generation.number(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+}
+
+/// Whether the filter still reads, or may still read, the window of a reply.
+pub fn reading(host: &HostRegion, to: ReplyTo) -> bool {
+    let (theirs, number) = (&host.waiters[to.waiter], to.generation.number());
+    // in this order: who sees a later waiter's end sees its generation
+    let ended = theirs.ended.load(Ordering::Acquire);
+    ended != number && theirs.generation.load(Ordering::Acquire) == number
 }
 
 /// Whether a waiter's word says that `generation` still waits: untouched since the one before, or slept on.
@@ -297,7 +289,7 @@ pub enum Publish {
     NoWaiter,
 }
 
-/// Publishes a written reply.
+/// Publishes a written reply. The waiter must have been claimed.
 pub fn publish(shared: &SharedRegion, to: ReplyTo) -> Publish {
     let word = &shared.waiters[to.waiter].word;
     let done = Word::new(State::Done, to.generation).raw();
@@ -305,6 +297,9 @@ pub fn publish(shared: &SharedRegion, to: ReplyTo) -> Publish {
     loop {
         let seen = Word::from_raw(now);
         if !open(seen, to.generation) {
+            // nothing more is written: the waiter can be used again
+            let claim = &shared.waiters[to.waiter].claim.generation;
+            claim.store(to.generation.number() | Claim::CLOSED, Ordering::Release);
             return Publish::NoWaiter;
         }
         match word.compare_exchange_weak(now, done, Ordering::AcqRel, Ordering::Acquire) {

@@ -3,11 +3,13 @@
 //! [`Host`] is the private book of one connection; the caller keeps it under a lock. Nothing here waits: where the caller
 //! must sleep, a function gives the futex value to sleep on, and where somebody must be woken, it says so.
 
+use std::collections::VecDeque;
+
 use crate::slots::{
-    ATTENTION_REPLIED, Attention, GETS, Generation, HOST_INLINE, HostRegion, HostSlot, SharedRegion, State, WAITERS,
-    Word, write_words,
+    ATTENTION_HUNGRY, ATTENTION_REPLIED, Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, HostSlot,
+    SharedRegion, State, WAITERS, Word, write_words,
 };
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, fence};
 
 /// [`HostSlot::flags`]: the filter waits for a reply.
 pub const FLAG_REPLY: u32 = 1;
@@ -120,6 +122,8 @@ pub struct Host {
     gets: [PostedGet; GETS],
     generations: Vec<Generation>,
     free: Vec<u16>,
+    /// Waiters given up while somebody was writing a reply: used again when that replier has noticed.
+    lingering: VecDeque<u16>,
     last_id: u64,
 }
 
@@ -138,6 +142,7 @@ impl Host {
             generations: vec![Generation::new(0); WAITERS],
             // the lowest index is on top: only the memory of waiters that were ever needed becomes resident
             free: (0..WAITERS as u16).rev().collect(),
+            lingering: VecDeque::new(),
             last_id: 0,
         }
     }
@@ -224,13 +229,26 @@ impl Host {
         claim_slot(&shared.slots[slot].word, generation).then_some(Taken { slot, generation })
     }
 
+    /// After a look, and whatever came of it: whether the others must be made to look ([`Attention::stir`], and a wake-up
+    /// for all), because this thread took from the attention word what it does not use, or because the wish that woke it
+    /// was theirs too. `hungry`: how many other threads wait for a receive.
+    #[must_use]
+    pub fn leaves_work(&self, shared: &SharedRegion, rung: Rung, hungry: usize) -> bool {
+        let attention = Attention(&shared.attention.word);
+        let leaves_gets = rung.gets && self.has_gets();
+        rung.replies || (hungry > 0 && (leaves_gets || attention.prepare_sleep(ATTENTION_HUNGRY).is_none()))
+    }
+
     /// Makes a waiter with the connection's next id; `None` when [`WAITERS`] messages wait already.
-    pub fn arm(&mut self, host: &HostRegion, capacity: u32, flags: u32) -> Option<Waiter> {
+    pub fn arm(&mut self, host: &HostRegion, shared: &SharedRegion, capacity: u32, flags: u32) -> Option<Waiter> {
+        self.reclaim(shared);
         let index = usize::from(self.free.pop()?);
         let generation = self.generations[index].next();
         self.generations[index] = generation;
         self.last_id += 1;
         let ours = &host.waiters[index];
+        // who looks the id up, and finds the fields of this message, finds also that the old id is gone
+        fence(Ordering::Release);
         ours.capacity.store(capacity, Ordering::Relaxed);
         ours.flags.store(flags, Ordering::Relaxed);
         ours.drained.store(0, Ordering::Relaxed);
@@ -239,24 +257,47 @@ impl Host {
         Some(Waiter { index, generation, id: self.last_id })
     }
 
-    /// Ends a waiter: its index may be used again. True when a replier that streams a long reply must be woken
-    /// (on [`crate::slots::HostWaiter::drained`]).
-    pub fn disarm(&mut self, host: &HostRegion, waiter: Waiter) {
+    /// Looks whether a replier has let go that held up a waiter: at one of them, or at all when no other waiter is free.
+    fn reclaim(&mut self, shared: &SharedRegion) {
+        let looks = if self.free.is_empty() { self.lingering.len() } else { self.lingering.len().min(1) };
+        for _ in 0..looks {
+            let Some(index) = self.lingering.pop_front() else { return };
+            if written_to(shared, index.into(), self.generations[usize::from(index)]) {
+                self.lingering.push_back(index);
+            } else {
+                self.free.push(index);
+            }
+        }
+    }
+
+    /// Ends a waiter that was replied to or [`expire`]d: its index may be used again, as soon as nobody writes there. A
+    /// replier that streams a long reply must be woken (on [`crate::slots::HostWaiter::drained`]).
+    pub fn disarm(&mut self, host: &HostRegion, shared: &SharedRegion, waiter: Waiter) {
         let ours = &host.waiters[waiter.index];
         ours.id.store(0, Ordering::Relaxed);
         ours.ended.store(waiter.generation.number(), Ordering::Release);
-        self.free.push(waiter.index as u16);
+        let index = waiter.index as u16;
+        if !replied(shared, waiter) && written_to(shared, waiter.index, waiter.generation) {
+            self.lingering.push_back(index);
+        } else {
+            self.free.push(index);
+        }
     }
 
     /// Messages that wait for a reply now.
     pub fn waiting(&self) -> usize {
-        WAITERS - self.free.len()
+        WAITERS - self.free.len() - self.lingering.len()
     }
 }
 
 /// Brings a slot's line to this processor, so that the next message finds it here. Worth a third of a hot round trip.
 pub fn warm(shared: &SharedRegion, slot: usize) {
     shared.slots[slot].warmed.store(0, Ordering::Relaxed);
+}
+
+/// Whether a replier has claimed `generation` of a waiter, and has not let go.
+fn written_to(shared: &SharedRegion, index: usize, generation: Generation) -> bool {
+    shared.waiters[index].claim.generation.load(Ordering::Acquire) == generation.number()
 }
 
 /// Takes a posted slot; false when it was cancelled, or posted anew, or never.
@@ -376,9 +417,21 @@ pub fn prepare_sleep(shared: &SharedRegion, waiter: Waiter) -> Option<u32> {
     }
 }
 
+/// Whether the waiter's word says that the connection is gone. Only the host may say so, after it has closed.
+pub fn marked_dead(shared: &SharedRegion, waiter: Waiter) -> bool {
+    Word::from_raw(shared.waiters[waiter.index].word.load(Ordering::Acquire)).dead()
+}
+
 /// The filter gives up; false when the reply came first, and must be used.
 #[must_use]
 pub fn expire(shared: &SharedRegion, waiter: Waiter) -> bool {
+    let claim = &shared.waiters[waiter.index].claim.generation;
+    let claimed = claim.load(Ordering::Relaxed);
+    if Generation::new(claimed) != waiter.generation {
+        // nobody replies from here on; when it fails, somebody has begun to
+        let closed = waiter.generation.number() | Claim::CLOSED;
+        let _ = claim.compare_exchange(claimed, closed, Ordering::AcqRel, Ordering::Relaxed);
+    }
     let word = &shared.waiters[waiter.index].word;
     let mut now = word.load(Ordering::Acquire);
     loop {

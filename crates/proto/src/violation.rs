@@ -41,6 +41,8 @@ pub enum Violation {
     Truncated,
     /// A reply that names memory which does not exist.
     BadReply,
+    /// A word in shared memory says that the connection is gone, and the host has not said so.
+    ForgedEnd,
 }
 
 impl Violation {
@@ -62,6 +64,7 @@ impl Violation {
             Self::FileCount => "file-count",
             Self::Truncated => "truncated",
             Self::BadReply => "bad-reply",
+            Self::ForgedEnd => "forged-end",
         }
     }
 
@@ -103,6 +106,7 @@ impl fmt::Display for Violation {
             Self::FileCount => f.write_str("the message came with the wrong number of file descriptors"),
             Self::Truncated => f.write_str("the message or its file descriptors are more than any message has"),
             Self::BadReply => f.write_str("a reply names memory that does not exist"),
+            Self::ForgedEnd => f.write_str("the shared memory says that the connection has ended, and it has not"),
         }
     }
 }

@@ -86,7 +86,7 @@ impl Link {
     fn stream(&self, slot: usize, to: ReplyTo, payload: &[u8]) -> bool {
         let (host, shared) = (self.memory.host(), self.memory.shared());
         let theirs = &host.waiters[to.waiter];
-        let ended = || self.gone() || theirs.ended.load(Ordering::Acquire) == to.generation.number();
+        let ended = || self.gone() || !client::reading(host, to);
         let chunks = Chunks::new(payload.len());
         for index in 1..chunks.count() {
             if wait_counter(&theirs.drained, None, |drained| drained as usize >= index, ended) != Counted::Reached {
@@ -104,10 +104,7 @@ impl Link {
     pub(super) fn reclaim_windows(&self) {
         let host = self.memory.host();
         lock(&self.windows).retain(|lingering| {
-            let theirs = &host.waiters[lingering.to.waiter];
-            let number = lingering.to.generation.number();
-            let reading =
-                theirs.generation.load(Ordering::Acquire) == number && theirs.ended.load(Ordering::Acquire) != number;
+            let reading = client::reading(host, lingering.to);
             if !reading {
                 client::release(self.memory.shared(), lingering.slot);
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proto::access::{Token, check_connect, explain};
 use proto::name::PortName;
-use proto::slots::REQUEST_RING;
+use proto::slots::{Desk, Requests};
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wire::{FromClient, FromHost, Hello, Info, MAX_MESSAGE_LEN, MAX_SMALL_MESSAGE_LEN, Refused};
@@ -19,7 +19,6 @@ use sys::peer::Credentials;
 use sys::socket::Socket;
 
 use super::client::{Client, Inner};
-use super::requests::Desk;
 use super::{PortOptions, Serve};
 use crate::namespace::{Claim, Namespace};
 use crate::{Error, pool, wait};
@@ -268,7 +267,7 @@ impl<S: Serve> Core<S> {
         let resources =
             |error: std::io::Error| Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {error}"));
         let (memory, files) = Memory::create().map_err(resources)?;
-        memory.shared().requests.word.store(REQUEST_RING, Ordering::SeqCst);
+        Requests(&memory.shared().requests.word).open();
         let client = Client { inner: Arc::new(Inner::new(self.name.clone(), peer, memory, Arc::clone(&socket))) };
         let called = std::panic::AssertUnwindSafe(|| self.serve.connect(&client, context));
         let session = match std::panic::catch_unwind(called) {

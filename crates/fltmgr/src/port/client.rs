@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::host::Host;
 use proto::name::PortName;
-use proto::slots::{ATTENTION_DEAD, Attention, REASON_BUFFER, REASON_REPLY, REQUEST_DEAD, Word};
+use proto::slots::{ATTENTION_DEAD, Attention, REASON_BUFFER, REASON_REPLY, Requests, Word};
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wait::Patience;
@@ -151,13 +151,22 @@ impl Inner {
         self.close();
     }
 
+    /// Whether the connection has ended, for a thread that saw a word which is `marked` so. Every mark comes after
+    /// `closed`: one without it is the peer's, and would keep our threads from falling asleep.
+    pub(super) fn ended(&self, marked: bool) -> bool {
+        if marked && !self.closed() {
+            self.violated(Violation::ForgedEnd);
+        }
+        self.closed()
+    }
+
     /// Marks every word that somebody may sleep on, and wakes who does. Said again until all are out, because a hostile
     /// peer can take the marks off.
     fn wake_everybody(&self) {
         let shared = self.memory.shared();
         shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
         futex::wake(&Upper(&shared.attention.word), u32::MAX, REASON_BUFFER | REASON_REPLY);
-        shared.requests.word.fetch_or(REQUEST_DEAD, Ordering::SeqCst);
+        Requests(&shared.requests.word).bury();
         futex::wake(&Upper(&shared.requests.word), u32::MAX, futex::ANY);
         for (ours, theirs) in self.memory.host().waiters.iter().zip(&shared.waiters) {
             // the host's region is ours alone: what it says of live waiters is true

@@ -8,10 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proto::host::{self, FLAG_ATTENTION, Waiter};
+use proto::host::{self, FLAG_ATTENTION, Rung, Waiter};
 use proto::slots::{
-    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention,
-    REASON_BUFFER, REASON_REPLY, WAITERS,
+    ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY,
+    WAITERS,
 };
 use proto::status::Status;
 use proto::wait::Patience;
@@ -230,18 +230,24 @@ impl Inner {
             drop(state);
             let wishes = if hungry { ATTENTION_HUNGRY | ATTENTION_EXPECTING } else { ATTENTION_EXPECTING };
             let reasons = if hungry { REASON_BUFFER | REASON_REPLY } else { REASON_REPLY };
-            let rung = ATTENTION_REPLIED | ATTENTION_DEAD | if hungry { ATTENTION_SLOTS } else { 0 };
+            let rung = ATTENTION_REPLIED | if hungry { ATTENTION_SLOTS } else { 0 };
             if hungry {
                 self.book().hungry += 1;
             }
             let on = On { word: &Upper(attention), reasons, patience: &self.courier.patience, asleep: &self.asleep };
             let look = || {
-                (attention.load(Ordering::Acquire) & rung != 0 || self.stirred.load(Ordering::SeqCst) != seen)
-                    .then_some(())
+                let rung = attention.load(Ordering::Acquire) & rung != 0;
+                let ended = || self.ended(Attention(attention).dead());
+                (rung || self.stirred.load(Ordering::SeqCst) != seen || ended()).then_some(())
             };
             wait(&on, deadline, look, || Attention(attention).prepare_sleep(wishes));
             if hungry {
-                self.book().hungry -= 1;
+                let mut book = self.book();
+                book.hungry -= 1;
+                // the questions may have run out of time meanwhile: then nobody here uses what this thread was woken for
+                if book.host.leaves_work(self.memory.shared(), Rung::default(), book.hungry) {
+                    self.stir();
+                }
             }
         }
     }
@@ -280,12 +286,20 @@ impl Inner {
         }
         while let Some(asked) = state.queue.pop_front() {
             if closed || (asked.tried && asked.deadline.is_some_and(Deadline::passed)) {
-                if let Some(waiter) = asked.progress.waiter() {
-                    self.give_up(waiter);
-                }
-                let error =
-                    if closed { self.disconnected() } else { self.no_reply().hint("no receive was posted in time") };
-                ended.push(Ended { done: asked.done, result: Err(error) });
+                let result = match asked.progress.waiter() {
+                    // answered by the id in a refused receive, at the last moment
+                    Some(waiter) if !closed && !host::expire(shared, waiter) => {
+                        self.collect_all(waiter, asked.deadline)
+                    }
+                    waiter => {
+                        if let Some(waiter) = waiter {
+                            self.give_up(waiter);
+                        }
+                        let late = || self.no_reply().hint("no receive was posted in time");
+                        Err(if closed { self.disconnected() } else { late() })
+                    }
+                };
+                ended.push(Ended { done: asked.done, result });
                 continue;
             }
             let queued = state.queue.len();

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Outcome, Rung, Take, Taken, Waiter};
 use proto::slots::{
-    ATTENTION_DEAD, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Chunks, REASON_BUFFER,
-    REASON_REPLY, REPLY_INLINE, read_words, write_words,
+    ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Chunks, REASON_BUFFER, REASON_REPLY, REPLY_INLINE,
+    read_words, write_words,
 };
 use proto::status::Status;
 use proto::violation::Violation;
@@ -157,10 +157,10 @@ impl Inner {
             (Ok(()), waiter) => Ok(waiter),
             (Err(error), Some(waiter)) => {
                 // a reply by the id of a refused receive may have come at the last moment: it counts
-                if error.status() == Status::TIMEOUT && host::replied(self.memory.shared(), waiter) {
+                if !host::expire(self.memory.shared(), waiter) && error.status() == Status::TIMEOUT {
                     return Ok(Some(waiter));
                 }
-                self.give_up(waiter);
+                self.end(waiter);
                 Err(error)
             }
             (Err(error), None) => Err(error),
@@ -200,13 +200,14 @@ impl Inner {
                 patience: &self.buffers,
                 asleep: &self.asleep,
             };
-            let rung = ATTENTION_SLOTS | ATTENTION_REPLIED | ATTENTION_DEAD;
             let look = || {
-                (attention.load(Ordering::Acquire) & rung != 0 || self.stirred.load(Ordering::SeqCst) != seen)
-                    .then_some(())
+                let rung = attention.load(Ordering::Acquire) & (ATTENTION_SLOTS | ATTENTION_REPLIED) != 0;
+                let ended = || self.ended(Attention(attention).dead());
+                (rung || self.stirred.load(Ordering::SeqCst) != seen || ended()).then_some(())
             };
-            last =
-                wait(&on, outgoing.deadline, look, || Attention(attention).prepare_sleep(ATTENTION_HUNGRY)).is_none();
+            let rung = wait(&on, outgoing.deadline, look, || Attention(attention).prepare_sleep(ATTENTION_HUNGRY));
+            // a peer that rings without end for nothing does not keep the deadline from passing
+            last = rung.is_none() || outgoing.deadline.is_some_and(Deadline::passed);
             self.book().hungry -= 1;
         }
     }
@@ -222,23 +223,18 @@ impl Inner {
         let mut rung = Rung::default();
         let replied = |progress: &Progress| progress.waiter.is_some_and(|waiter| host::replied(shared, waiter));
         let attempt = if replied(progress) {
-            Attempt::Replied
+            Ok(Attempt::Replied)
         } else {
-            match self.take(book, outgoing, progress, &mut rung)? {
+            match self.take(book, outgoing, progress, &mut rung) {
                 // the reply may be what was rung just now
-                Attempt::Starved if replied(progress) => Attempt::Replied,
+                Ok(Attempt::Starved) if replied(progress) => Ok(Attempt::Replied),
                 attempt => attempt,
             }
         };
-        // what this thread took from the word and does not use is somebody else's; and the wish that woke this thread was
-        // theirs too
-        let others = book.hungry > 0;
-        let leaves_gets = rung.gets && book.host.has_gets();
-        let attention = Attention(&shared.attention.word);
-        if rung.replies || (others && (leaves_gets || attention.prepare_sleep(ATTENTION_HUNGRY).is_none())) {
+        if book.host.leaves_work(shared, rung, book.hungry) {
             self.stir();
         }
-        Ok(attempt)
+        attempt
     }
 
     fn take(
@@ -261,7 +257,7 @@ impl Inner {
             if let (Some(capacity), None) = (outgoing.reply, progress.waiter) {
                 // a refused message can be answered by its id while its sender looks at the attention word only
                 let flags = outgoing.flags | if refuse { FLAG_ATTENTION } else { 0 };
-                progress.waiter = book.host.arm(host_memory, capacity, flags);
+                progress.waiter = book.host.arm(host_memory, shared, capacity, flags);
             }
             if outgoing.reply.is_some() && progress.waiter.is_none() {
                 // the receive is taken: it is given back by refusing it as for a message of no size
@@ -355,7 +351,14 @@ impl Inner {
             }
             host::replied(shared, waiter).then_some(true)
         };
-        match wait(&on, deadline, look, || host::prepare_sleep(shared, waiter)) {
+        let prepare = || {
+            let asleep = host::prepare_sleep(shared, waiter);
+            if asleep.is_none() {
+                self.ended(host::marked_dead(shared, waiter));
+            }
+            asleep
+        };
+        match wait(&on, deadline, look, prepare) {
             Some(true) => self.collect(waiter, reply, deadline),
             Some(false) => {
                 self.give_up(waiter);
@@ -445,7 +448,7 @@ impl Inner {
     /// Lets a waiter's index be used again.
     pub(super) fn end(&self, waiter: Waiter) {
         let long = self.capacity_of(waiter) > proto::slots::WINDOW;
-        self.book().host.disarm(self.memory.host(), waiter);
+        self.book().host.disarm(self.memory.host(), self.memory.shared(), waiter);
         if long {
             // a replier that streams sleeps on the counter until it sees that the waiter has ended
             futex::wake(&self.memory.host().waiters[waiter.index].drained, u32::MAX, futex::ANY);

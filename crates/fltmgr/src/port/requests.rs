@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proto::host::{self, Header, Outcome, Request};
-use proto::slots::{Chunks, GETS, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, SENDS, read_words};
+use proto::slots::{Chunks, GETS, Requests, Wake, read_words};
 use proto::status::Status;
 use sys::clock::{self, Deadline};
 use sys::futex::{self, Upper};
@@ -18,8 +18,6 @@ use super::{Answer, Serve};
 use crate::pool;
 use crate::wait::{Counted, On, wait, wait_counter};
 
-const REQUESTS: u64 = (1 << SENDS) - 1;
-
 /// How long a worker waits for the next request before it leaves the connection.
 const LINGER: Duration = Duration::from_millis(20);
 
@@ -27,107 +25,58 @@ const LINGER: Duration = Duration::from_millis(20);
 /// as broken: a thread of the host must not be held for good.
 const STALL: Duration = Duration::from_secs(30);
 
-/// Who looks at a connection's requests.
-#[derive(Debug, Default)]
-pub(super) struct Desk {
-    /// Workers that look, or sleep until there is a request.
-    idle: usize,
-    /// Workers at this connection, those in callbacks too.
-    pub(super) workers: usize,
-}
-
 impl<S: Serve> Served<S> {
     /// The application rang: sends a worker, unless there are as many as requests can be under way.
     pub(super) fn rung(self: &Arc<Self>) {
-        let mut desk = self.desk();
-        if desk.workers < SENDS && !self.client.inner.closed() {
-            desk.workers += 1;
-            drop(desk);
+        if !self.client.inner.closed() && self.desk().send_worker() {
             let served = Arc::clone(self);
             pool::run(move || served.work());
         }
     }
 
     fn work(self: Arc<Self>) {
-        let word = &self.client.inner.memory.shared().requests.word;
-        self.sit_down();
-        while let Some(bits) = self.next_requests() {
-            self.get_up();
-            if word.load(Ordering::SeqCst) & REQUESTS != 0 {
-                // rung between our look and our leaving: nobody else saw it
-                self.rung();
+        loop {
+            let requests = self.requests();
+            self.desk().sit_down(&requests);
+            let bits = self.next_requests();
+            let unseen = self.desk().get_up(&requests);
+            match unseen {
+                Wake::None => {}
+                Wake::One => {
+                    futex::wake(&Upper(requests.0), 1, futex::ANY);
+                }
+                Wake::Socket => self.rung(),
             }
             let mut slots = slots(bits);
-            let first = slots.next();
+            let Some(first) = slots.next() else { break };
             for slot in slots {
                 // requests run side by side: a callback may wait for another's request
                 let served = Arc::clone(&self);
                 pool::run(move || served.serve(slot));
             }
-            if let Some(slot) = first {
-                self.serve(slot);
-            }
-            self.sit_down();
+            self.serve(first);
         }
-        self.desk().workers -= 1;
-    }
-
-    /// Counts as looking: the socket need not be rung.
-    fn sit_down(&self) {
-        let mut desk = self.desk();
-        desk.idle += 1;
-        self.client.inner.memory.shared().requests.word.fetch_and(!REQUEST_RING, Ordering::SeqCst);
-    }
-
-    /// Does not look any more: when nobody does, the socket must be rung.
-    fn get_up(&self) {
-        let mut desk = self.desk();
-        desk.idle -= 1;
-        if desk.idle == 0 {
-            self.client.inner.memory.shared().requests.word.fetch_or(REQUEST_RING, Ordering::SeqCst);
+        let refused = self.desk().leave(&self.requests());
+        if refused {
+            self.rung();
         }
     }
 
-    /// Waits for requests; `None` when none came for a while, or the connection is gone, and this worker has got up.
-    fn next_requests(&self) -> Option<u64> {
+    fn requests(&self) -> Requests<'_> {
+        Requests(&self.client.inner.memory.shared().requests.word)
+    }
+
+    /// Waits for requests; none came for a while, or the connection is gone, when there are none.
+    fn next_requests(&self) -> u64 {
         let inner = &self.client.inner;
-        let word = &inner.memory.shared().requests.word;
-        let look = || {
-            let now = word.load(Ordering::Acquire);
-            if now & REQUEST_DEAD != 0 || inner.closed() {
-                return Some(0);
-            }
-            if now & REQUESTS == 0 {
-                return None;
-            }
-            match word.fetch_and(!REQUESTS, Ordering::SeqCst) & REQUESTS {
-                0 => None,
-                bits => Some(bits),
-            }
+        let requests = self.requests();
+        let look = || match requests.collect() {
+            0 => inner.ended(requests.dead()).then_some(0),
+            bits => Some(bits),
         };
-        let prepare = || {
-            let now = word.fetch_or(REQUEST_PARKED, Ordering::SeqCst) | REQUEST_PARKED;
-            (now & (REQUESTS | REQUEST_DEAD) == 0).then_some((now >> 32) as u32)
-        };
-        let on = On { word: &Upper(word), reasons: futex::ANY, patience: &inner.requests, asleep: &inner.asleep };
+        let on = On { word: &Upper(requests.0), reasons: futex::ANY, patience: &inner.requests, asleep: &inner.asleep };
         let deadline = Deadline::Monotonic(clock::monotonic() + LINGER);
-        match wait(&on, Some(deadline), look, prepare) {
-            Some(0) => {
-                self.get_up();
-                None
-            }
-            Some(bits) => Some(bits),
-            None => {
-                self.get_up();
-                // rung before the ring bit was back
-                let bits = word.fetch_and(!REQUESTS, Ordering::SeqCst) & REQUESTS;
-                if bits == 0 {
-                    return None;
-                }
-                self.sit_down();
-                Some(bits)
-            }
-        }
+        wait(&on, Some(deadline), look, || requests.prepare_sleep()).unwrap_or(0)
     }
 
     /// Runs the request in `slot`, if there is one.

@@ -174,18 +174,23 @@ pub struct SharedWaiter {
     pub len: AtomicU64,
     /// The payload, when it is short.
     pub inline: [AtomicU64; REPLY_INLINE_WORDS],
-    /// The generation that somebody replies to: decides between two repliers. On lines of its own, because the filter
-    /// spins on the others.
+    /// Who may reply. On lines of its own, because the filter spins on the others.
     pub claim: Claim,
 }
 
-/// The word that decides between two repliers.
+/// The word that decides between two repliers, and between them and a filter that gives up.
 #[derive(Debug)]
 #[cfg_attr(not(loom), derive(FromZeros))]
 #[repr(C, align(128))]
 pub struct Claim {
-    /// The last generation claimed.
+    /// The last generation claimed by a replier, or with [`Claim::CLOSED`] the last that nobody can reply to any more.
     pub generation: AtomicU32,
+}
+
+impl Claim {
+    /// Bit of the claim: no replier writes, nor will. Set by a filter that gives up before anybody claimed, and by a
+    /// replier that claimed, then found the filter gone.
+    pub const CLOSED: u32 = 1 << 31;
 }
 
 /// A piece of payload.

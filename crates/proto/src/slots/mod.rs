@@ -9,12 +9,14 @@
 //! slot     FREE ──post──▶ POSTED ──take──▶ TAKEN ──finish──▶ DONE ──release──▶ FREE
 //!                           └────cancel──▶ FREE
 //! waiter   ended ──(arm: no write)──▶ open ──publish──▶ REPLIED        open ──expire──▶ EXPIRED
+//! claim    ended ──claim──▶ a replier's ──let go──▶ closed             ended ──expire──▶ closed
 //! ```
 //!
 //! Memory is only ever touched as atomics. `doc/wire.md` draws the bytes.
 
 mod bytes;
 mod layout;
+mod requests;
 mod word;
 
 pub use bytes::{Chunks, read_words, write_words};
@@ -22,7 +24,8 @@ pub use layout::{
     ATTENTION_SLOTS, Allocation, Claim, GETS, HOST_INLINE, HostRegion, HostSlot, HostWaiter, Line, NO_WINDOW,
     REPLY_INLINE, SENDS, SLOTS, SharedRegion, SharedSlot, SharedWaiter, WAITERS, WINDOW, WINDOW_WORDS, Window,
 };
+pub use requests::{Desk, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, Requests};
 pub use word::{
     ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, Attention, Generation, REASON_BUFFER,
-    REASON_REPLY, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, State, Word,
+    REASON_REPLY, State, Wake, Word,
 };

@@ -131,12 +131,16 @@ pub const REASON_REPLY: u32 = 2;
 const EPOCH_ONE: u64 = 1 << 48;
 const EPOCH_MASK: u64 = 0xfff << 48;
 
-/// Bit of the requests word: nobody at the host looks; ring the socket.
-pub const REQUEST_RING: u64 = 1 << 61;
-/// Bit of the requests word: the connection is gone.
-pub const REQUEST_DEAD: u64 = 1 << 62;
-/// Bit of the requests word: a worker at the host sleeps on its upper half.
-pub const REQUEST_PARKED: u64 = 1 << 63;
+/// Whom to wake after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// Nobody.
+    None,
+    /// One sleeper on the upper half of the attention or requests word.
+    One,
+    /// The host looks at no word of this connection: ring the socket.
+    Socket,
+}
 
 /// The attention word: what the application rings for filters.
 ///

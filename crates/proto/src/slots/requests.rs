@@ -1,0 +1,128 @@
+//! The requests word: how an application's SENDs find a thread of the host, and how that thread leaves without missing one.
+
+use super::{SENDS, Wake};
+use crate::sync::{AtomicU64, Ordering};
+
+/// Bit of the requests word: nobody at the host looks; ring the socket.
+pub const REQUEST_RING: u64 = 1 << 61;
+/// Bit of the requests word: the connection is gone.
+pub const REQUEST_DEAD: u64 = 1 << 62;
+/// Bit of the requests word: a worker at the host sleeps on its upper half.
+pub const REQUEST_PARKED: u64 = 1 << 63;
+const REQUESTS: u64 = (1 << SENDS) - 1;
+
+/// The requests word: what the application rings for the host's workers.
+///
+/// ```text
+///   63      62     61     60 … 16  15 … 0
+/// ┌───────┬──────┬──────┬─────────┬───────────────────┐
+/// │parked │ dead │ ring │    0    │ SENDs just posted │
+/// └───────┴──────┴──────┴─────────┴───────────────────┘
+/// ```
+///
+/// Workers sleep on the upper 32 bits.
+#[derive(Debug)]
+pub struct Requests<'a>(pub &'a AtomicU64);
+
+impl Requests<'_> {
+    /// The host's side, once: nobody looks yet.
+    pub fn open(&self) {
+        self.0.store(REQUEST_RING, Ordering::SeqCst);
+    }
+
+    /// The application's side: says that the SENDs in `bits` were posted.
+    #[must_use]
+    pub fn posted(&self, bits: u64) -> Wake {
+        let old = self.0.fetch_or(bits, Ordering::SeqCst);
+        // the ring bit first: a worker that left may have left its parked bit behind
+        if old & REQUEST_RING != 0 {
+            return if self.clear(REQUEST_RING) { Wake::Socket } else { Wake::None };
+        }
+        if old & REQUEST_PARKED != 0 && self.clear(REQUEST_PARKED) { Wake::One } else { Wake::None }
+    }
+
+    /// Clears a wish; whoever cleared it fulfils it.
+    fn clear(&self, wish: u64) -> bool {
+        self.0.fetch_and(!wish, Ordering::SeqCst) & wish != 0
+    }
+
+    /// The host's side: takes the bits that were rung since the last look.
+    pub fn collect(&self) -> u64 {
+        if !self.waiting() {
+            return 0;
+        }
+        self.0.fetch_and(!REQUESTS, Ordering::SeqCst) & REQUESTS
+    }
+
+    /// The host's side: whether something was rung since the last look.
+    pub fn waiting(&self) -> bool {
+        self.0.load(Ordering::Acquire) & REQUESTS != 0
+    }
+
+    /// The host's side: says that a worker will sleep. The upper half to sleep on, or `None` when there is something to
+    /// look at first.
+    pub fn prepare_sleep(&self) -> Option<u32> {
+        let now = self.0.fetch_or(REQUEST_PARKED, Ordering::SeqCst) | REQUEST_PARKED;
+        (now & (REQUESTS | REQUEST_DEAD) == 0).then_some((now >> 32) as u32)
+    }
+
+    /// The host's side: the connection is gone; all sleepers must be woken.
+    pub fn bury(&self) {
+        self.0.fetch_or(REQUEST_DEAD, Ordering::SeqCst);
+    }
+
+    /// Whether the word says that the connection is gone.
+    pub fn dead(&self) -> bool {
+        self.0.load(Ordering::Acquire) & REQUEST_DEAD != 0
+    }
+}
+
+/// The host's own count of the workers at one connection; the caller keeps it under a lock.
+#[derive(Debug, Default)]
+pub struct Desk {
+    /// Workers that look, or sleep until there is a request.
+    idle: usize,
+    /// Workers at this connection, those in callbacks too.
+    workers: usize,
+}
+
+impl Desk {
+    /// The application rang: whether to send a worker, who counts from now on. There are never more than [`SENDS`].
+    #[must_use]
+    pub fn send_worker(&mut self) -> bool {
+        let send = self.workers < SENDS;
+        self.workers += usize::from(send);
+        send
+    }
+
+    /// A worker begins to look: the socket need not be rung.
+    pub fn sit_down(&mut self, requests: &Requests<'_>) {
+        self.idle += 1;
+        requests.clear(REQUEST_RING);
+    }
+
+    /// A worker looks no more, because it has something to do or leaves. Says who must see to requests that came since its
+    /// last look: one of the others who sleep on the word, or a new worker ([`Wake::Socket`]).
+    #[must_use]
+    pub fn get_up(&mut self, requests: &Requests<'_>) -> Wake {
+        self.idle -= 1;
+        if self.idle == 0 {
+            let old = requests.0.fetch_or(REQUEST_RING, Ordering::SeqCst);
+            return if old & REQUESTS == 0 { Wake::None } else { Wake::Socket };
+        }
+        // the wish that woke this worker was the others' too
+        let old = requests.0.fetch_or(REQUEST_PARKED, Ordering::SeqCst);
+        if old & REQUESTS == 0 {
+            return Wake::None;
+        }
+        // taken back so that those look again who are about to sleep
+        if requests.clear(REQUEST_PARKED) { Wake::One } else { Wake::None }
+    }
+
+    /// A worker that got up has left. True: somebody rang who was refused a worker because this one still counted.
+    #[must_use]
+    pub fn leave(&mut self, requests: &Requests<'_>) -> bool {
+        self.workers -= 1;
+        self.idle == 0 && requests.waiting()
+    }
+}
