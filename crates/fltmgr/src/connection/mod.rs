@@ -24,8 +24,8 @@ use sys::memory::Memory;
 use sys::monitor::{Watch, Watching};
 use sys::socket::Socket;
 
-use crate::Error;
 use crate::namespace::Namespace;
+use crate::{Error, pool};
 
 pub use message::Message;
 pub(crate) use receive::file_tag;
@@ -120,7 +120,12 @@ impl Connection {
     /// Dropping the handle does the same but waits a quarter of a second at most. The end of the host ends the wait.
     #[doc(alias = "CloseHandle")]
     pub fn close(self) {
-        if let Ok(link) = Arc::try_unwrap(self.link) {
+        let alarm = Arc::clone(&self.link.alarm);
+        // the monitor borrows the link for a moment when the host goes
+        let held = lock(&alarm.link);
+        let last = Arc::into_inner(self.link);
+        drop(held);
+        if let Some(link) = last {
             link.disconnect(None);
         }
     }
@@ -166,9 +171,13 @@ struct Alarm {
 impl Watch for Alarm {
     fn hangup(&self) {
         self.gone.store(true, Ordering::SeqCst);
-        let link = lock(&self.link).upgrade();
-        if let Some(link) = link {
-            link.wake_everybody();
+        // held until the link is let go here: a handle that is closed meanwhile waits for that
+        let held = lock(&self.link);
+        let Some(link) = held.upgrade() else { return };
+        link.wake_everybody();
+        if let Some(last) = Arc::into_inner(link) {
+            // says good-bye, which waits for the host: not on this thread
+            pool::run(move || drop(last));
         }
     }
 }
@@ -195,7 +204,9 @@ impl Link {
         Ok(())
     }
 
+    /// The error of a call that found the connection gone, which from then on it is for all.
     fn disconnected(&self, doing: &str) -> Error {
+        self.alarm.gone.store(true, Ordering::SeqCst);
         Error::new(Status::PORT_DISCONNECTED, format!("{doing} {}", self.name))
     }
 
