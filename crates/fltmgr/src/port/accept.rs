@@ -173,10 +173,14 @@ impl<S: Serve> Listening for Core<S> {
         self.close();
         let connecting = self.passed.wait_while(lock(&self.gate), |gate| gate.connecting != 0);
         drop(connecting.unwrap_or_else(PoisonError::into_inner));
-        let served: Vec<_> = lock(&self.served).values().cloned().collect();
-        for served in served {
+        // taken before they are closed: the callbacks run on this thread
+        let mut ours: Vec<_> = lock(&self.served).values().cloned().collect();
+        ours.retain(|served| !served.ending.swap(true, Ordering::SeqCst));
+        for served in &ours {
             served.client.inner.close();
-            served.end();
+        }
+        for served in ours {
+            served.finish();
         }
         // those whose end began before, on other threads
         let served = self.forgot.wait_while(lock(&self.served), |served| !served.is_empty());
@@ -415,12 +419,16 @@ impl<S: Serve> Served<S> {
         pool::run(move || served.end());
     }
 
-    /// Ends the connection, in the order that filters rely on: sends are released, message callbacks are waited for, the
-    /// disconnect callback is called, the place becomes free. The connection must be closed. Once.
+    /// Ends the connection, once.
     fn end(&self) {
-        if self.ending.swap(true, Ordering::SeqCst) {
-            return;
+        if !self.ending.swap(true, Ordering::SeqCst) {
+            self.finish();
         }
+    }
+
+    /// The end, in the order that filters rely on: sends are released, message callbacks are waited for, the disconnect
+    /// callback is called, the place becomes free. The connection must be closed, and its end this thread's.
+    fn finish(&self) {
         self.client.inner.drain();
         let session = self.session.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(session) = session {
