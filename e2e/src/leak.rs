@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::Pid;
+
 use crate::{TAG, process, within};
 
 /// How long something that ends by itself may take to be gone, once nobody uses it any more.
@@ -58,25 +60,32 @@ fn kind(target: &str) -> String {
     }
 }
 
-/// Processes of the world that still live, and children of the test that nobody waited for.
+/// Processes of the world that still live, which are killed now, and children of the test that nobody waited for.
 pub(crate) fn processes(tag: &str) -> Vec<String> {
-    let wanted = format!("{TAG}={tag}").into_bytes();
-    let living = || {
-        let pids = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
-        let ours = pids.filter(|pid| {
-            let environment = std::fs::read(pid.path().join("environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|entry| entry == wanted)
-        });
-        let named = ours.map(|pid| {
-            let line = std::fs::read(pid.path().join("cmdline")).unwrap_or_default();
-            format!("process {}: {}", pid.file_name().display(), String::from_utf8_lossy(&line).replace('\0', " "))
-        });
-        named.chain(process::has_children().then(|| "a child that nobody waited for".to_owned())).collect::<Vec<_>>()
-    };
-    match within(GRACE, || living().is_empty().then_some(())) {
-        Some(()) => Vec::new(),
-        None => living(),
+    let over = || living(tag).is_empty() && !process::has_children();
+    if within(GRACE, || over().then_some(())).is_some() {
+        return Vec::new();
     }
+    let mut left = Vec::new();
+    for pid in living(tag) {
+        let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        left.push(format!("process {}: {}", pid.as_raw_nonzero(), String::from_utf8_lossy(&line).replace('\0', " ")));
+        // So that one test's failure is not the next one's.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    left.extend(process::has_children().then(|| "a child that nobody waited for".to_owned()));
+    left
+}
+
+/// Every process that was started in this world, by whatever way.
+fn living(tag: &str) -> Vec<Pid> {
+    let wanted = format!("{TAG}={tag}").into_bytes();
+    let entries = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    let ours = entries.filter(|entry| {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == wanted)
+    });
+    ours.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 /// Entries of the namespace directory, but for the lock that makes taking names one at a time and stays for good.

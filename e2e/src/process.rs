@@ -52,7 +52,6 @@ fn drain(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<String
 pub struct Process<'w> {
     child: Child,
     said: Receiver<String>,
-    readers: Vec<std::thread::JoinHandle<()>>,
     world: std::marker::PhantomData<&'w World>,
 }
 
@@ -61,9 +60,9 @@ impl Process<'_> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("starting {command:?}: {e}"));
         let (tell, said) = sync_channel(100_000);
-        let out = lines(child.stdout.take().expect("piped"), tell.clone());
-        let err = lines(child.stderr.take().expect("piped"), tell);
-        Self { child, said, readers: vec![out, err], world: std::marker::PhantomData }
+        lines(child.stdout.take().expect("piped"), tell.clone());
+        lines(child.stderr.take().expect("piped"), tell);
+        Self { child, said, world: std::marker::PhantomData }
     }
 
     /// The process's number.
@@ -125,19 +124,18 @@ impl Drop for Process<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        for reader in self.readers.drain(..) {
-            let _ = reader.join();
-        }
+        // The readers end with the last writer. That may be a grandchild which outlives it; the world finds that one.
     }
 }
 
-fn lines(pipe: impl Read + Send + 'static, tell: std::sync::mpsc::SyncSender<String>) -> std::thread::JoinHandle<()> {
+/// Tells each line of a pipe, on a thread that ends with the pipe.
+fn lines(pipe: impl Read + Send + 'static, tell: std::sync::mpsc::SyncSender<String>) {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             // When nobody listens any more the pipe is still emptied, so that the program never stops at a full one.
             let _ = tell.try_send(line);
         }
-    })
+    });
 }
 
 /// Reaps nothing and blocks nobody: whether this process has any child, living or dead.
