@@ -1,7 +1,7 @@
 //! What a message costs, against the least that shared memory, a futex and a socket cost: two processes, one run.
 //!
 //! `cargo bench -p fltmgr --bench roundtrip` runs all cases in turn, several rounds of them, and prints medians and the
-//! ratios within each round. A message has 64 bytes, its reply 16; every reply is checked.
+//! ratios within each round; `-- hot` runs one of `blocking`, `hot`, `outstanding`. A message has 64 bytes, its reply 16; every reply is checked.
 //!
 //! * `spin`: two processes bounce one word of shared memory, both spinning.
 //! * `futex`: the same, sleeping on the word.
@@ -44,6 +44,24 @@ fn main() {
     let namespace = namespace.path().to_str().expect("a path");
     println!("{} processors; medians of {ROUNDS} rounds (lowest to highest), ratios within a round", all.count());
 
+    // cargo adds `--bench`; a case's name limits the run to it
+    let wanted = |case: &str| arguments[1..].iter().all(|argument| argument.starts_with('-') || argument == case);
+    if wanted("blocking") {
+        blocking(namespace);
+    }
+    if all.count() < 2 {
+        println!("SKIP hot, outstanding: one processor");
+        return;
+    }
+    if wanted("hot") {
+        hot(namespace);
+    }
+    if wanted("outstanding") {
+        outstanding(namespace);
+    }
+}
+
+fn blocking(namespace: &str) {
     println!("\nblocking, both on one processor, p50 of a round trip");
     let mut table = Table::default();
     for _ in 0..ROUNDS {
@@ -53,11 +71,9 @@ fn main() {
         table.row(&[("futex", futex), ("socket", socket), ("port", port)]);
     }
     table.print("ns", &["futex", "socket"]);
+}
 
-    if all.count() < 2 {
-        println!("SKIP hot: one processor");
-        return;
-    }
+fn hot(namespace: &str) {
     println!("\nhot, two processors, p50 of a round trip (each the mean of {BATCH})");
     let mut table = Table::default();
     for _ in 0..ROUNDS {
@@ -66,7 +82,9 @@ fn main() {
         table.row(&[("spin", spin), ("port", port)]);
     }
     table.print("ns", &["spin"]);
+}
 
+fn outstanding(namespace: &str) {
     println!("\n{OUTSTANDING} outstanding on one connection, two processors, messages per second");
     let mut table = Table::default();
     for _ in 0..ROUNDS {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proto::wait::Patience;
@@ -122,17 +122,19 @@ fn spin<T>(patience: &Patience, costs: Costs, look: &mut impl FnMut() -> Option<
 }
 
 /// The right to spin. A process gives out one fewer than it has processors, so that whoever is waited for can run.
-struct Turn;
-
-static SPINNING: AtomicUsize = AtomicUsize::new(0);
+struct Turn(&'static AtomicBool);
 
 impl Turn {
     fn take() -> Option<Self> {
-        if SPINNING.fetch_add(1, Ordering::Relaxed) < spinners() {
-            return Some(Self);
-        }
-        SPINNING.fetch_sub(1, Ordering::Relaxed);
-        None
+        static TURNS: [AtomicBool; 64] = [const { AtomicBool::new(false) }; 64];
+        TURNS.iter().take(spinners()).find(|turn| !turn.swap(true, Ordering::Acquire)).map(Self)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // a plain store: what was waited for is there, and this is the way to it
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -140,12 +142,6 @@ impl Turn {
 fn spinners() -> usize {
     static SPINNERS: OnceLock<usize> = OnceLock::new();
     *SPINNERS.get_or_init(|| clock::processors().saturating_sub(1))
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        SPINNING.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// The machine's costs, with spinning switched off when `FLTMGR_SPIN=0` (a battery, a processor quota).

@@ -99,6 +99,14 @@ pub fn completed(host: &HostRegion, posted: Posted) -> bool {
     host.slots[posted.slot].done.load(Ordering::Acquire) == posted.generation.number()
 }
 
+/// As [`completed`], for a look that will be repeated: it touches the payload's line too, which the host writes before it
+/// says *done*, so that the payload is on its way here when *done* is seen.
+#[inline]
+pub fn completed_soon(host: &HostRegion, posted: Posted) -> bool {
+    std::hint::black_box(host.slots[posted.slot].inline[0].load(Ordering::Relaxed));
+    completed(host, posted)
+}
+
 /// Says that a thread will sleep on the slot; the value to sleep on, or `None` when there is something to look at.
 pub fn prepare_sleep(shared: &SharedRegion, posted: Posted) -> Option<u32> {
     let word = &shared.slots[posted.slot].word;
@@ -228,8 +236,10 @@ pub fn find_waiter(host: &HostRegion, id: u64) -> Option<ReplyTo> {
 /// Claims the right to reply: false when somebody has claimed it, or the filter has gone on. Who has claimed must
 /// [`publish`]: until then the waiter is not used for another message.
 #[must_use]
-pub fn claim(shared: &SharedRegion, to: ReplyTo) -> bool {
+pub fn claim(shared: &SharedRegion, to: ReplyTo, cpu: u32) -> bool {
     let theirs = &shared.waiters[to.waiter];
+    // a hint, right whoever writes it; the store fetches the line for writing before the load below would for reading
+    theirs.cpu.store(cpu, Ordering::Relaxed);
     let claim = &theirs.claim.generation;
     let now = claim.load(Ordering::Acquire);
     // every waiter that ends leaves its generation here, so that of two repliers, and of those who come too late, one wins
@@ -253,17 +263,8 @@ fn open(word: Word, generation: Generation) -> bool {
 
 /// Writes a reply beside its claimed waiter. `payload` is what fits the filter's buffer, `len` the length before that cut.
 /// A payload over [`REPLY_INLINE`] must lie in `window` already.
-pub fn write_reply(
-    shared: &SharedRegion,
-    to: ReplyTo,
-    status: u32,
-    payload: &[u8],
-    len: u64,
-    window: Option<usize>,
-    cpu: u32,
-) {
+pub fn write_reply(shared: &SharedRegion, to: ReplyTo, status: u32, payload: &[u8], len: u64, window: Option<usize>) {
     let theirs = &shared.waiters[to.waiter];
-    theirs.cpu.store(cpu, Ordering::Relaxed);
     theirs.status.store(status, Ordering::Relaxed);
     theirs.len.store(len, Ordering::Relaxed);
     match window {

@@ -290,9 +290,11 @@ impl Host {
     }
 }
 
-/// Brings a slot's line to this processor, so that the next message finds it here. Worth a third of a hot round trip.
-pub fn warm(shared: &SharedRegion, slot: usize) {
+/// Brings the lines of a slot that is about to be used to this processor, so that the next message finds them here.
+pub fn warm(host: &HostRegion, shared: &SharedRegion, slot: usize) {
+    // stores that nobody reads: they fetch the lines without waiting for them
     shared.slots[slot].warmed.store(0, Ordering::Relaxed);
+    host.slots[slot].inline[0].store(0, Ordering::Relaxed);
 }
 
 /// Whether a replier has claimed `generation` of a waiter, and has not let go.
@@ -344,7 +346,10 @@ pub fn take_request(shared: &SharedRegion, slot: usize) -> Option<Request> {
 /// Writes what the receiver is told, and the payload when it fits inline or in one window. The slot is not complete before
 /// [`complete`].
 pub fn describe(host: &HostRegion, taken: Taken, header: &Header, payload: &[u8]) {
+    // the payload first: the receiver looks at the header's line all the while, and would fetch it in the middle
+    place(host, taken.slot, payload);
     let ours = &host.slots[taken.slot];
+    ours.filled.store(1, Ordering::Relaxed);
     ours.outcome.store(header.outcome as u32, Ordering::Relaxed);
     ours.status.store(header.status, Ordering::Relaxed);
     ours.cpu.store(header.cpu, Ordering::Relaxed);
@@ -361,7 +366,6 @@ pub fn describe(host: &HostRegion, taken: Taken, header: &Header, payload: &[u8]
         ours.id.store(header.written, Ordering::Relaxed);
     }
     ours.flags.store(flags, Ordering::Relaxed);
-    place(host, taken.slot, payload);
 }
 
 /// Puts the first piece of `payload` where the receiver looks for it.
@@ -373,7 +377,6 @@ fn place(host: &HostRegion, slot: usize, payload: &[u8]) {
         let first = crate::slots::Chunks::new(payload.len()).range(0);
         write_words(&host.windows[slot].words, &payload[first]);
     }
-    ours.filled.store(1, Ordering::Relaxed);
 }
 
 /// Completes a slot; true when its futex must be woken.

@@ -14,7 +14,7 @@ use super::Link;
 use crate::Error;
 
 /// A body: short ones need no allocation.
-pub(super) type Body = SmallVec<[u8; 128]>;
+pub(super) type Body = SmallVec<[u8; 64]>;
 
 /// A message from the filter, copied into this process.
 ///

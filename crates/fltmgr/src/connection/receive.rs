@@ -1,9 +1,10 @@
 //! Receiving: a GET is posted, completed by a filter, and read once.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use proto::client::{self, Completion, Posted};
@@ -87,10 +88,11 @@ impl Connection {
             if !get.wait(deadline)? {
                 return Ok(None);
             }
-            if let Some(received) = get.read()? {
-                return Ok(Some(received));
+            match get.read()? {
+                Read::Message(message) => return Ok(Some(Received::Message(message))),
+                Read::TooSmall { needed, id } => return Ok(Some(Received::TooSmall { needed, id })),
+                Read::Aborted => get = get.again()?,
             }
-            get = get.again()?;
         }
     }
 
@@ -133,17 +135,45 @@ impl Receiver {
             if let Some(read) = self.read.take() {
                 self.gets.push_back(read.again()?);
             }
-            // filled oldest first: the front completes first unless several filters race
-            let index = self.gets.iter().position(Get::completed).unwrap_or(0);
-            self.gets[index].wait(None)?;
+            let index = self.next()?;
             let Some(mut get) = self.gets.remove(index) else { continue };
-            let received = get.read();
+            let read = get.read();
             self.read = Some(get);
-            if let Some(Received::Message(message)) = received? {
+            if let Read::Message(message) = read? {
                 return Ok(message);
             }
         }
     }
+
+    /// Waits for a GET to complete; its index.
+    fn next(&self) -> Result<usize, Error> {
+        let Some(front) = self.gets.front() else { return Err(self.link.disconnected(RECEIVING)) };
+        // GETs are filled oldest first, so the front completes first, unless its filter is slow and another's is not:
+        // the others are looked at only before sleeping, because a look fetches a line that a filter is about to fill
+        let other = Cell::new(None);
+        let on = front.on();
+        let look = || match front.look() {
+            Some(true) => Some(Some(0)),
+            Some(false) => Some(None),
+            None => other.get().map(Some),
+        };
+        let prepare = || {
+            other.set(self.gets.iter().position(Get::completed));
+            if other.get().is_some() { None } else { front.prepare() }
+        };
+        wait(&on, None, look, prepare).flatten().ok_or_else(|| self.link.disconnected(RECEIVING))
+    }
+}
+
+/// What a complete GET held.
+enum Read {
+    Message(Message),
+    TooSmall {
+        needed: usize,
+        id: u64,
+    },
+    /// The filter gave up in the middle of a long message: as if it had not begun.
+    Aborted,
 }
 
 /// One posted GET. Dropping it cancels it; a message that was delivered at that moment is received and dropped.
@@ -188,38 +218,41 @@ impl Get {
 
     /// Waits until the GET is complete. False: the deadline passed and the GET was taken back.
     fn wait(&mut self, deadline: Option<Deadline>) -> Result<bool, Error> {
-        let link = &self.link;
-        let (host, shared, posted) = (link.memory.host(), link.memory.shared(), self.posted);
-        let on = On {
-            word: &shared.slots[posted.slot].word,
-            reasons: futex::ANY,
-            patience: &link.receives,
-            asleep: &link.asleep,
-        };
-        let look = || {
-            if client::completed(host, posted) {
-                return Some(true);
-            }
-            link.gone().then_some(false)
-        };
-        let prepare = || client::prepare_sleep(shared, posted);
-        match wait(&on, deadline, look, prepare) {
+        match wait(&self.on(), deadline, || self.look(), || self.prepare()) {
             Some(true) => Ok(true),
-            Some(false) => Err(link.disconnected(RECEIVING)),
-            None if client::cancel(shared, posted) => {
+            Some(false) => Err(self.link.disconnected(RECEIVING)),
+            None if client::cancel(self.link.memory.shared(), self.posted) => {
                 self.open = false;
                 Ok(false)
             }
             // a filter took it at the last moment: it completes, unless the host dies
-            None => match wait(&on, None, look, prepare) {
+            None => match wait(&self.on(), None, || self.look(), || self.prepare()) {
                 Some(true) => Ok(true),
-                _ => Err(link.disconnected(RECEIVING)),
+                _ => Err(self.link.disconnected(RECEIVING)),
             },
         }
     }
 
-    /// Reads a complete GET. `None`: the filter gave up in the middle of a long message.
-    fn read(&mut self) -> Result<Option<Received>, Error> {
+    fn on(&self) -> On<'_, AtomicU32> {
+        let link = &self.link;
+        let word = &link.memory.shared().slots[self.posted.slot].word;
+        On { word, reasons: futex::ANY, patience: &link.receives, asleep: &link.asleep }
+    }
+
+    /// Whether it is complete, or, false, never will be.
+    fn look(&self) -> Option<bool> {
+        if client::completed_soon(self.link.memory.host(), self.posted) {
+            return Some(true);
+        }
+        self.link.gone().then_some(false)
+    }
+
+    fn prepare(&self) -> Option<u32> {
+        client::prepare_sleep(self.link.memory.shared(), self.posted)
+    }
+
+    /// Reads a complete GET.
+    fn read(&mut self) -> Result<Read, Error> {
         self.open = false;
         let link = &self.link;
         let completion = client::completion(link.memory.host(), self.posted);
@@ -227,19 +260,19 @@ impl Get {
         match completion.outcome {
             Some(Outcome::TooSmall) => {
                 let needed = usize::try_from(completion.len).unwrap_or(usize::MAX);
-                Ok(Some(Received::TooSmall { needed, id: completion.id }))
+                Ok(Read::TooSmall { needed, id: completion.id })
             }
             Some(Outcome::Message) => {
                 let file = if completion.flags & FLAG_FILE == 0 { None } else { Some(link.file(self.posted)?) };
-                let Some(body) = self.body(&completion)? else { return Ok(None) };
-                Ok(Some(Received::Message(Message {
+                let Some(body) = self.body(&completion)? else { return Ok(Read::Aborted) };
+                Ok(Read::Message(Message {
                     link: Arc::clone(link),
                     body,
                     id: completion.id,
                     reply_to: completion.reply_to,
                     deadline: completion.deadline,
                     file,
-                })))
+                }))
             }
             _ => Err(Error::new(Status::INVALID_PARAMETER, format!("{RECEIVING} {}", link.name))
                 .hint("the host speaks a newer protocol")),

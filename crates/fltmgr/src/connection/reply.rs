@@ -39,7 +39,7 @@ impl Link {
         let shared = self.memory.shared();
         // a connection that is gone has no waiters: no test for it, as on Windows
         let to = to
-            .filter(|&to| !self.gone() && client::claim(shared, to))
+            .filter(|&to| !self.gone() && client::claim(shared, to, clock::cpu()))
             .ok_or_else(|| error(Status::FLT_NO_WAITER_FOR_REPLY))?;
         let fits = &payload[..payload.len().min(to.capacity as usize)];
         let window = if fits.len() <= REPLY_INLINE {
@@ -47,7 +47,7 @@ impl Link {
         } else {
             Some(self.window(fits).ok_or_else(|| error(Status::PORT_DISCONNECTED))?)
         };
-        client::write_reply(shared, to, status.0, fits, payload.len() as u64, window, clock::cpu());
+        client::write_reply(shared, to, status.0, fits, payload.len() as u64, window);
         let published = client::publish(shared, to);
         if let Publish::Delivered { wake, attention } = published {
             if wake {

@@ -51,7 +51,10 @@ impl Client {
     /// [`Status::PORT_DISCONNECTED`]. [`Status::INSUFFICIENT_RESOURCES`]: 1,024 messages of this connection wait already.
     #[doc(alias = "FltSendMessage")]
     pub fn ask(&self, message: &[u8], reply: &mut [u8], timeout: Timeout) -> Result<Reply, Error> {
-        self.start(message, reply.len(), timeout)?.wait(reply)
+        let inner = &*self.inner;
+        let deadline = timeout.deadline();
+        let waiter = inner.deliver_for_reply(message, capacity(reply.len()), deadline)?;
+        inner.await_reply(waiter, reply, deadline)
     }
 
     /// Sends a message as [`Client::ask`] does and returns when a receiver's buffer holds it: the reply is waited for
@@ -61,11 +64,8 @@ impl Client {
     /// As [`Client::ask`].
     pub fn start(&self, message: &[u8], reply_capacity: usize, timeout: Timeout) -> Result<Pending, Error> {
         let deadline = timeout.deadline();
-        let capacity = u32::try_from(reply_capacity).unwrap_or(u32::MAX);
-        let outgoing = Outgoing { message, reply: Some(capacity), file: None, deadline, flags: 0 };
-        let waiter = self.inner.deliver(&outgoing)?;
-        // a reply is wanted, so there is a waiter
-        let waiter = waiter.ok_or_else(|| self.inner.disconnected())?;
+        let capacity = capacity(reply_capacity);
+        let waiter = self.inner.deliver_for_reply(message, capacity, deadline)?;
         Ok(Pending { client: self.clone(), waiter, capacity, deadline, open: true })
     }
 }
@@ -148,7 +148,18 @@ pub(super) enum Attempt {
     Replied,
 }
 
+/// A reply buffer's size as the application is told it.
+fn capacity(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
 impl Inner {
+    fn deliver_for_reply(&self, message: &[u8], capacity: u32, deadline: Option<Deadline>) -> Result<Waiter, Error> {
+        let outgoing = Outgoing { message, reply: Some(capacity), file: None, deadline, flags: 0 };
+        // a reply is wanted, so there is a waiter
+        self.deliver(&outgoing)?.ok_or_else(|| self.disconnected())
+    }
+
     /// Delivers a message, waiting for a receive that holds it. Returns who waits for the reply.
     fn deliver(&self, outgoing: &Outgoing<'_>) -> Result<Option<Waiter>, Error> {
         let mut progress = Progress::default();
@@ -182,7 +193,7 @@ impl Inner {
                     drop(book);
                     let filled = self.fill(taken, outgoing, progress.waiter);
                     if let Some(next) = next {
-                        host::warm(self.memory.shared(), next);
+                        host::warm(self.memory.host(), self.memory.shared(), next);
                     }
                     return filled;
                 }
