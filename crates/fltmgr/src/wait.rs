@@ -109,10 +109,11 @@ fn spin<T>(patience: &Patience, costs: Costs, look: &mut impl FnMut() -> Option<
     let Some(_turn) = Turn::take() else {
         return ControlFlow::Continue(());
     };
-    let looks = u64::from(budget) * u64::from(costs.looks_per_us) / 1000;
+    let looks = (u64::from(budget) << 10) / u64::from(costs.look);
     for looked in 0..looks {
         if let Some(found) = look() {
-            let waited = u32::try_from(looked * 1000 / u64::from(costs.looks_per_us)).unwrap_or(u32::MAX);
+            // no division: this is the way of a hot message
+            let waited = u32::try_from((looked * u64::from(costs.look)) >> 10).unwrap_or(u32::MAX);
             patience.learn(waited, costs.spin_cap);
             return ControlFlow::Break(found);
         }

@@ -273,15 +273,18 @@ impl Host {
     /// Ends a waiter that was replied to or [`expire`]d: its index may be used again, as soon as nobody writes there. A
     /// replier that streams a long reply must be woken (on [`crate::slots::HostWaiter::drained`]).
     pub fn disarm(&mut self, host: &HostRegion, shared: &SharedRegion, waiter: Waiter) {
-        let ours = &host.waiters[waiter.index];
-        ours.id.store(0, Ordering::Relaxed);
-        ours.ended.store(waiter.generation.number(), Ordering::Release);
+        disarm(host, waiter);
         let index = waiter.index as u16;
         if !replied(shared, waiter) && written_to(shared, waiter.index, waiter.generation) {
             self.lingering.push_back(index);
         } else {
             self.free.push(index);
         }
+    }
+
+    /// Takes a waiter back from `spare`.
+    pub fn collect(&mut self, spare: &Spare) {
+        self.free.extend(spare.take());
     }
 
     /// Messages that wait for a reply now.
@@ -291,10 +294,9 @@ impl Host {
 }
 
 /// Brings the lines of a slot that is about to be used to this processor, so that the next message finds them here.
-pub fn warm(host: &HostRegion, shared: &SharedRegion, slot: usize) {
+pub fn warm(shared: &SharedRegion, slot: usize) {
     // stores that nobody reads: they fetch the lines without waiting for them
     shared.slots[slot].warmed.store(0, Ordering::Relaxed);
-    host.slots[slot].inline[0].store(0, Ordering::Relaxed);
 }
 
 /// Whether a replier has claimed `generation` of a waiter, and has not let go.
@@ -315,6 +317,36 @@ fn claim_slot(word: &AtomicU32, generation: Generation) -> bool {
             Ok(_) => return true,
             Err(other) => now = other,
         }
+    }
+}
+
+fn disarm(host: &HostRegion, waiter: Waiter) {
+    let ours = &host.waiters[waiter.index];
+    ours.id.store(0, Ordering::Relaxed);
+    ours.ended.store(waiter.generation.number(), Ordering::Release);
+}
+
+/// Room for one waiter on its way back to the book: the thread that ends it need not take the book's lock.
+#[derive(Debug, Default)]
+pub struct Spare(AtomicU32);
+
+impl Spare {
+    /// Ends a waiter that was replied to, as [`Host::disarm`] does; false, and nothing done, when the room is taken.
+    #[must_use]
+    pub fn disarm(&self, host: &HostRegion, waiter: Waiter) -> bool {
+        if self.0.load(Ordering::Relaxed) != 0 {
+            return false;
+        }
+        disarm(host, waiter);
+        self.0.compare_exchange(0, waiter.index as u32 + 1, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Takes out what is here. One thread at a time: the one that holds the book.
+    fn take(&self) -> Option<u16> {
+        // nobody puts anything into a room that is taken, so the store loses nothing
+        let index = self.0.load(Ordering::Acquire).checked_sub(1)?;
+        self.0.store(0, Ordering::Relaxed);
+        Some(index as u16)
     }
 }
 

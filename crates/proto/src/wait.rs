@@ -15,6 +15,8 @@ pub struct Patience {
     waits: AtomicU32,
     /// The processor on which the peer last wrote, plus one; 0 = not known.
     peer: AtomicU32,
+    /// The processor on which this side last waited.
+    mine: AtomicU32,
 }
 
 /// Every how many waits a hopeless spin is tried anyway.
@@ -32,6 +34,9 @@ impl Patience {
     /// How many nanoseconds to spin before sleeping. `cap` is about 1.5 blocking round trips; 0 never spins. `cpu` is the
     /// processor that asks.
     pub fn spin_for(&self, cap: u32, cpu: u32) -> u32 {
+        if self.mine.load(Ordering::Relaxed) != cpu {
+            self.mine.store(cpu, Ordering::Relaxed);
+        }
         if cap == 0 || self.peer.load(Ordering::Relaxed) == cpu.wrapping_add(1) {
             return 0;
         }
@@ -43,6 +48,12 @@ impl Patience {
         let waits = self.waits.load(Ordering::Relaxed).wrapping_add(1);
         self.waits.store(waits, Ordering::Relaxed);
         if waits.is_multiple_of(PROBE) { cap } else { 0 }
+    }
+
+    /// The processor on which this side last waited: what the peer is told, because asking anew costs time where it is
+    /// dearest.
+    pub fn cpu(&self) -> u32 {
+        self.mine.load(Ordering::Relaxed)
     }
 
     /// Learns from a wait of `waited` nanoseconds.

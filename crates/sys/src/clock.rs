@@ -70,8 +70,8 @@ pub fn processors() -> usize {
 pub struct Costs {
     /// About 1.5 blocking round trips between two threads, in nanoseconds: the longest spin that can pay.
     pub spin_cap: u32,
-    /// Looks per microsecond while spinning.
-    pub looks_per_us: u32,
+    /// What one look costs while spinning, in 1/1024 nanosecond.
+    pub look: u32,
 }
 
 /// The costs on this machine, measured at the first call, which takes a millisecond or two.
@@ -86,10 +86,10 @@ fn measure() -> Costs {
         std::hint::spin_loop();
     }
     let spun = (monotonic() - start).as_nanos().max(1);
-    let looks_per_us = u32::try_from(2_000_000 / spun).unwrap_or(1).clamp(1, 2_000);
+    let look = u32::try_from(spun * 1024 / 2_000).unwrap_or(u32::MAX).clamp(512, 1 << 20);
     let trip = round_trip().as_nanos();
     let spin_cap = u32::try_from(trip + trip / 2).unwrap_or(u32::MAX).clamp(10_000, 200_000);
-    Costs { spin_cap, looks_per_us }
+    Costs { spin_cap, look }
 }
 
 /// The median of a few blocking round trips between two threads, wherever the scheduler puts them.
@@ -141,7 +141,7 @@ mod tests {
     fn costs_are_within_their_bounds() {
         let costs = costs();
         assert!((10_000..=200_000).contains(&costs.spin_cap), "{costs:?}");
-        assert!(costs.looks_per_us >= 1);
+        assert!(costs.look >= 512, "{costs:?}");
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use proto::client::{self, Publish, ReplyTo};
 use proto::slots::{Chunks, REASON_BUFFER, REASON_REPLY, REPLY_INLINE, write_words};
 use proto::status::Status;
-use sys::clock;
 use sys::futex::{self, Upper};
 
 use super::{Connection, Link, lock};
@@ -39,7 +38,7 @@ impl Link {
         let shared = self.memory.shared();
         // a connection that is gone has no waiters: no test for it, as on Windows
         let to = to
-            .filter(|&to| !self.gone() && client::claim(shared, to, clock::cpu()))
+            .filter(|&to| !self.gone() && client::claim(shared, to, self.receives.cpu()))
             .ok_or_else(|| error(Status::FLT_NO_WAITER_FOR_REPLY))?;
         let fits = &payload[..payload.len().min(to.capacity as usize)];
         let window = if fits.len() <= REPLY_INLINE {

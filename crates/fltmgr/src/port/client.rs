@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proto::host::Host;
+use proto::host::{Host, Spare};
 use proto::name::PortName;
 use proto::slots::{ATTENTION_DEAD, Attention, REASON_BUFFER, REASON_REPLY, Requests, Word};
 use proto::status::Status;
@@ -71,6 +71,7 @@ pub(crate) struct Inner {
     pub(super) memory: Memory,
     pub(super) socket: Arc<Socket>,
     pub(super) book: Mutex<Book>,
+    pub(super) spare: Spare,
     /// Moves when a thread leaves something in the book for another: those who spin look at it.
     pub(super) stirred: AtomicU32,
     pub(super) buffers: Patience,
@@ -100,6 +101,7 @@ impl Inner {
             memory,
             socket,
             book: Mutex::new(Book { host: Host::new(), hungry: 0 }),
+            spare: Spare::default(),
             stirred: AtomicU32::new(0),
             buffers: Patience::default(),
             replies: Patience::default(),

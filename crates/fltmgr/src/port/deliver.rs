@@ -193,7 +193,7 @@ impl Inner {
                     drop(book);
                     let filled = self.fill(taken, outgoing, progress.waiter);
                     if let Some(next) = next {
-                        host::warm(self.memory.host(), self.memory.shared(), next);
+                        host::warm(self.memory.shared(), next);
                     }
                     return filled;
                 }
@@ -268,6 +268,7 @@ impl Inner {
             if let (Some(capacity), None) = (outgoing.reply, progress.waiter) {
                 // a refused message can be answered by its id while its sender looks at the attention word only
                 let flags = outgoing.flags | if refuse { FLAG_ATTENTION } else { 0 };
+                book.host.collect(&self.spare);
                 progress.waiter = book.host.arm(host_memory, shared, capacity, flags);
             }
             if outgoing.reply.is_some() && progress.waiter.is_none() {
@@ -299,7 +300,7 @@ impl Inner {
             reply_capacity: outgoing.reply.unwrap_or(0),
             flags: outgoing.flags,
             deadline: outgoing.deadline.map_or(0, monotonic_nanos),
-            cpu: clock::cpu(),
+            cpu: self.replies.cpu(),
         }
     }
 
@@ -459,7 +460,10 @@ impl Inner {
     /// Lets a waiter's index be used again.
     pub(super) fn end(&self, waiter: Waiter) {
         let long = self.capacity_of(waiter) > proto::slots::WINDOW;
-        self.book().host.disarm(self.memory.host(), self.memory.shared(), waiter);
+        let (host_memory, shared) = (self.memory.host(), self.memory.shared());
+        if !(host::replied(shared, waiter) && self.spare.disarm(host_memory, waiter)) {
+            self.book().host.disarm(host_memory, shared, waiter);
+        }
         if long {
             // a replier that streams sleeps on the counter until it sees that the waiter has ended
             futex::wake(&self.memory.host().waiters[waiter.index].drained, u32::MAX, futex::ANY);
