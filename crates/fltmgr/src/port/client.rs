@@ -194,6 +194,14 @@ impl Inner {
         }
     }
 
+    /// Says in the attention word that a thread will sleep for the `wishes`, which has `seen` this many stirs. The value to
+    /// sleep on, or `None` when there is something to look at.
+    pub(super) fn prepare_sleep(&self, wishes: u64, seen: u32) -> Option<u32> {
+        let asleep = Attention(&self.memory.shared().attention.word).prepare_sleep(wishes);
+        // after the wish: a stir before it is counted by now, one after it changes the word
+        asleep.filter(|_| self.stirred.load(Ordering::SeqCst) == seen)
+    }
+
     /// Tells the threads that wait for buffers, and the courier, that the book or the attention word has something for
     /// them which this thread took from the word.
     pub(super) fn stir(&self) {

@@ -240,7 +240,7 @@ impl Inner {
                 let ended = || self.ended(Attention(attention).dead());
                 (rung || self.stirred.load(Ordering::SeqCst) != seen || ended()).then_some(())
             };
-            wait(&on, deadline, look, || Attention(attention).prepare_sleep(wishes));
+            wait(&on, deadline, look, || self.prepare_sleep(wishes, seen));
             if hungry {
                 let mut book = self.book();
                 book.hungry -= 1;

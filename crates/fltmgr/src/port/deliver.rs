@@ -216,7 +216,7 @@ impl Inner {
                 let ended = || self.ended(Attention(attention).dead());
                 (rung || self.stirred.load(Ordering::SeqCst) != seen || ended()).then_some(())
             };
-            let rung = wait(&on, outgoing.deadline, look, || Attention(attention).prepare_sleep(ATTENTION_HUNGRY));
+            let rung = wait(&on, outgoing.deadline, look, || self.prepare_sleep(ATTENTION_HUNGRY, seen));
             // a peer that rings without end for nothing does not keep the deadline from passing
             last = rung.is_none() || outgoing.deadline.is_some_and(Deadline::passed);
             self.book().hungry -= 1;
