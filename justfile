@@ -17,4 +17,8 @@ bench:
 # The long ones: the tests with their iteration counts raised, and the interleavings of the slot protocol under loom.
 deep:
     FLTMGR_DEEP=1 cargo test --workspace --release
-    RUSTFLAGS="--cfg loom" cargo test -p fltmgr-proto --release
+    just loom
+
+# The interleavings of the slot protocol, at most three preemptions each: half a minute. LOOM_MAX_PREEMPTIONS=4 goes deeper.
+loom:
+    CARGO_TARGET_DIR=target/loom RUSTFLAGS="--cfg loom" cargo test -p fltmgr-proto --release --test loom

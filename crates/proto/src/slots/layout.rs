@@ -8,7 +8,7 @@ use crate::sync::{AtomicU32, AtomicU64};
 /// GETs that one connection may have posted at a time: bits 0..48 of [`SharedRegion::attention`].
 pub const GETS: usize = if cfg!(loom) { 2 } else { 48 };
 /// SENDs that one connection may have under way at a time: bits 0..16 of [`SharedRegion::requests`].
-pub const SENDS: usize = if cfg!(loom) { 1 } else { 16 };
+pub const SENDS: usize = if cfg!(loom) { 2 } else { 16 };
 /// All slots of a connection: the GETs first, then the SENDs.
 pub const SLOTS: usize = GETS + SENDS;
 /// Messages of one connection that may wait for a reply at a time.
