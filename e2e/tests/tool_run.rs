@@ -99,15 +99,14 @@ fn a_program_under_a_rule_does_not_start() {
 }
 
 #[test]
-fn ctrl_c_is_the_programs_business() {
+fn a_request_to_end_goes_to_the_program() {
     let world = World::ordinary();
-    let line = "trap 'echo caught; exit 3' INT; echo ready; while :; do read _ < /dev/zero & wait $!; done";
-    let mut run = world.spawn(world.fltmc().args(["run", "-q", "--deny", "/nowhere", "--", "sh", "-c", line]));
+    let script = "trap 'echo asked; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
+    let mut run = world.spawn(world.fltmc().args(["run", "-q", "--deny", "/x", "--", "sh", "-c", script]));
     run.says("ready");
-    // What a terminal does: the whole foreground group gets it; here only the tool, which must not end before its program.
     run.signal(Signal::TERM);
-    let code = run.end();
-    assert_eq!(code, 128 + Signal::TERM.as_raw(), "the program was ended by the signal that was passed on");
+    run.says("asked");
+    assert_eq!(run.end(), 3);
 }
 
 #[test]
@@ -116,4 +115,45 @@ fn a_report_that_cannot_be_written_stops_before_the_program_starts() {
     let ended = run(&world, &["--report", "no/such/folder", "--deny", "/x"], "echo ran");
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
     assert!(ended.err.contains("no/such/folder"), "{}", ended.err);
+}
+
+#[test]
+fn a_scanner_that_dies_is_told_of_and_the_policy_decides() {
+    let world = World::ordinary();
+    world.file("good", "fine\n");
+    for (policy, output) in [("deny", ""), ("allow", "fine\n")] {
+        let line = "kill -9 $(pgrep -f 'fltmc scan .ScannerPort --deny-content=NEEDLE-'$1); cat good; :";
+        let mut command = world.fltmc();
+        command.args(["run", "--deny-content", &format!("NEEDLE-{policy}"), "--on-miss", policy, "--", "sh", "-c"]);
+        let ended = finish(command.args([line, "sh", policy]));
+        assert_eq!(ended.out, output, "{}", ended.err);
+        assert!(ended.err.contains("the scanner had ended before"), "{}", ended.err);
+        assert!(ended.err.contains("--on-miss"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn what_the_program_leaves_behind_is_killed() {
+    let world = World::ordinary();
+    // Both in the background and detached; the world's leak check would find either.
+    let ended = run(&world, &["-q", "--deny", "/x"], "sleep 60 & setsid sleep 60 & exit 4");
+    assert_eq!(ended.code, Some(4), "{}", ended.err);
+}
+
+#[test]
+fn the_terminals_ctrl_c_ends_the_program_and_not_the_tool() {
+    let world = World::ordinary();
+    let script = "trap 'exit 9' INT; echo ready; while :; do sleep 0.05; done";
+    let mut run = world.spawn(world.fltmc().args(["run", "--deny", "/x", "--", "sh", "-c", script]));
+    run.says("ready");
+    // A terminal sends it to the tool as well, which goes on until its program has ended.
+    run.signal(Signal::INT);
+    let tasks = || std::fs::read_dir(format!("/proc/{}/task", run.pid())).ok();
+    let child = e2e::until("the program's pid", || {
+        let lists = tasks()?.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+        lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).next()?.parse().ok()
+    });
+    rustix::process::kill_process(rustix::process::Pid::from_raw(child).unwrap(), Signal::INT).unwrap();
+    run.says("operations");
+    assert_eq!(run.end(), 9);
 }

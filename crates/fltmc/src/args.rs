@@ -44,7 +44,8 @@ pub(crate) enum Miss {
 /// The rules, shared by `run` and `watch`.
 #[derive(Debug, Args)]
 pub(crate) struct Rules {
-    /// Refuse to open or run files whose path matches (`*` stays in a directory, `**` crosses); may be repeated
+    /// Refuse to open, run, rename, remove … files whose path matches: `*` stays in a directory, `**` crosses, and without a
+    /// leading slash it holds at any depth; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) deny: Vec<String>,
 
@@ -111,7 +112,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "MS", default_value = "60000", value_parser = milliseconds, requires = "port")]
     pub(crate) wait: Duration,
 
-    /// The program and its arguments
+    /// The program and its arguments. What it leaves running when it ends is killed
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }

@@ -88,8 +88,15 @@ pub(crate) fn connect(args: &Connect) -> Result<ExitCode, Failure> {
         };
         record.answer = match said {
             Said::Answer(allow) => reply(message, record.op.is_some(), allow),
-            Said::TooLate => Outcome::Late,
-            Said::Nothing | Said::EndOfInput => Outcome::None,
+            // Not answered at all: dropping the message would be an answer, and the filter's own deadline is what counts.
+            Said::TooLate => {
+                message.detach();
+                Outcome::Late
+            }
+            Said::Nothing | Said::EndOfInput => {
+                message.detach();
+                Outcome::None
+            }
         };
         report(args, &record, wants_reply)?;
         if let Said::EndOfInput = said {

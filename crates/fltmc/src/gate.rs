@@ -13,7 +13,7 @@ use fltmgr::{Credentials, Error, Port, PortOptions, SecurityDescriptor, Status};
 
 use crate::args::{Miss, Rules};
 use crate::exit::{Code, Doing, Failure};
-use crate::output::{HEAD, Safe};
+use crate::output::{HEAD, Safe, WARN};
 use crate::port;
 use crate::signals::{Event, Events};
 
@@ -151,12 +151,17 @@ impl Gate {
         Ok(builder)
     }
 
-    /// Ends the ports' connections and waits for the scanner to go.
+    /// Ends the ports' connections and waits for the scanner to go. Says on stderr if it went before its work was done.
     pub(crate) fn close(self) {
         if let Some(door) = self.door {
             door.port.unload();
         }
-        if let Some(scanner) = self.scanner {
+        if let Some(mut scanner) = self.scanner {
+            if let Ok(Some(status)) = scanner.child.try_wait() {
+                anstream::eprintln!(
+                    "{WARN}fltmc:{WARN:#} the scanner had ended before ({status}); since then --on-miss decided"
+                );
+            }
             scanner.end();
         }
     }

@@ -158,15 +158,18 @@ impl Summary {
 
     /// One to three lines on stderr.
     pub(crate) fn print(&self) {
+        let by = [
+            (self.by_rule, "by rule"),
+            (self.by_application, "by the application"),
+            (self.missed, "by --on-miss, as nobody answered in time"),
+        ];
+        let by: Vec<_> = by.iter().filter(|(n, _)| *n > 0).map(|(n, who)| format!("{n} {who}")).collect();
+        let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
         anstream::eprintln!(
-            "{HEAD}fltmc:{HEAD:#} {} operations: {GOOD}{} allowed{GOOD:#}, {ERROR}{} denied{ERROR:#} \
-             {DIM}({} by rule, {} by the application, {} by nobody in time){DIM:#}",
+            "{HEAD}fltmc:{HEAD:#} {} operations: {GOOD}{} allowed{GOOD:#}, {ERROR}{} denied{ERROR:#}{DIM}{by}{DIM:#}",
             self.operations,
             self.allowed,
-            self.denied,
-            self.by_rule,
-            self.by_application,
-            self.missed
+            self.denied
         );
         if let Some(latency) = self.latency() {
             anstream::eprintln!("{HEAD}fltmc:{HEAD:#} the application's answers took {latency}");
