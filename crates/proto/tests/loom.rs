@@ -15,7 +15,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 use proto::client::{self, Posted, Publish, ReplyTo};
-use proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Rung, Take, Waiter};
+use proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Rung, Spare, Take, Waiter};
 use proto::slots::{
     ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Desk, GETS,
     HostRegion, REASON_BUFFER, REASON_REPLY, Requests, SharedRegion, Wake, Word, read_words,
@@ -92,6 +92,7 @@ struct World {
     slot: Futex,
     waiter: Futex,
     book: Mutex<Book>,
+    spare: Spare,
     stirred: AtomicU32,
     closed: AtomicBool,
 }
@@ -111,6 +112,7 @@ impl World {
             slot: Futex::new(),
             waiter: Futex::new(),
             book: Mutex::new(Book { host: Host::new(), hungry: 0 }),
+            spare: Spare::default(),
             stirred: AtomicU32::new(0),
             closed: AtomicBool::new(false),
         })
@@ -198,17 +200,19 @@ impl World {
     }
 
     fn arm(&self, flags: u32) -> (Waiter, ReplyTo) {
-        let waiter = self.book.lock().unwrap().host.arm(&self.host, &self.shared, 8, flags).unwrap();
+        let mut book = self.book.lock().unwrap();
+        book.host.collect(&self.spare);
+        let waiter = book.host.arm(&self.host, &self.shared, 8, flags).unwrap();
         let attention = flags & FLAG_ATTENTION != 0;
         (waiter, ReplyTo { waiter: waiter.index, generation: waiter.generation, capacity: 8, attention })
     }
 
     /// A replier, as `fltmgr::connection::reply` has it.
     fn reply(&self, to: ReplyTo, payload: u64) -> bool {
-        if !client::claim(&self.shared, to) {
+        if !client::claim(&self.shared, to, 0) {
             return false;
         }
-        client::write_reply(&self.shared, to, payload as u32, &payload.to_le_bytes(), 8, None, 0);
+        client::write_reply(&self.shared, to, payload as u32, &payload.to_le_bytes(), 8, None);
         match client::publish(&self.shared, to) {
             Publish::NoWaiter => false,
             Publish::Delivered { wake, attention } => {
@@ -246,7 +250,9 @@ impl World {
     }
 
     fn end(&self, waiter: Waiter) {
-        self.book.lock().unwrap().host.disarm(&self.host, &self.shared, waiter);
+        if !(host::replied(&self.shared, waiter) && self.spare.disarm(&self.host, waiter)) {
+            self.book.lock().unwrap().host.disarm(&self.host, &self.shared, waiter);
+        }
     }
 }
 
@@ -504,10 +510,36 @@ fn a_late_reply_stays_out_of_the_next_message() {
         assert_ne!(late.join().unwrap(), expired);
         // whoever was held up has let go: all waiters can be used again
         let mut book = world.book.lock().unwrap();
+        book.host.collect(&world.spare);
         assert_eq!(book.host.waiting(), 0);
         for _ in 0..proto::slots::WAITERS {
             assert!(book.host.arm(&world.host, &world.shared, 8, 0).is_some());
         }
+    });
+}
+
+/// Two threads that end waiters put them back, one perhaps beside the book: none gets lost, none is there twice.
+///
+/// Fails with: `Spare::disarm` as a store.
+#[test]
+fn waiters_come_back_beside_the_book() {
+    model(|| {
+        let world = World::new();
+        let waiters = [world.arm(0), world.arm(0)];
+        for (_, to) in waiters {
+            assert!(world.reply(to, 5));
+        }
+        let [mine, theirs] = waiters.map(|(waiter, _)| waiter);
+        let other = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.collect(theirs)
+        });
+        world.collect(mine);
+        let (again, _) = world.arm(0);
+        other.join().unwrap();
+        let (last, _) = world.arm(0);
+        assert_ne!(again.index, last.index);
+        assert_eq!(world.book.lock().unwrap().host.waiting(), proto::slots::WAITERS);
     });
 }
 
