@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use sys::fork::ForkGuard;
+
 /// More than this many callbacks at a time wait for each other.
 const MAX_THREADS: usize = 512;
 /// How long a thread waits for the next job before it ends.
@@ -13,17 +15,24 @@ type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct State {
+    /// The process whose threads these are: a forked child has none of them.
+    process: Option<ForkGuard>,
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { jobs: VecDeque::new(), threads: 0, idle: 0 });
+static STATE: Mutex<State> = Mutex::new(State { process: None, jobs: VecDeque::new(), threads: 0, idle: 0 });
 static CALLED: Condvar = Condvar::new();
 
 /// Runs `job` on a thread of its own, soon. Never blocks.
 pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    if !state.process.is_some_and(|process| process.same_process()) {
+        let parents = std::mem::replace(&mut *state, State { process: Some(ForkGuard::new()), ..State::default() });
+        // what the parent's jobs own is the parent's to clean up
+        std::mem::forget(parents);
+    }
     state.jobs.push_back(Box::new(job));
     if state.idle >= state.jobs.len() {
         CALLED.notify_one();

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::clock;
+use crate::fork::ForkGuard;
 
 /// What the monitor tells. It runs on the monitor's thread: it must not block, and never wait for a peer.
 pub trait Watch: Send + Sync {
@@ -35,6 +36,7 @@ pub struct Monitor {
     epoll: OwnedFd,
     wake: OwnedFd,
     state: Mutex<State>,
+    guard: ForkGuard,
 }
 
 impl std::fmt::Debug for Monitor {
@@ -75,29 +77,29 @@ impl std::fmt::Debug for Watching {
 const WAKE: u64 = 0;
 
 impl Monitor {
-    /// The monitor of this process; its thread is started by the first call.
+    /// The monitor of this process; its thread is started by the first call. A forked child gets one of its own: its
+    /// parent's has no thread there, and shares its list with the parent.
     ///
     /// # Errors
     /// What epoll_create, eventfd or the making of a thread say (EMFILE, EAGAIN).
     pub fn of_this_process() -> io::Result<&'static Self> {
-        static MONITOR: OnceLock<Monitor> = OnceLock::new();
-        static STARTING: Mutex<()> = Mutex::new(());
-        if let Some(monitor) = MONITOR.get() {
-            return Ok(monitor);
-        }
-        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(monitor) = MONITOR.get() {
+        static MONITOR: Mutex<Option<&'static Monitor>> = Mutex::new(None);
+        let mut known = MONITOR.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(monitor) = known.filter(|monitor| monitor.guard.same_process()) {
             return Ok(monitor);
         }
         let new = Self {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             state: Mutex::new(State { next: WAKE + 1, ..State::default() }),
+            guard: ForkGuard::new(),
         };
         epoll::add(&new.epoll, &new.wake, EventData::new_u64(WAKE), EventFlags::IN)?;
-        let monitor = MONITOR.get_or_init(|| new);
-        std::thread::Builder::new().name("fltmgr-monitor".into()).spawn(|| monitor.run())?;
-        Ok(monitor)
+        // lives as long as its thread: as the process
+        let new: &'static Self = Box::leak(Box::new(new));
+        std::thread::Builder::new().name("fltmgr-monitor".into()).spawn(|| new.run())?;
+        *known = Some(new);
+        Ok(new)
     }
 
     /// Watches `fd`, and keeps it open, until the returned value is dropped.
@@ -238,6 +240,9 @@ impl Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
+        if !self.monitor.guard.same_process() {
+            return; // the list is the parent's too
+        }
         let _ = epoll::delete(&self.monitor.epoll, self.fd.as_fd());
         // the watch is dropped after the lock is let go: it may own what locks again
         let forgotten = self.monitor.lock().forget(self.token);

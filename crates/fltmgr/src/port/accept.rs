@@ -13,6 +13,7 @@ use proto::slots::{Desk, Requests};
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wire::{FromClient, FromHost, Hello, Info, MAX_MESSAGE_LEN, MAX_SMALL_MESSAGE_LEN, Refused};
+use sys::fork::ForkGuard;
 use sys::memory::Memory;
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer::Credentials;
@@ -41,6 +42,7 @@ pub(super) struct Core<S: Serve> {
     pub(super) name: PortName,
     pub(super) options: PortOptions,
     pub(super) serve: S,
+    guard: ForkGuard,
     listening: Mutex<Option<Door>>,
     half_open: Mutex<HashMap<u32, u32>>,
     /// Places taken, those of handshakes under way too.
@@ -111,6 +113,7 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
         name: name.clone(),
         options,
         serve,
+        guard: ForkGuard::new(),
         listening: Mutex::new(None),
         half_open: Mutex::default(),
         places: AtomicU32::new(0),
@@ -169,6 +172,9 @@ impl<S: Serve> Listening for Core<S> {
     }
 
     fn unload(&self) {
+        if !self.guard.same_process() {
+            return; // a forked child: the connections are its parent's
+        }
         lock(&self.gate).shut = true;
         self.close();
         let connecting = self.passed.wait_while(lock(&self.gate), |gate| gate.connecting != 0);

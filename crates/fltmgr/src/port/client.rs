@@ -10,6 +10,7 @@ use proto::slots::{ATTENTION_DEAD, Attention, REASON_BUFFER, REASON_REPLY, Reque
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wait::Patience;
+use sys::fork::ForkGuard;
 use sys::futex::{self, Upper};
 use sys::memory::Memory;
 use sys::peer::Credentials;
@@ -78,6 +79,7 @@ pub(crate) struct Inner {
     pub(super) replies: Patience,
     pub(super) requests: Patience,
     pub(super) courier: Courier,
+    guard: ForkGuard,
     closed: AtomicBool,
     /// Threads of the filter that sleep on words of this connection, or are about to.
     pub(super) asleep: AtomicUsize,
@@ -107,6 +109,7 @@ impl Inner {
             replies: Patience::default(),
             requests: Patience::default(),
             courier: Courier::default(),
+            guard: ForkGuard::new(),
             closed: AtomicBool::new(false),
             asleep: AtomicUsize::new(0),
             welcomed: AtomicBool::new(false),
@@ -121,13 +124,28 @@ impl Inner {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Whether this is the process that accepted the connection. In a forked child it is the parent's: nothing of it may
+    /// be used or cleaned up there.
+    pub(super) fn ours(&self) -> bool {
+        self.guard.same_process()
+    }
+
+    /// What every send starts with.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if !self.ours() {
+            return Err(Error::new(Status::INVALID_HANDLE, format!("sending to a client of {}", self.port))
+                .hint("this process is a fork of the filter's"));
+        }
+        if self.closed() { Err(self.disconnected()) } else { Ok(()) }
+    }
+
     pub(super) fn disconnected(&self) -> Error {
         Error::new(Status::PORT_DISCONNECTED, format!("sending to a client of {}", self.port))
     }
 
     /// Ends the connection: nobody falls asleep on it any more, and who sleeps wakes.
     pub(super) fn close(&self) {
-        if !self.closed.swap(true, Ordering::SeqCst) {
+        if self.ours() && !self.closed.swap(true, Ordering::SeqCst) {
             self.wake_everybody();
             if self.welcomed.load(Ordering::SeqCst) {
                 // the client's monitor sees the end of the stream; its own end stays open until it lets its handle go

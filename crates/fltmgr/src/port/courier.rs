@@ -124,9 +124,9 @@ impl Inner {
     /// Delivers at once where that is possible, else queues. Something that has ended already is given back.
     fn ask_later(self: &Arc<Self>, asked: Asked) -> Option<Ended> {
         let mut state = self.courier.state();
-        if self.closed() {
-            // the courier may have ended already; as long as the connection is open, it has not
-            return Some(Ended { done: asked.done, result: Err(self.disconnected()) });
+        // with the lock held: the courier may have ended already, but not as long as the connection is open
+        if let Err(error) = self.check() {
+            return Some(Ended { done: asked.done, result: Err(error) });
         }
         if !state.running {
             let inner = Arc::clone(self);

@@ -182,9 +182,7 @@ impl Inner {
         let attention = &self.memory.shared().attention.word;
         let mut last = false;
         loop {
-            if self.closed() {
-                return Err(self.disconnected());
-            }
+            self.check()?;
             let mut book = self.book();
             let seen = self.stirred.load(Ordering::SeqCst);
             match self.attempt(&mut book, outgoing, progress)? {
@@ -453,6 +451,9 @@ impl Inner {
 
     /// Gives up a waiter, whatever has become of it.
     pub(super) fn give_up(&self, waiter: Waiter) {
+        if !self.ours() {
+            return;
+        }
         let _replied = host::expire(self.memory.shared(), waiter);
         self.end(waiter);
     }
