@@ -76,7 +76,7 @@ impl Model {
         let message = &mut self.messages[key];
         assert_eq!(message.state, State::Queued);
         let fits = self.gets.iter().position(|&(_, capacity)| capacity >= message.len as u64);
-        let Some(index) = fits.or((!message.refused && !self.gets.is_empty()).then_some(0)) else {
+        let Some(index) = fits.or_else(|| (!message.refused && !self.gets.is_empty()).then_some(0)) else {
             return Attempt::Starved;
         };
         let (slot, _) = self.gets.remove(index);

@@ -408,10 +408,10 @@ impl Connection {
 
     fn end(&mut self, index: usize, fate: Fate) {
         let sending = self.sending.swap_remove(index);
-        if let Some(waiter) = sending.waiter {
-            if !(host::replied(&self.shared, waiter) && self.spare.disarm(&self.host, waiter)) {
-                self.book.disarm(&self.host, &self.shared, waiter);
-            }
+        if let Some(waiter) = sending.waiter
+            && !(host::replied(&self.shared, waiter) && self.spare.disarm(&self.host, waiter))
+        {
+            self.book.disarm(&self.host, &self.shared, waiter);
         }
         self.model.end(sending.key, fate);
     }
