@@ -14,11 +14,10 @@ test:
 bench:
     cargo bench --workspace
 
-# The long ones: the tests with their iteration counts raised, and the interleavings of the slot protocol under loom.
-deep:
-    FLTMGR_DEEP=1 cargo test --workspace --release
-    just loom
-
-# The interleavings of the slot protocol, at most three preemptions each: half a minute. LOOM_MAX_PREEMPTIONS=4 goes deeper.
+# The interleavings of the slot protocol, all of them.
 loom:
-    CARGO_TARGET_DIR=target/loom RUSTFLAGS="--cfg loom" cargo test -p fltmgr-proto --release --test loom
+    RUSTFLAGS="--cfg loom" cargo test -p fltmgr-proto --release --test loom
+
+# The long ones: everything optimised, a million access checks against Samba, loom.
+deep: loom
+    FLTMGR_ORACLE_ROUNDS=40 cargo test --workspace --release

@@ -79,7 +79,7 @@ fn print(rows: &[Row], namespace: &Namespace) {
             Safe(&row.owner).to_string(),
             row.pid.to_string(),
             format!("{}/{}", count(row.connections), count(row.max_connections)),
-            format!("{}{}", if row.anyone_may_connect { "! " } else { "" }, Safe(&row.descriptor)),
+            format!("{}{}", if row.anyone_may_connect { "! " } else { "" }, Safe(readable(&row.descriptor))),
             Safe(&row.namespace).to_string(),
         ]
     });
@@ -88,6 +88,11 @@ fn print(rows: &[Row], namespace: &Namespace) {
     if rows.iter().any(|row| row.anyone_may_connect) {
         anstream::println!("{WARN}!{WARN:#} {DIM}anyone may connect{DIM:#}");
     }
+}
+
+/// SDDL with Linux users and groups by their numbers: `uid:1000` instead of `S-1-22-1-1000`.
+fn readable(sddl: &str) -> String {
+    sddl.parse::<SecurityDescriptor>().map_or_else(|_| sddl.to_owned(), |descriptor| format!("{descriptor:#}"))
 }
 
 fn admits_anyone(sddl: &str) -> bool {
