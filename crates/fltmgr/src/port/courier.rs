@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use proto::host::{self, FLAG_ATTENTION, Rung, Waiter};
 use proto::slots::{
@@ -15,7 +16,7 @@ use proto::slots::{
 };
 use proto::status::Status;
 use proto::wait::Patience;
-use sys::clock::Deadline;
+use sys::clock::{self, Deadline};
 use sys::futex::Upper;
 
 use super::client::{Client, Inner};
@@ -63,6 +64,9 @@ struct State {
     flying: Vec<Flying>,
     /// Until when the courier sleeps at most; `None` while it is awake and will look at everything before it sleeps.
     asleep: Option<Option<Deadline>>,
+    /// Half the time that the last question with a deadline had: how long an idle courier sleeps before it sleeps for good,
+    /// so that questions in a row need not wake it to tell it their deadlines.
+    linger: Option<Duration>,
 }
 
 struct Asked {
@@ -154,6 +158,9 @@ impl Inner {
             state.queue.push_back(asked);
             None
         };
+        if let Some(deadline) = deadline {
+            state.linger = Some(deadline.remaining() / 2);
+        }
         let late = match (state.asleep, deadline) {
             (Some(Some(asleep)), Some(new)) => new.remaining() < asleep.remaining(),
             (Some(None), Some(_)) => true,
@@ -226,6 +233,10 @@ impl Inner {
             let deadline = soonest(
                 state.queue.iter().map(|asked| asked.deadline).chain(state.flying.iter().map(|flying| flying.deadline)),
             );
+            let deadline = deadline.or_else(|| {
+                let linger = state.linger.take()?;
+                Some(Deadline::Monotonic(clock::monotonic() + linger))
+            });
             state.asleep = Some(deadline);
             drop(state);
             let wishes = if hungry { ATTENTION_HUNGRY | ATTENTION_EXPECTING } else { ATTENTION_EXPECTING };

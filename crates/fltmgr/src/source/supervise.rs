@@ -209,7 +209,7 @@ impl Waiting for Call {
         self.held.uid()
     }
     fn comm(&self) -> String {
-        String::from_utf8_lossy(&self.held.comm()).into_owned()
+        String::from_utf8_lossy(self.held.comm()).into_owned()
     }
     fn writes(&self) -> bool {
         self.held.writes()

@@ -76,6 +76,7 @@ pub(super) fn decide(shared: &Arc<Shared>, notification: Notification) -> Option
                 writes: matter.writes,
                 file: OnceLock::new(),
                 pid: OnceLock::new(),
+                comm: OnceLock::new(),
                 answered: AtomicBool::new(false),
             });
         }

@@ -1,6 +1,5 @@
 //! One operation that waits for an answer, and the ways to answer it.
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +12,7 @@ use rustix::io::Errno;
 use super::Shared;
 use super::maker::{Job, Made};
 use super::notify::Notification;
-use super::tracee::Status;
+use super::tracee::{Status, read_proc};
 
 /// How to let an operation happen.
 #[derive(Debug)]
@@ -43,6 +42,7 @@ pub struct Held {
     pub(super) writes: bool,
     pub(super) file: OnceLock<Option<Arc<OwnedFd>>>,
     pub(super) pid: OnceLock<u32>,
+    pub(super) comm: OnceLock<Vec<u8>>,
     pub(super) answered: AtomicBool,
 }
 
@@ -67,13 +67,15 @@ impl Held {
         self.uid
     }
 
-    /// Its command name; empty if it has ended. Reads procfs at each call.
-    pub fn comm(&self) -> Vec<u8> {
-        let mut comm = fs::read(format!("/proc/{}/comm", self.tid())).unwrap_or_default();
-        if comm.last() == Some(&b'\n') {
-            comm.pop();
-        }
-        comm
+    /// Its command name; empty if it had ended before anybody asked. Reads procfs at the first call.
+    pub fn comm(&self) -> &[u8] {
+        self.comm.get_or_init(|| {
+            let mut comm = read_proc(&format!("/proc/{}/comm", self.tid())).unwrap_or_default();
+            if comm.last() == Some(&b'\n') {
+                comm.pop();
+            }
+            comm
+        })
     }
 
     /// The absolute path, with symbolic links resolved; only made absolute where another mount namespace or root keeps us

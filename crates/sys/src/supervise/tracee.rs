@@ -1,7 +1,7 @@
 //! What there is to know about a thread whose system call waits: its memory, who it is, where it stands.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 
 use libc::c_void;
 use rustix::fs::{CWD, Mode, OFlags, Stat};
@@ -65,6 +65,29 @@ fn read_memory(tid: u32, address: u64, into: &mut [u8], first: usize) -> Result<
     }
 }
 
+/// Reads a small file of procfs in one call where that is enough: each read makes its text anew, and the library's
+/// growing buffer would need eight.
+pub(super) fn read_proc(path: &str) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let mut text = vec![0; 4096];
+    let mut len = 0;
+    loop {
+        match file.read(&mut text[len..]) {
+            // less than there was room for: the end
+            Ok(read) if len + read < text.len() => {
+                text.truncate(len + read);
+                return Ok(text);
+            }
+            Ok(read) => {
+                len += read;
+                text.resize(2 * len, 0);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// The lines of /proc/TID/status that we use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Status {
@@ -80,7 +103,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn of(tid: u32) -> io::Result<Self> {
-        Ok(Self::parse(&fs::read_to_string(format!("/proc/{tid}/status"))?))
+        Ok(Self::parse(&String::from_utf8_lossy(&read_proc(&format!("/proc/{tid}/status"))?)))
     }
 
     fn parse(text: &str) -> Self {

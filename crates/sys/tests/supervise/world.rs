@@ -93,7 +93,7 @@ impl World {
                             kind: held.kind(),
                             path: as_path(held.path()),
                             target: as_path(held.target()),
-                            comm: String::from_utf8_lossy(&held.comm()).into_owned(),
+                            comm: String::from_utf8_lossy(held.comm()).into_owned(),
                         });
                         match policy(&held) {
                             None => held.allow(),
