@@ -1,5 +1,6 @@
 //! Looking, then spinning while it pays, then sleeping.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -56,8 +57,23 @@ pub(crate) struct On<'a, F> {
 pub(crate) fn wait<T>(
     on: &On<'_, impl Futex>,
     deadline: Option<Deadline>,
-    mut look: impl FnMut() -> Option<T>,
+    look: impl FnMut() -> Option<T>,
     mut prepare: impl FnMut() -> Option<u32>,
+) -> Option<T> {
+    wait_by(on.patience, on.asleep, deadline, look, || match prepare() {
+        Some(expected) => futex::wait(on.word, expected, on.reasons, deadline),
+        None => Ok(Slept::Look),
+    })
+}
+
+/// As [`wait`], for those who sleep on more than one word: `sleep` prepares and sleeps, until `deadline` at most.
+#[inline]
+pub(crate) fn wait_by<T>(
+    patience: &Patience,
+    asleep: &AtomicUsize,
+    deadline: Option<Deadline>,
+    mut look: impl FnMut() -> Option<T>,
+    mut sleep: impl FnMut() -> io::Result<Slept>,
 ) -> Option<T> {
     if let Some(found) = look() {
         return Some(found);
@@ -66,24 +82,22 @@ pub(crate) fn wait<T>(
         return None;
     }
     let costs = costs();
-    if let ControlFlow::Break(found) = spin(on.patience, costs, &mut look) {
+    if let ControlFlow::Break(found) = spin(patience, costs, &mut look) {
         return Some(found);
     }
     let start = clock::monotonic();
-    on.asleep.fetch_add(1, Ordering::SeqCst);
-    let _asleep = Uncount(on.asleep);
+    asleep.fetch_add(1, Ordering::SeqCst);
+    let _asleep = Uncount(asleep);
     loop {
-        if let Some(expected) = prepare() {
-            match futex::wait(on.word, expected, on.reasons, deadline) {
-                Ok(Slept::Look) => {}
-                Ok(Slept::TimedOut) => return look(),
-                // only a broken mapping: looking again in a loop would burn the processor and never end
-                Err(error) => unreachable!("futex on memory that is mapped: {error}"),
-            }
+        match sleep() {
+            Ok(Slept::Look) => {}
+            Ok(Slept::TimedOut) => return look(),
+            // only a broken mapping: looking again in a loop would burn the processor and never end
+            Err(error) => unreachable!("futex on memory that is mapped: {error}"),
         }
         if let Some(found) = look() {
             let waited = u32::try_from((clock::monotonic() - start).as_nanos()).unwrap_or(u32::MAX);
-            on.patience.learn(waited, costs.spin_cap);
+            patience.learn(waited, costs.spin_cap);
             return Some(found);
         }
         if deadline.is_some_and(Deadline::passed) {

@@ -34,7 +34,8 @@ pub fn reserve_send(shared: &SharedRegion) -> Option<usize> {
 
 fn reserve(shared: &SharedRegion, among: u64) -> Option<usize> {
     let used = &shared.allocation.used;
-    let mut now = used.load(Ordering::Relaxed);
+    // in one order with releases and with the count of those who wait for a slot: who counts first, then finds none, is told
+    let mut now = used.load(Ordering::SeqCst);
     loop {
         let free = !now & among;
         if free == 0 {
@@ -50,7 +51,7 @@ fn reserve(shared: &SharedRegion, among: u64) -> Option<usize> {
 
 /// Gives a reserved slot back.
 pub fn release(shared: &SharedRegion, slot: usize) {
-    shared.allocation.used.fetch_and(!(1 << slot), Ordering::Release);
+    shared.allocation.used.fetch_and(!(1 << slot), Ordering::SeqCst);
 }
 
 /// Posts a GET for up to `capacity` bytes of body in a reserved slot that is complete or was never used. `None` when the
@@ -143,6 +144,29 @@ pub fn cancel(shared: &SharedRegion, posted: Posted) -> bool {
             Err(other) => now = other,
         }
     }
+}
+
+/// Takes back whatever GET is posted in `slot`, for its owner to find ([`cancelled`]); whether somebody who sleeps on its
+/// word must be woken. `None` when none is posted there: the host may have taken it.
+pub fn cancel_slot(shared: &SharedRegion, slot: usize) -> Option<bool> {
+    let word = &shared.slots[slot].word;
+    let mut now = word.load(Ordering::Acquire);
+    loop {
+        let seen = Word::from_raw(now);
+        if seen.state() != Some(State::Posted) {
+            return None;
+        }
+        let free = Word::new(State::Free, seen.generation()).raw() | (now & Word::DEAD);
+        match word.compare_exchange_weak(now, free, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Some(seen.sleeps()),
+            Err(other) => now = other,
+        }
+    }
+}
+
+/// Whether the slot was taken back by [`cancel_slot`], or [`cancel`], and not posted since.
+pub fn cancelled(shared: &SharedRegion, posted: Posted) -> bool {
+    Word::from_raw(shared.slots[posted.slot].word.load(Ordering::Acquire)).is(State::Free, posted.generation)
 }
 
 /// Whether the host has taken the slot and died before it was complete, or the connection is gone otherwise.

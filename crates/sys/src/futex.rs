@@ -1,10 +1,14 @@
 //! Sleeping on a word, and waking who sleeps there. The words lie in memory of several processes.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::Deadline;
+use rustix::io::Errno;
+use rustix::thread::futex::{Wait, WaitFlags, WaitPtr, WaitvFlags, waitv};
+use rustix::time::{ClockId, Timespec};
+
+use crate::clock::{self, Deadline};
 
 /// A word that can be slept on.
 pub trait Futex {
@@ -80,6 +84,51 @@ pub fn wait(word: &impl Futex, expected: u32, reasons: u32, deadline: Option<Dea
     }
 }
 
+/// How many words [`wait_any`] can sleep on. FUTEX_WAITV_MAX.
+pub const MAX_WORDS: usize = 128;
+
+/// How long one sleep lasts where the kernel cannot sleep on several words.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// Sleeps while each of the `words` has the value beside it, until one is woken, or `deadline`. There must be one to
+/// [`MAX_WORDS`]. futex_waitv(2), not private; before Linux 5.16, or where a sandbox forbids it, it looks at them every
+/// 10 ms instead.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait_any(words: &[(&AtomicU32, u32)], deadline: Option<Deadline>) -> io::Result<Slept> {
+    let (clock, at) = match deadline {
+        Some(Deadline::Realtime(at)) => (ClockId::Realtime, Some(at)),
+        Some(Deadline::Monotonic(at)) => (ClockId::Monotonic, Some(at)),
+        None => (ClockId::Monotonic, None),
+    };
+    let at = at.map(|at| Timespec::try_from(at).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 }));
+    let mut waits = [Wait::new(); MAX_WORDS];
+    for (wait, (word, expected)) in waits.iter_mut().zip(words) {
+        wait.val = u64::from(*expected);
+        wait.uaddr = WaitPtr::new(word.as_ptr().cast());
+        wait.flags = WaitFlags::SIZE_U32;
+    }
+    match waitv(&waits[..words.len().min(MAX_WORDS)], WaitvFlags::empty(), at.as_ref(), clock) {
+        Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(Slept::Look),
+        Err(Errno::TIMEDOUT) => Ok(Slept::TimedOut),
+        Err(Errno::NOSYS | Errno::PERM) => wait_first(words, deadline),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Sleeps on the first word for a moment, unless one has changed.
+fn wait_first(words: &[(&AtomicU32, u32)], deadline: Option<Deadline>) -> io::Result<Slept> {
+    if words.iter().any(|(word, expected)| word.load(Ordering::Acquire) != *expected) {
+        return Ok(Slept::Look);
+    }
+    let Some(&(word, expected)) = words.first() else { return Ok(Slept::Look) };
+    let left = deadline.map_or(SLICE, |deadline| deadline.remaining().min(SLICE));
+    let slept = wait(word, expected, ANY, Some(Deadline::Monotonic(clock::monotonic() + left)))?;
+    let over = slept == Slept::TimedOut && deadline.is_some_and(Deadline::passed);
+    Ok(if over { Slept::TimedOut } else { Slept::Look })
+}
+
 /// Wakes up to `count` sleepers that sleep for one of the `reasons`; how many there were. futex(2), FUTEX_WAKE_BITSET, not
 /// private.
 pub fn wake(word: &impl Futex, count: u32, reasons: u32) -> u32 {
@@ -109,7 +158,6 @@ fn timespec(at: Duration) -> libc::timespec {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::clock;
@@ -127,6 +175,31 @@ mod tests {
         assert_eq!(wait(&word, 0, ANY, Some(soon)).unwrap(), Slept::TimedOut);
         let past = Deadline::Realtime(Duration::from_secs(1));
         assert_eq!(wait(&word, 0, ANY, Some(past)).unwrap(), Slept::TimedOut);
+    }
+
+    type Sleep = fn(&[(&AtomicU32, u32)], Option<Deadline>) -> io::Result<Slept>;
+
+    #[test]
+    fn any_of_several_words_ends_the_sleep() {
+        for sleep in [wait_any as Sleep, wait_first] {
+            let words: Arc<[AtomicU32; 3]> = Arc::default();
+            let all = [(&words[0], 0), (&words[1], 0), (&words[2], 0)];
+            let soon = Deadline::Monotonic(clock::monotonic() + Duration::from_millis(2));
+            assert_eq!(sleep(&all, Some(soon)).unwrap(), Slept::TimedOut);
+            assert_eq!(sleep(&all, Some(Deadline::Realtime(Duration::from_secs(1)))).unwrap(), Slept::TimedOut);
+            let sleeper = std::thread::spawn({
+                let words = Arc::clone(&words);
+                move || {
+                    while words[2].load(Ordering::Acquire) == 0 {
+                        sleep(&[(&words[0], 0), (&words[1], 0), (&words[2], 0)], None).unwrap();
+                    }
+                }
+            });
+            words[2].store(1, Ordering::Release);
+            wake(&words[2], u32::MAX, ANY);
+            sleeper.join().unwrap();
+            assert_eq!(sleep(&all, None).unwrap(), Slept::Look, "one has changed already");
+        }
     }
 
     #[test]

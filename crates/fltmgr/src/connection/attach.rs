@@ -13,6 +13,7 @@ use sys::memory::Memory;
 use sys::monitor::{Interest, Monitor};
 use sys::socket::Socket;
 
+use super::completions::Register;
 use super::{Alarm, ConnectOptions, Link, Slots, lock};
 use crate::namespace::Namespace;
 use crate::{Error, wait};
@@ -79,6 +80,7 @@ fn establish(name: PortName, socket: Socket, memory: Memory) -> std::io::Result<
         files: Mutex::default(),
         slots: Slots::default(),
         windows: Mutex::default(),
+        completions: Register::default(),
     });
     *lock(&alarm.link) = Arc::downgrade(&link);
     let watching = Monitor::of_this_process()?.watch(socket, Interest::Hangup, None, alarm)?;

@@ -1,6 +1,7 @@
 //! The application's end: connect, receive and reply, send.
 
 mod attach;
+mod completions;
 mod message;
 mod receive;
 mod reply;
@@ -8,7 +9,7 @@ mod send;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use sys::socket::Socket;
 use crate::namespace::Namespace;
 use crate::{Error, pool};
 
+pub use completions::{Completed, Completions};
 pub use message::Message;
 pub(crate) use receive::file_tag;
 pub use receive::{Received, Receiver};
@@ -151,6 +153,7 @@ struct Link {
     files: Mutex<HashMap<u64, OwnedFd>>,
     slots: Slots,
     windows: Mutex<Vec<reply::Lingering>>,
+    completions: completions::Register,
 }
 
 /// Threads that wait for one of the connection's slots to become free.
@@ -159,6 +162,8 @@ struct Slots {
     waiting: AtomicUsize,
     lock: Mutex<()>,
     freed: Condvar,
+    /// How often [`Connection::cancel_receives`] was called: those who wait for a slot to receive into give up.
+    cancels: AtomicU64,
 }
 
 /// What the monitor needs to know of a connection.
@@ -210,18 +215,23 @@ impl Link {
         Error::new(Status::PORT_DISCONNECTED, format!("{doing} {}", self.name))
     }
 
+    fn cancelled(&self) -> Error {
+        Error::new(Status::CANCELLED, format!("{} {}", receive::RECEIVING, self.name))
+    }
+
     fn wake_everybody(&self) {
         for slot in &self.memory.shared().slots {
             if Word::bury(&slot.word) {
                 futex::wake(&slot.word, u32::MAX, futex::ANY);
             }
         }
+        self.completions.each(|completions| completions.ring());
         let _held = lock(&self.slots.lock);
         self.slots.freed.notify_all();
     }
 
     /// Reserves a slot by `reserve`, waiting for one to become free; `None` when the connection is gone.
-    fn reserve(&self, reserve: impl Fn() -> Option<usize>) -> Option<usize> {
+    fn reserve<T>(&self, reserve: impl Fn() -> Option<T>) -> Option<T> {
         if let Some(slot) = reserve() {
             return Some(slot);
         }
@@ -244,13 +254,16 @@ impl Link {
     fn release(&self, slot: usize) {
         proto::client::release(self.memory.shared(), slot);
         if self.slots.waiting.load(Ordering::SeqCst) != 0 {
-            let _held = lock(&self.slots.lock);
-            self.slots.freed.notify_one();
+            let held = lock(&self.slots.lock);
+            // those who wait for a slot of the other kind would sleep on
+            self.slots.freed.notify_all();
+            drop(held);
+            self.completions.each(|completions| completions.post_waiting());
         }
     }
 
     /// Wakes whom a post says to wake, on `word`.
-    fn wake(&self, wake: Wake, word: &std::sync::atomic::AtomicU64, reasons: u32) {
+    fn wake(&self, wake: Wake, word: &AtomicU64, reasons: u32) {
         match wake {
             Wake::None => {}
             Wake::One => {

@@ -20,7 +20,7 @@ use super::{Connection, Link, lock};
 use crate::Error;
 use crate::wait::{Counted, On, Timeout, wait, wait_counter};
 
-const RECEIVING: &str = "receiving from";
+pub(super) const RECEIVING: &str = "receiving from";
 
 /// What a receive with a buffer of limited size got.
 #[derive(Debug)]
@@ -41,7 +41,8 @@ impl Connection {
     /// Waits for a message of any size and returns it.
     ///
     /// # Errors
-    /// [`Status::PORT_DISCONNECTED`] when the filter closes, or is gone.
+    /// [`Status::PORT_DISCONNECTED`] when the filter closes, or is gone. [`Status::CANCELLED`] after
+    /// [`Connection::cancel_receives`].
     #[doc(alias = "FilterGetMessage")]
     pub fn recv(&self) -> Result<Message, Error> {
         match self.recv_deadline(u64::MAX, None)? {
@@ -135,7 +136,13 @@ impl Receiver {
             if let Some(read) = self.read.take() {
                 self.gets.push_back(read.again()?);
             }
-            let index = self.next()?;
+            let index = match self.next() {
+                Err(error) if error.status() == Status::CANCELLED => {
+                    self.post_cancelled()?;
+                    return Err(error);
+                }
+                index => index?,
+            };
             let Some(mut get) = self.gets.remove(index) else { continue };
             let read = get.read();
             self.read = Some(get);
@@ -145,28 +152,42 @@ impl Receiver {
         }
     }
 
+    /// Posts anew what was taken back.
+    fn post_cancelled(&mut self) -> Result<(), Error> {
+        for get in std::mem::take(&mut self.gets) {
+            let get = if get.cancelled() { get.again()? } else { get };
+            self.gets.push_back(get);
+        }
+        Ok(())
+    }
+
     /// Waits for a GET to complete; its index.
     fn next(&self) -> Result<usize, Error> {
         let Some(front) = self.gets.front() else { return Err(self.link.disconnected(RECEIVING)) };
         // GETs are filled oldest first, so the front completes first, unless its filter is slow and another's is not:
         // the others are looked at only before sleeping, because a look fetches a line that a filter is about to fill
         let other = Cell::new(None);
+        let cancelled = Cell::new(false);
         let on = front.on();
         let look = || match front.look() {
             Some(true) => Some(Some(0)),
             Some(false) => Some(None),
+            None if cancelled.get() => Some(None),
             None => other.get().map(Some),
         };
         let prepare = || {
             other.set(self.gets.iter().position(Get::completed));
-            if other.get().is_some() { None } else { front.prepare() }
+            if other.get().is_some() { None } else { front.prepare(&cancelled) }
         };
-        wait(&on, None, look, prepare).flatten().ok_or_else(|| self.link.disconnected(RECEIVING))
+        wait(&on, None, look, prepare).flatten().ok_or_else(|| match cancelled.get() {
+            true => self.link.cancelled(),
+            false => self.link.disconnected(RECEIVING),
+        })
     }
 }
 
 /// What a complete GET held.
-enum Read {
+pub(super) enum Read {
     Message(Message),
     TooSmall {
         needed: usize,
@@ -178,31 +199,49 @@ enum Read {
 
 /// One posted GET. Dropping it cancels it; a message that was delivered at that moment is received and dropped.
 #[derive(Debug)]
-struct Get {
+pub(super) struct Get {
     link: Arc<Link>,
-    posted: Posted,
-    capacity: u64,
+    pub(super) posted: Posted,
+    pub(super) capacity: u64,
     open: bool,
 }
 
 impl Get {
     fn post(link: &Arc<Link>, capacity: u64) -> Result<Self, Error> {
         let shared = link.memory.shared();
-        let slot = link.reserve(|| client::reserve_get(shared)).ok_or_else(|| link.disconnected(RECEIVING))?;
+        if let Some(slot) = client::reserve_get(shared) {
+            return Self::post_in(link, slot, capacity);
+        }
+        let cancels = link.slots.cancels.load(Ordering::Relaxed);
+        let cancelled = || link.slots.cancels.load(Ordering::Relaxed) != cancels;
+        let reserve = || if cancelled() { Some(None) } else { client::reserve_get(shared).map(Some) };
+        let slot = link.reserve(reserve).ok_or_else(|| link.disconnected(RECEIVING))?;
+        Self::post_in(link, slot.ok_or_else(|| link.cancelled())?, capacity)
+    }
+
+    /// Posts a GET if a slot is free.
+    pub(super) fn try_post(link: &Arc<Link>, capacity: u64) -> Result<Option<Self>, Error> {
+        let slot = client::reserve_get(link.memory.shared());
+        slot.map(|slot| Self::post_in(link, slot, capacity)).transpose()
+    }
+
+    fn post_in(link: &Arc<Link>, slot: usize, capacity: u64) -> Result<Self, Error> {
+        let shared = link.memory.shared();
         match client::post_get(shared, slot, capacity) {
             Some((posted, wake)) => {
                 link.wake(wake, &shared.attention.word, REASON_BUFFER);
                 Ok(Self { link: Arc::clone(link), posted, capacity, open: true })
             }
             None => {
-                link.release(slot);
+                // nobody is told: the connection is gone, which everybody is told
+                client::release(shared, slot);
                 Err(link.disconnected(RECEIVING))
             }
         }
     }
 
     /// Posts a GET that was read anew, in the same slot.
-    fn again(mut self) -> Result<Self, Error> {
+    pub(super) fn again(mut self) -> Result<Self, Error> {
         let shared = self.link.memory.shared();
         let (posted, wake) = client::post_get(shared, self.posted.slot, self.capacity)
             .ok_or_else(|| self.link.disconnected(RECEIVING))?;
@@ -212,24 +251,37 @@ impl Get {
         Ok(self)
     }
 
-    fn completed(&self) -> bool {
+    pub(super) fn completed(&self) -> bool {
         client::completed(self.link.memory.host(), self.posted)
+    }
+
+    /// Whether [`Connection::cancel_receives`], or [`Get::cancel`], took it back.
+    pub(super) fn cancelled(&self) -> bool {
+        self.open && client::cancelled(self.link.memory.shared(), self.posted)
+    }
+
+    /// Takes it back; false when a filter has taken it: it completes in a moment.
+    pub(super) fn cancel(&self) -> bool {
+        client::cancel(self.link.memory.shared(), self.posted)
     }
 
     /// Waits until the GET is complete. False: the deadline passed and the GET was taken back.
     fn wait(&mut self, deadline: Option<Deadline>) -> Result<bool, Error> {
-        match wait(&self.on(), deadline, || self.look(), || self.prepare()) {
-            Some(true) => Ok(true),
-            Some(false) => Err(self.link.disconnected(RECEIVING)),
-            None if client::cancel(self.link.memory.shared(), self.posted) => {
+        let cancelled = Cell::new(false);
+        let look = || if cancelled.get() { Some(false) } else { self.look() };
+        let mut completed = wait(&self.on(), deadline, look, || self.prepare(&cancelled));
+        if completed.is_none() {
+            if self.cancel() {
                 self.open = false;
-                Ok(false)
+                return Ok(false);
             }
             // a filter took it at the last moment: it completes, unless the host dies
-            None => match wait(&self.on(), None, || self.look(), || self.prepare()) {
-                Some(true) => Ok(true),
-                _ => Err(self.link.disconnected(RECEIVING)),
-            },
+            completed = wait(&self.on(), None, look, || self.prepare(&cancelled));
+        }
+        match completed {
+            Some(true) => Ok(true),
+            _ if cancelled.get() => Err(self.link.cancelled()),
+            _ => Err(self.link.disconnected(RECEIVING)),
         }
     }
 
@@ -247,12 +299,16 @@ impl Get {
         self.link.gone().then_some(false)
     }
 
-    fn prepare(&self) -> Option<u32> {
-        client::prepare_sleep(self.link.memory.shared(), self.posted)
+    /// The value to sleep on. When there is none, somebody may have taken the GET back: looked for only here, so that a hot
+    /// receive has nothing to look at besides its message.
+    fn prepare(&self, cancelled: &Cell<bool>) -> Option<u32> {
+        let asleep = client::prepare_sleep(self.link.memory.shared(), self.posted);
+        cancelled.set(asleep.is_none() && self.cancelled());
+        asleep
     }
 
     /// Reads a complete GET.
-    fn read(&mut self) -> Result<Read, Error> {
+    pub(super) fn read(&mut self) -> Result<Read, Error> {
         self.open = false;
         let link = &self.link;
         let completion = client::completion(link.memory.host(), self.posted);
@@ -319,7 +375,7 @@ impl Drop for Get {
         if !self.link.guard.same_process() {
             return;
         }
-        if self.open && !client::cancel(self.link.memory.shared(), self.posted) && matches!(self.wait(None), Ok(true)) {
+        if self.open && !self.cancelled() && !self.cancel() && matches!(self.wait(None), Ok(true)) {
             drop(self.read());
         }
         self.link.release(self.posted.slot);
