@@ -116,6 +116,9 @@ impl Client {
     /// Besides, [`Status::INSUFFICIENT_RESOURCES`] when 1,024 messages wait already for a receive, or for a reply.
     #[doc(alias = "FltSendMessage")]
     pub fn ask_then(&self, question: Question, done: impl FnOnce(Result<Answered, Error>) + Send + 'static) {
+        if let Err(error) = self.inner.check_len(question.message.len()) {
+            return done(Err(error));
+        }
         let deadline = question.timeout.deadline();
         let asked = Asked { question, deadline, progress: Progress::default(), tried: false, done: Box::new(done) };
         if let Some(ended) = self.inner.ask_later(asked) {

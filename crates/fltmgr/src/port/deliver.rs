@@ -19,6 +19,9 @@ use crate::Error;
 use crate::connection::file_tag;
 use crate::wait::{Counted, On, Timeout, wait, wait_counter};
 
+/// The most bytes of a message.
+const MAX_LEN: usize = 0xffff_ffef;
+
 /// A reply, as the sender's buffer got it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
@@ -36,6 +39,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Status::TIMEOUT`]: nobody has seen the message, nor ever will. [`Status::PORT_DISCONNECTED`].
+    /// [`Status::INVALID_PARAMETER`]: the message has more than 4,294,967,279 bytes.
     #[doc(alias = "FltSendMessage")]
     pub fn send(&self, message: &[u8], timeout: Timeout) -> Result<(), Error> {
         let outgoing = Outgoing { message, reply: None, file: None, deadline: timeout.deadline(), flags: 0 };
@@ -160,8 +164,18 @@ impl Inner {
         self.deliver(&outgoing)?.ok_or_else(|| self.disconnected())
     }
 
+    /// A message and its header of 16 bytes have a length of 32 bits on Windows.
+    pub(super) fn check_len(&self, len: usize) -> Result<(), Error> {
+        if len <= MAX_LEN {
+            return Ok(());
+        }
+        Err(Error::new(Status::INVALID_PARAMETER, format!("sending to a client of {}", self.port))
+            .hint(format!("the message has {len} bytes, {MAX_LEN} are the limit")))
+    }
+
     /// Delivers a message, waiting for a receive that holds it. Returns who waits for the reply.
     fn deliver(&self, outgoing: &Outgoing<'_>) -> Result<Option<Waiter>, Error> {
+        self.check_len(outgoing.message.len())?;
         let mut progress = Progress::default();
         let ended = self.deliver_with(outgoing, &mut progress);
         match (ended, progress.waiter) {

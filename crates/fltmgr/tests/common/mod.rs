@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fltmgr::namespace::Namespace;
-use fltmgr::{Answer, Client, Connection, Port, PortOptions, SecurityDescriptor, Serve, Status};
+use fltmgr::{Answer, Client, Completions, Connection, Port, PortOptions, Received, SecurityDescriptor, Serve, Status};
 
 /// Long enough that only a hang gets there.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -174,12 +174,46 @@ impl World {
     }
 }
 
+/// A receive that is posted and waited for later.
+pub(crate) struct Posted {
+    completions: Completions,
+    ended: Option<Result<Received, fltmgr::Error>>,
+}
+
+pub(crate) fn post(port: &Connection, capacity: usize) -> Result<Posted, fltmgr::Error> {
+    let completions = port.completions();
+    completions.post(0, capacity)?;
+    Ok(Posted { completions, ended: None })
+}
+
+impl Posted {
+    pub(crate) fn is_complete(&mut self) -> bool {
+        if self.ended.is_none() {
+            self.ended = self.completions.try_next().unwrap().map(|completed| completed.result);
+        }
+        self.ended.is_some()
+    }
+
+    pub(crate) fn wait(self) -> Result<Received, fltmgr::Error> {
+        match self.ended {
+            Some(ended) => ended,
+            None => self.completions.next()?.result,
+        }
+    }
+
+    /// Takes it back; its end.
+    pub(crate) fn cancel(self) -> Result<Received, fltmgr::Error> {
+        self.completions.cancel(0);
+        self.wait()
+    }
+}
+
 /// Ends the test program when a test hangs: a deadline for everything that has none of its own.
 pub(crate) fn watchdog() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         std::thread::spawn(|| {
-            std::thread::park_timeout(Duration::from_secs(240));
+            std::thread::park_timeout(Duration::from_secs(60));
             eprintln!("a test hangs");
             std::process::abort();
         });

@@ -1,0 +1,341 @@
+//! Requests from the application: rows 83 to 97 and 100 of the table in `doc/windows.md`.
+
+mod common;
+
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+
+use common::{App, LONG, Line, World, both, hresult};
+use fltmgr::{Answer, Client, Connection, Status, Timeout};
+
+/// A world whose message callback is `on_message`.
+fn calling(on_message: impl Fn(&Client, &[u8], &mut [u8]) -> Answer + Send + Sync + 'static) -> World {
+    World::with(|filter| filter.on_message = Box::new(on_message), |options| options)
+}
+
+/// A world whose message callback fills the output and answers so.
+fn answering(answer: Answer) -> World {
+    calling(move |_, _, output| {
+        output.fill(b'o');
+        answer
+    })
+}
+
+fn wait_for_the_end(world: &mut World, _: &Line) {
+    world.accepted();
+    world.ended();
+}
+
+/// Sends a request with room for four bytes; the answer, and what the room holds then.
+fn request(port: &Connection) -> (Answer, [u8; 4]) {
+    let mut output = *b"....";
+    let answer = port.request(b"request", &mut output).unwrap();
+    (answer, output)
+}
+
+#[test]
+fn row_083_a_filter_without_a_message_callback_rejects_requests() {
+    struct Silent;
+    impl fltmgr::Serve for Silent {
+        type Session = ();
+        fn connect(&self, _: &Client, _: &[u8]) -> Result<(), Status> {
+            Ok(())
+        }
+    }
+    let world = World::new();
+    let options = fltmgr::PortOptions::default().namespace(world.namespace());
+    let options = options.security(fltmgr::SecurityDescriptor::null_dacl());
+    let _port = fltmgr::Port::create(r"\Silent", options, Silent).unwrap();
+    let silent = Connection::options().namespace(world.namespace()).connect(r"\Silent", b"").unwrap();
+    let status = silent.send(b"x", &mut []).unwrap_err().status();
+    assert_eq!(status, Status::INVALID_DEVICE_REQUEST);
+    assert_eq!(hresult(status), 0x8007_0001);
+    both(World::new, wait_for_the_end, |app| {
+        let answer = request(&app.connect());
+        assert_eq!(answer, (Status::INVALID_DEVICE_REQUEST.into(), *b"...."));
+    });
+}
+
+#[test]
+fn row_084_a_request_without_input_is_refused_before_the_callback() {
+    both(
+        || calling(|_, input, _| panic!("{input:?}")),
+        wait_for_the_end,
+        |app| {
+            let status = app.connect().send(b"", &mut [0; 4]).unwrap_err().status();
+            assert_eq!(status, Status::INVALID_PARAMETER);
+            assert_eq!(hresult(status), 0x8007_0057);
+        },
+    );
+}
+
+#[test]
+fn row_085_a_failure_of_the_callback_is_what_the_client_gets() {
+    both(
+        || answering(Answer { status: Status::NOT_FOUND, len: 3 }),
+        wait_for_the_end,
+        |app| {
+            let port = app.connect();
+            assert_eq!(request(&port), (Status::NOT_FOUND.into(), *b"...."));
+            assert_eq!(port.send(b"x", &mut []).unwrap_err().status(), Status::NOT_FOUND);
+            assert_eq!(hresult(Status::NOT_FOUND), 0x8007_0490);
+        },
+    );
+}
+
+#[test]
+fn row_086_buffer_too_small_keeps_its_length() {
+    both(
+        || answering(Answer { status: Status::BUFFER_TOO_SMALL, len: 900 }),
+        wait_for_the_end,
+        |app| {
+            let (answer, _) = request(&app.connect());
+            assert_eq!((hresult(answer.status), answer.len), (0x8007_007a, 900));
+        },
+    );
+}
+
+#[test]
+fn row_087_a_warning_comes_with_its_length_and_data() {
+    both(
+        || answering(Answer { status: Status::NO_MORE_ENTRIES, len: 2 }),
+        wait_for_the_end,
+        |app| {
+            let port = app.connect();
+            assert_eq!(request(&port), (Answer { status: Status::NO_MORE_ENTRIES, len: 2 }, *b"oo.."));
+            assert_eq!(hresult(Status::NO_MORE_ENTRIES), 0x8007_0103);
+            assert_eq!(port.send(b"x", &mut []).unwrap_err().status(), Status::NO_MORE_ENTRIES);
+        },
+    );
+}
+
+#[test]
+fn row_088_a_length_beyond_the_output_is_told_as_it_is() {
+    both(
+        || answering(4000.into()),
+        wait_for_the_end,
+        |app| {
+            let port = app.connect();
+            assert_eq!(request(&port), (4000.into(), *b"oooo"));
+            let mut around = [b'.'; 12];
+            assert_eq!(port.send(b"x", &mut around[4..8]).unwrap(), 4000);
+            assert_eq!(&around, b"....oooo....");
+        },
+    );
+}
+
+#[test]
+fn row_089_a_callback_that_says_nothing_returned_nothing() {
+    both(
+        || answering(Status::SUCCESS.into()),
+        wait_for_the_end,
+        |app| assert_eq!(request(&app.connect()), (0.into(), *b"....")),
+    );
+}
+
+#[test]
+fn row_090_a_time_out_of_the_callback_is_a_failure() {
+    both(
+        || answering(Status::TIMEOUT.into()),
+        wait_for_the_end,
+        |app| {
+            let error = app.connect().send(b"x", &mut []).unwrap_err();
+            assert_eq!(error.status(), Status::TIMEOUT);
+            assert_eq!(hresult(error.status()), 0x8007_0102);
+        },
+    );
+}
+
+#[test]
+fn row_091_an_error_of_another_facility_is_passed_on_and_is_no_more_than_a_failure_on_windows() {
+    both(
+        || answering(Status(0xc015_0001).into()),
+        wait_for_the_end,
+        |app| {
+            let error = app.connect().send(b"x", &mut []).unwrap_err();
+            assert_eq!(error.status(), Status(0xc015_0001));
+            assert_eq!(hresult(error.status()), 0x8000_4005);
+        },
+    );
+}
+
+#[test]
+fn row_092_a_status_of_the_filters_own_is_passed_on() {
+    both(
+        || answering(Answer { status: Status(0xe000_0001), len: 9 }),
+        wait_for_the_end,
+        |app| {
+            assert_eq!(request(&app.connect()).0, Status(0xe000_0001).into());
+            assert_eq!(hresult(Status(0xe000_0001)), 0xe000_0001);
+        },
+    );
+}
+
+/// A bad address cannot be given here. What is left: an output of any size, none too, is what the callback sees, zeroed.
+#[test]
+fn row_093_the_callback_sees_an_output_of_the_size_that_was_given() {
+    assert_eq!(hresult(Status::ACCESS_VIOLATION), 0x8007_03e6);
+    let sizes = [0, 1, 7, 192, 193, 65_536, 65_537, 300_000];
+    both(
+        || calling(|_, _, output| if output.iter().all(|&byte| byte == 0) { output.len() } else { usize::MAX }.into()),
+        wait_for_the_end,
+        |app| {
+            let port = app.connect();
+            for size in sizes {
+                assert_eq!(port.send(b"x", &mut vec![9; size]).unwrap(), size);
+            }
+        },
+    );
+}
+
+/// What a callback reads is its own copy: nothing that the client does during the call, its end included, changes it.
+#[test]
+fn row_094_the_callbacks_input_outlives_the_client() {
+    let (entered, enter) = sync_channel(1);
+    let (leave, left) = sync_channel::<()>(1);
+    let (told, tell) = sync_channel(1);
+    let left = Arc::new(Mutex::new(left));
+    let make = || {
+        let (entered, left, told) = (entered.clone(), Arc::clone(&left), told.clone());
+        calling(move |_, input, output| {
+            let before = input.to_vec();
+            entered.send(()).unwrap();
+            left.lock().unwrap().recv_timeout(LONG).unwrap();
+            output.fill(1);
+            told.send(before == input && input.iter().all(|&byte| byte == b'i')).unwrap();
+            input.len().into()
+        })
+    };
+    both(
+        make,
+        |world, line| {
+            world.accepted();
+            enter.recv_timeout(LONG).unwrap();
+            line.say("in the callback");
+            line.hear("gone");
+            leave.send(()).unwrap();
+            assert!(tell.recv_timeout(LONG).unwrap());
+            world.ended();
+        },
+        |app| {
+            let port = app.connect();
+            thread::scope(|scope| {
+                // ends with the connection, or with the answer if that is sooner
+                scope.spawn(|| port.send(&vec![b'i'; 200_000], &mut [0; 1000]).map(drop).unwrap_or_default());
+                app.hear("in the callback");
+                // disconnecting waits for the callback, which waits for this word
+                app.say("gone");
+                port.disconnect();
+            });
+        },
+    );
+}
+
+#[test]
+fn row_095_a_message_callback_may_ask_the_same_client() {
+    both(
+        || {
+            calling(|client, input, output| {
+                let reply = client.ask(input, output, Timeout::After(LONG)).unwrap();
+                Answer { status: reply.status, len: reply.len }
+            })
+        },
+        wait_for_the_end,
+        |app| {
+            let port = app.connect();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let message = port.recv().unwrap();
+                    let upper = message.body().to_ascii_uppercase();
+                    message.reply(Status::SUCCESS, &upper).unwrap();
+                });
+                let mut output = [0; 8];
+                assert_eq!(port.send(b"echo", &mut output).unwrap(), 4);
+                assert_eq!(&output[..4], b"ECHO");
+            });
+        },
+    );
+}
+
+/// The request ends with the callback's status, or with the connection, whichever the client sees first.
+#[test]
+fn row_096_a_message_callback_may_close_its_own_connection() {
+    both(
+        || {
+            calling(|client, _, _| {
+                client.close();
+                Status::NOT_FOUND.into()
+            })
+        },
+        wait_for_the_end,
+        |app| {
+            let port = app.connect();
+            let status = port.send(b"x", &mut []).unwrap_err().status();
+            assert!(matches!(status, Status::NOT_FOUND | Status::PORT_DISCONNECTED), "{status:?}");
+            assert_eq!(port.recv().unwrap_err().status(), Status::PORT_DISCONNECTED);
+        },
+    );
+}
+
+#[test]
+fn row_097_requests_run_side_by_side() {
+    let barrier = Arc::new(Barrier::new(8));
+    let make = || {
+        let barrier = Arc::clone(&barrier);
+        calling(move |_, _, _| {
+            barrier.wait();
+            0.into()
+        })
+    };
+    both(make, wait_for_the_end, |app| {
+        let port = app.connect();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| port.send(b"x", &mut []).unwrap());
+            }
+        });
+    });
+}
+
+#[test]
+fn more_requests_than_there_are_slots_wait_for_each_other() {
+    both(
+        || calling(|_, input, _| usize::from(input[0]).into()),
+        wait_for_the_end,
+        |app: &App| {
+            let port = app.connect();
+            thread::scope(|scope| {
+                for thread in 0..40 {
+                    let port = &port;
+                    scope.spawn(move || {
+                        for _ in 0..10 {
+                            assert_eq!(port.send(&[thread], &mut []).unwrap(), usize::from(thread));
+                        }
+                    });
+                }
+            });
+        },
+    );
+}
+
+/// Handles have no rights of their own here: every clone may do everything.
+#[test]
+fn row_100_a_duplicate_has_all_rights() {
+    both(
+        || answering(2.into()),
+        |world, line| {
+            let filter = world.accepted();
+            assert_eq!(filter.ask(b"?", &mut [0; 1], Timeout::After(LONG)).unwrap().len, 1);
+            line.say("done");
+        },
+        |app| {
+            let port = app.connect();
+            let duplicate = port.clone();
+            port.close();
+            duplicate.recv().unwrap().reply(Status::SUCCESS, b"k").unwrap();
+            assert_eq!(duplicate.send(b"x", &mut []).unwrap(), 2);
+            app.hear("done");
+        },
+    );
+}
