@@ -152,11 +152,12 @@ impl Receiver {
         }
     }
 
-    /// Posts anew what was taken back.
+    /// Posts anew what was taken back, behind what was not: the oldest must stay in front, because its word is slept on.
     fn post_cancelled(&mut self) -> Result<(), Error> {
-        for get in std::mem::take(&mut self.gets) {
-            let get = if get.cancelled() { get.again()? } else { get };
-            self.gets.push_back(get);
+        let (cancelled, posted): (VecDeque<_>, _) = self.gets.drain(..).partition(Get::cancelled);
+        self.gets = posted;
+        for get in cancelled {
+            self.gets.push_back(get.again()?);
         }
         Ok(())
     }
