@@ -175,6 +175,7 @@ impl World {
 }
 
 /// A receive that is posted and waited for later.
+#[derive(Debug)]
 pub(crate) struct Posted {
     completions: Completions,
     ended: Option<Result<Received, fltmgr::Error>>,
