@@ -21,3 +21,12 @@ loom:
 # The long ones: everything optimised, a million access checks against Samba, loom.
 deep: loom
     FLTMGR_ORACLE_ROUNDS=40 cargo test --workspace --release
+
+# One fuzz target (name, sddl, descriptor, wire, slots) for so many seconds. Needs a nightly compiler, cargo-fuzz and g++.
+fuzz target seconds="60":
+    mkdir -p fuzz/found/{{target}}
+    cargo +nightly fuzz run {{target}} fuzz/found/{{target}} fuzz/corpus/{{target}} -- -max_total_time={{seconds}}
+
+# The protocol's tests under Miri, which sees undefined behaviour and races. Needs: rustup component add --toolchain nightly miri rust-src
+miri:
+    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p fltmgr-proto --lib --test pair --test words --test corpora

@@ -1,6 +1,8 @@
 //! The words, the bytes and the pieces by themselves: laws that hold for any value, and each transition in turn.
 #![cfg(not(loom))]
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proto::client::{self, Publish, ReplyTo, Wake};
 use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Host, Outcome, Spare, Take, Waiter};
@@ -10,6 +12,7 @@ use proto::slots::{
     Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word, read_words, write_words,
 };
 use proto::sync::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use proto::violation::Violation;
 
 const STATES: [State; 5] = [State::Free, State::Posted, State::Taken, State::Done, State::Expired];
 
@@ -93,7 +96,8 @@ proptest! {
     }
 
     #[test]
-    fn any_completion_is_read(numbers: [u32; 8], id: u64) {
+    fn any_completion_is_read(outcome in 0..6u32, mut numbers: [u32; 8], id: u64) {
+        numbers[0] = outcome;
         let (host, shared) = (HostRegion::boxed(), SharedRegion::boxed());
         let (posted, _) = client::post_get(&shared, 3, 8).unwrap();
         let slot = &host.slots[3];
@@ -134,7 +138,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        Self { host: HostRegion::boxed(), shared: SharedRegion::boxed(), book: Host::new() }
+        Self { host: HostRegion::boxed(), shared: SharedRegion::boxed(), book: Host::default() }
     }
 
     fn arm(&mut self, flags: u32) -> (Waiter, ReplyTo) {
@@ -143,6 +147,32 @@ impl Pair {
         assert_eq!((to.waiter, to.generation, to.capacity), (waiter.index, waiter.generation, 100));
         (waiter, to)
     }
+}
+
+#[test]
+fn every_violation_has_a_name_and_a_sentence_of_its_own() {
+    let all = [
+        Violation::Empty,
+        Violation::UnknownKind(9),
+        Violation::WrongLength,
+        Violation::UnsupportedVersion(2),
+        Violation::UnknownFlags(4),
+        Violation::ReservedBits,
+        Violation::BadName,
+        Violation::ContextTooLong,
+        Violation::SentenceTooLong,
+        Violation::DescriptorTooLong,
+        Violation::NotText,
+        Violation::OutOfTurn,
+        Violation::FileCount,
+        Violation::Truncated,
+        Violation::BadReply,
+        Violation::ForgedEnd,
+    ];
+    let names: BTreeSet<_> = all.iter().map(|violation| violation.name()).collect();
+    let sentences: BTreeSet<_> = all.iter().map(ToString::to_string).collect();
+    assert_eq!((names.len(), sentences.len()), (all.len(), all.len()));
+    assert!(all.iter().all(|violation| violation.status().is_error()));
 }
 
 #[test]
