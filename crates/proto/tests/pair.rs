@@ -22,7 +22,7 @@ fn run(seed: u64) -> Tally {
     let hostile = random.below(3 * count);
     let mut connections: Vec<_> = (0..count).map(|index| Connection::new(index == hostile)).collect();
     let mut now = 0;
-    for _ in 0..random.below(80 * count) + 20 {
+    for _ in 0..random.below(50 * count) + 20 {
         now += random.below(4);
         let index = random.below(count) as usize;
         connections[index].step(&mut random, now);
