@@ -120,6 +120,16 @@ impl Connection {
 
     /// Closes this handle; when it is the last one, disconnects and returns after the filter's disconnect callback has.
     /// Dropping the handle does the same but waits a quarter of a second at most. The end of the host ends the wait.
+    ///
+    /// A closed handle cannot be used. This does not compile:
+    ///
+    /// ```compile_fail,E0382
+    /// # fn main() -> Result<(), fltmgr::Error> {
+    /// let port = fltmgr::Connection::connect(r"\ScannerPort", b"")?;
+    /// port.close();
+    /// port.recv()?;
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "CloseHandle")]
     pub fn close(self) {
         let alarm = Arc::clone(&self.link.alarm);

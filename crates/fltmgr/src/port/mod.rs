@@ -54,6 +54,21 @@ pub trait Serve: Send + Sync + 'static {
     /// client waits for it. It may block; other connects go on. The client has no handle yet, so a message sent to it here
     /// waits until its timeout.
     ///
+    /// The context is there during the call only; a filter that needs it later copies it. This does not compile:
+    ///
+    /// ```compile_fail
+    /// # use fltmgr::{Client, Serve, Status};
+    /// struct Keeper(std::sync::Mutex<Vec<&'static [u8]>>);
+    ///
+    /// impl Serve for Keeper {
+    ///     type Session = ();
+    ///     fn connect(&self, _: &Client, context: &[u8]) -> Result<(), Status> {
+    ///         self.0.lock().unwrap().push(context);
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// The status that the client's connect returns. A status of success severity refuses too, as
     /// [`Status::INVALID_PARAMETER`], because there is no session to go on with.
