@@ -145,7 +145,7 @@ fn row_034_a_killed_host_ends_every_wait_and_a_new_one_serves_at_once() {
                     scope.spawn(move || {
                         let error = match kind {
                             0 => app.recv().unwrap_err(),
-                            1 => app.receiver(4).unwrap().recv().unwrap_err(),
+                            1 => app.receiver(4).and_then(|mut receiver| receiver.recv()).unwrap_err(),
                             _ => app.send(b"x", &mut []).unwrap_err(),
                         };
                         (error.status(), Instant::now())
@@ -281,12 +281,13 @@ fn connecting_and_disconnecting_grows_nothing() {
     let until = Instant::now() + Duration::from_secs(10);
     let after = loop {
         let after = held();
-        if after.0 <= before.0 || Instant::now() > until {
+        if after.0 <= before.0 + 2 || Instant::now() > until {
             break after;
         }
     };
     println!("{cycles} connections, {each:?} each: descriptors, threads, pages {before:?} -> {after:?}");
-    assert!(after.0 <= before.0, "descriptors {} -> {}", before.0, after.0);
+    // one connection's worth may have been on its way out, or in, at the first count: a leak would be thousands
+    assert!(after.0 <= before.0 + 2, "descriptors {} -> {}", before.0, after.0);
     assert!(after.1 <= before.1 + 2, "threads {} -> {}", before.1, after.1);
     assert!(after.2 <= before.2 + 512, "resident pages {} -> {}", before.2, after.2);
 }
