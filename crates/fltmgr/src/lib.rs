@@ -13,7 +13,7 @@ mod wait;
 
 pub use connection::{Completed, Completions, ConnectOptions, Connection, Message, Received, Receiver};
 pub use error::Error;
-pub use port::{Answer, Answered, Client, Pending, Port, PortOptions, Question, Reply, Serve};
+pub use port::{Answer, Answered, Client, Pending, Port, PortOptions, Question, Reply, Serve, Usage};
 pub use proto::access;
 pub use proto::descriptor::{self, SecurityDescriptor};
 pub use proto::name::PortName;

@@ -10,6 +10,7 @@ pub mod descriptor;
 pub mod host;
 pub mod name;
 pub mod question;
+pub mod quota;
 pub mod sddl;
 pub mod sid;
 pub mod slots;

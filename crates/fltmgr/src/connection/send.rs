@@ -28,7 +28,15 @@ impl Connection {
         if answer.status == Status::SUCCESS {
             return Ok(answer.len);
         }
-        Err(Error::new(answer.status, format!("{SENDING} {}", self.link.name)))
+        let error = Error::new(answer.status, format!("{SENDING} {}", self.link.name));
+        Err(if answer.status == Status::INSUFFICIENT_RESOURCES {
+            error.hint(
+                "the filter says so, or its host, which limits the length of one request (max_request) and the bytes \
+                 that all requests of one user hold (max_request_bytes_per_user)",
+            )
+        } else {
+            error
+        })
     }
 
     /// As [`Connection::send`], but the callback's status is part of the answer, whatever it is. The length is 0 for an

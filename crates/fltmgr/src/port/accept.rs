@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use proto::access::{Token, check_connect, explain};
 use proto::name::PortName;
+use proto::quota::{Charge, Kind, Quotas, User};
 use proto::slots::{Desk, Requests};
 use proto::status::Status;
 use proto::violation::Violation;
@@ -20,19 +21,18 @@ use sys::peer::Credentials;
 use sys::socket::Socket;
 
 use super::client::{Client, Inner};
-use super::{PortOptions, Serve};
+use super::{PortOptions, Serve, Usage};
 use crate::namespace::{Claim, Namespace};
 use crate::{Error, pool, wait};
 
 /// How long a client has to say what it wants.
 const HELLO_TIME: Duration = Duration::from_secs(1);
-/// Clients of one user that have connected and said nothing yet.
-const HALF_OPEN: u32 = 8;
 
 /// A port, whatever its filter is.
 pub(super) trait Listening: Send + Sync + fmt::Debug {
     fn name(&self) -> &PortName;
     fn clients(&self) -> Vec<Client>;
+    fn usage(&self, uid: u32) -> Usage;
     fn close(&self);
     fn unload(&self);
 }
@@ -44,7 +44,8 @@ pub(super) struct Core<S: Serve> {
     pub(super) serve: S,
     guard: ForkGuard,
     listening: Mutex<Option<Door>>,
-    half_open: Mutex<HashMap<u32, u32>>,
+    /// What users hold. Locked for a moment only.
+    quotas: Mutex<Quotas>,
     /// Places taken, those of handshakes under way too.
     places: AtomicU32,
     next: AtomicU64,
@@ -89,6 +90,9 @@ pub(super) struct Served<S: Serve> {
     /// The user's side has closed, or the filter unloads: the end has begun.
     ending: AtomicBool,
     place: AtomicBool,
+    /// The user whose connection this is, and its place in the user's account.
+    pub(super) user: Arc<User>,
+    charge: Mutex<Option<Charge>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -104,6 +108,7 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
     }
     let name = PortName::parse(name).map_err(|status| Error::new(status, doing()))?;
     let sddl = options.security.to_string();
+    let quotas = Quotas::new(options.limits);
     wait::warm_up();
     let system = |error| Error::with_source(Status::INSUFFICIENT_RESOURCES, doing(), error);
     let monitor = Monitor::of_this_process().map_err(system)?;
@@ -115,7 +120,7 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
         serve,
         guard: ForkGuard::new(),
         listening: Mutex::new(None),
-        half_open: Mutex::default(),
+        quotas: Mutex::new(quotas),
         places: AtomicU32::new(0),
         next: AtomicU64::new(1),
         served: Mutex::default(),
@@ -165,6 +170,15 @@ impl<S: Serve> Listening for Core<S> {
         lock(&self.served).values().map(|served| served.client.clone()).collect()
     }
 
+    fn usage(&self, uid: u32) -> Usage {
+        let quotas = lock(&self.quotas);
+        Usage {
+            half_open: quotas.held(uid, Kind::HalfOpen),
+            connections: quotas.held(uid, Kind::Connections),
+            request_bytes: quotas.held(uid, Kind::RequestBytes),
+        }
+    }
+
     fn close(&self) {
         // dropped after the lock is let go: giving up a name may wait for other hosts
         let door = lock(&self.listening).take();
@@ -198,17 +212,16 @@ impl<S: Serve> Core<S> {
     /// Gives a new client a second to say what it wants.
     fn half_open(self: &Arc<Self>, socket: Socket) {
         let Ok(peer) = Credentials::of_peer(&socket) else { return };
-        {
-            let mut half_open = lock(&self.half_open);
-            let count = half_open.entry(peer.uid).or_insert(0);
-            if *count >= HALF_OPEN {
-                tracing::debug!(port = %self.name, uid = peer.uid, "too many clients of one user that say nothing");
+        let charge = match self.user(peer.uid).charge(Kind::HalfOpen, 1) {
+            Ok(charge) => Mutex::new(Some(charge)),
+            Err(exceeded) => {
+                tracing::debug!(port = %self.name, %exceeded, "client turned away");
                 return; // the socket closes: the client sees the end
             }
-            *count += 1;
-        }
+        };
         let socket = Arc::new(socket);
         let guest = Arc::new(Guest {
+            charge,
             core: Arc::clone(self),
             peer,
             socket: Arc::clone(&socket),
@@ -268,12 +281,29 @@ impl<S: Serve> Core<S> {
                 format!("{} has all its {most} connections", self.name),
             ));
         }
-        self.connect(context, peer, socket).inspect_err(|_| {
-            self.places.fetch_sub(1, Ordering::SeqCst);
-        })
+        let charged = self.user(peer.uid).charge(Kind::Connections, 1);
+        charged
+            .map_err(|exceeded| {
+                tracing::debug!(port = %self.name, %exceeded, "client refused");
+                Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{}: {exceeded}", self.name))
+            })
+            .and_then(|charge| self.connect(context, peer, socket, charge))
+            .inspect_err(|_| {
+                self.places.fetch_sub(1, Ordering::SeqCst);
+            })
     }
 
-    fn connect(self: &Arc<Self>, context: &[u8], peer: Credentials, socket: Arc<Socket>) -> Result<(), Refused> {
+    fn user(&self, uid: u32) -> Arc<User> {
+        lock(&self.quotas).user(uid)
+    }
+
+    fn connect(
+        self: &Arc<Self>,
+        context: &[u8],
+        peer: Credentials,
+        socket: Arc<Socket>,
+        charge: Charge,
+    ) -> Result<(), Refused> {
         let resources =
             |error: std::io::Error| Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {error}"));
         let (memory, files) = Memory::create().map_err(resources)?;
@@ -303,6 +333,8 @@ impl<S: Serve> Core<S> {
             watching: OnceLock::new(),
             ending: AtomicBool::new(false),
             place: AtomicBool::new(true),
+            user: Arc::clone(charge.user()),
+            charge: Mutex::new(Some(charge)),
         });
         lock(&self.served).insert(key, Arc::clone(&served));
         let files: [OwnedFd; 2] = files;
@@ -332,6 +364,7 @@ impl<S: Serve> Core<S> {
 
 /// A client that has not said yet what it wants.
 struct Guest<S: Serve> {
+    charge: Mutex<Option<Charge>>,
     core: Arc<Core<S>>,
     peer: Credentials,
     socket: Arc<Socket>,
@@ -346,13 +379,7 @@ impl<S: Serve> Guest<S> {
             return false;
         }
         drop(lock(&self.watching).take());
-        let mut half_open = lock(&self.core.half_open);
-        if let Some(count) = half_open.get_mut(&self.peer.uid) {
-            *count -= 1;
-            if *count == 0 {
-                half_open.remove(&self.peer.uid);
-            }
-        }
+        drop(lock(&self.charge).take());
         true
     }
 
@@ -388,6 +415,7 @@ impl<S: Serve> Watch for Guest<S> {
         packet.truncate(received.len);
         // the filter's callback may block: not on the monitor's thread
         let guest = Self {
+            charge: Mutex::new(None),
             core: Arc::clone(&self.core),
             peer: self.peer.clone(),
             socket: Arc::clone(&self.socket),
@@ -442,6 +470,7 @@ impl<S: Serve> Served<S> {
             // reported by the panic hook; the place must become free all the same
             let _ = std::panic::catch_unwind(called);
         }
+        drop(lock(&self.charge).take());
         if self.place.swap(false, Ordering::SeqCst) {
             self.port.places.fetch_sub(1, Ordering::SeqCst);
         }

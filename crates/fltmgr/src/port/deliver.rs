@@ -341,6 +341,17 @@ impl Inner {
 
     /// Sends the pieces after the first of a payload in a completed slot, as the application reads them.
     pub(super) fn stream(&self, taken: Taken, payload: &[u8], deadline: Option<Deadline>) -> Result<(), Error> {
+        self.stream_with(taken, payload, deadline, || {})
+    }
+
+    /// As [`Inner::stream`], and calls `last` before the last piece is there to be read, when there are several.
+    pub(super) fn stream_with(
+        &self,
+        taken: Taken,
+        payload: &[u8],
+        deadline: Option<Deadline>,
+        mut last: impl FnMut(),
+    ) -> Result<(), Error> {
         let (ours, theirs) = (&self.memory.host().slots[taken.slot], &self.memory.shared().slots[taken.slot]);
         let chunks = Chunks::new(payload.len());
         for index in 1..chunks.count() {
@@ -355,6 +366,9 @@ impl Inner {
                 }
             }
             write_words(&self.memory.host().windows[taken.slot].words, &payload[chunks.range(index)]);
+            if index + 1 == chunks.count() {
+                last();
+            }
             ours.filled.store(index as u32 + 1, Ordering::Release);
             futex::wake(&ours.filled, 1, futex::ANY);
         }

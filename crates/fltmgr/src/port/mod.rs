@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use proto::descriptor::SecurityDescriptor;
 use proto::name::PortName;
+use proto::quota::Limits;
 use proto::status::Status;
 
 use crate::Error;
@@ -122,6 +123,7 @@ pub struct PortOptions {
     case_insensitive: bool,
     namespace: Option<Namespace>,
     max_request: usize,
+    limits: Limits,
 }
 
 impl Default for PortOptions {
@@ -133,6 +135,7 @@ impl Default for PortOptions {
             case_insensitive: false,
             namespace: None,
             max_request: 64 << 20,
+            limits: Limits::default(),
         }
     }
 }
@@ -176,6 +179,42 @@ impl PortOptions {
         self.max_request = bytes;
         self
     }
+
+    /// How many connections one user may have at a time, 64 unless set. One more is refused with
+    /// [`Status::INSUFFICIENT_RESOURCES`] and a sentence that names this limit; [`PortOptions::max_connections`] is the limit
+    /// of all users together.
+    #[must_use]
+    pub fn max_connections_per_user(mut self, connections: u32) -> Self {
+        self.limits.connections = connections.into();
+        self
+    }
+
+    /// How many bytes the requests of one user may hold in the filter's process at a time, their outputs counted, 64 MiB
+    /// unless set. A request that does not fit ends with [`Status::INSUFFICIENT_RESOURCES`].
+    #[must_use]
+    pub fn max_request_bytes_per_user(mut self, bytes: usize) -> Self {
+        self.limits.request_bytes = bytes as u64;
+        self
+    }
+
+    /// How many clients of one user may have connected without having said yet what they want, for which they have a second:
+    /// 8 unless set. One more is turned away.
+    #[must_use]
+    pub fn max_half_open_per_user(mut self, clients: u32) -> Self {
+        self.limits.half_open = clients.into();
+        self
+    }
+}
+
+/// What one user holds of a port at a moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Clients that have connected and not said yet what they want.
+    pub half_open: u64,
+    /// Connections, until their disconnect callback has returned.
+    pub connections: u64,
+    /// Bytes of requests under way, and of the room for their answers.
+    pub request_bytes: u64,
 }
 
 /// A port that clients can connect to. Dropping it closes it, as [`Port::close`] does.
@@ -206,6 +245,11 @@ impl Port {
     /// The connections at this moment.
     pub fn clients(&self) -> Vec<Client> {
         self.core.clients()
+    }
+
+    /// What the user `uid` holds of this port at this moment.
+    pub fn usage(&self, uid: u32) -> Usage {
+        self.core.usage(uid)
     }
 
     /// Stops listening: the name is free at once. Connections that exist go on.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proto::host::{self, Header, Outcome, Request};
+use proto::quota::{Charge, Kind};
 use proto::slots::{Chunks, GETS, Requests, Wake, read_words};
 use proto::status::Status;
 use sys::clock::{self, Deadline};
@@ -84,7 +85,10 @@ impl<S: Serve> Served<S> {
         let inner = &self.client.inner;
         let Some(request) = host::take_request(inner.memory.shared(), slot) else { return };
         let mut output = Vec::new();
-        let answer = self.answer(&request, &mut output);
+        let (mut held, answer) = match self.hold(&request) {
+            Ok(charge) => (Some(charge), self.answer(&request, &mut output)),
+            Err(status) => (None, status.into()),
+        };
         let writes = !answer.status.is_error();
         let written = if writes { answer.len.min(output.len()) } else { 0 };
         let kept = writes || answer.status == Status::FLT_BUFFER_TOO_SMALL;
@@ -101,21 +105,34 @@ impl<S: Serve> Served<S> {
         };
         // the next request in this slot counts from nothing
         inner.memory.host().slots[slot].drained.store(0, Ordering::Relaxed);
+        // given back before the client can know that it has its answer, which may be followed by its next request
+        if Chunks::new(written).count() <= 1 {
+            held = None;
+        }
         inner.complete(request.taken, &header, &output[..written]);
         let stalled = Deadline::Monotonic(clock::monotonic() + STALL);
-        if inner.stream(request.taken, &output[..written], Some(stalled)).is_err() {
+        if inner.stream_with(request.taken, &output[..written], Some(stalled), || held = None).is_err() {
             inner.close();
         }
     }
 
-    fn answer(&self, request: &Request, output: &mut Vec<u8>) -> Answer {
+    /// Charges the user with what a request holds here, all of it before any of it is there.
+    fn hold(&self, request: &Request) -> Result<Charge, Status> {
         let most = self.port.options.max_request as u64;
         if request.len == 0 {
-            return Status::INVALID_PARAMETER.into();
+            return Err(Status::INVALID_PARAMETER);
         }
         if request.len > most || request.capacity > most {
-            return Status::INSUFFICIENT_RESOURCES.into();
+            return Err(Status::INSUFFICIENT_RESOURCES);
         }
+        self.user.charge(Kind::RequestBytes, request.len.saturating_add(request.capacity)).map_err(|exceeded| {
+            let pid = self.client.inner.peer.pid;
+            tracing::debug!(port = %self.port.name, pid, %exceeded, "request refused");
+            Status::INSUFFICIENT_RESOURCES
+        })
+    }
+
+    fn answer(&self, request: &Request, output: &mut Vec<u8>) -> Answer {
         let Some(input) = self.input(request) else { return Status::INSUFFICIENT_RESOURCES.into() };
         let capacity = request.capacity as usize;
         if output.try_reserve_exact(capacity).is_err() {
