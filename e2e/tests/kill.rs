@@ -1,0 +1,470 @@
+//! Life and death: each end is killed, stopped or ends, in whatever it is doing, and the other end's waits end as they should.
+//!
+//! The other process is this test program again, told by `ROLE` what to do ([`other_process`]).
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fltmgr::namespace::Namespace;
+use fltmgr::{Answer, Client, Connection, Port, PortOptions, SecurityDescriptor, Serve, Status, Timeout};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Long enough that only a hang gets there.
+const LONG: Duration = Duration::from_secs(20);
+const NAME: &str = r"\Mortal";
+
+/// A filter that says who comes and who goes, and answers requests after it has said so.
+struct Filter {
+    came: SyncSender<Client>,
+    went: SyncSender<()>,
+    asked: SyncSender<()>,
+}
+
+impl Serve for Filter {
+    type Session = ();
+
+    fn connect(&self, client: &Client, _: &[u8]) -> Result<(), Status> {
+        self.came.send(client.clone()).unwrap();
+        Ok(())
+    }
+
+    fn message(&self, (): &(), input: &[u8], output: &mut [u8]) -> Answer {
+        if input == b"stay" {
+            self.asked.send(()).unwrap();
+            thread::park_timeout(Duration::from_millis(20));
+        }
+        output.len().into()
+    }
+
+    fn disconnect(&self, (): ()) {
+        let _ = self.went.send(());
+    }
+}
+
+struct Host {
+    dir: tempfile::TempDir,
+    _port: Port,
+    came: Receiver<Client>,
+    went: Receiver<()>,
+    asked: Receiver<()>,
+}
+
+fn create(dir: &Path, filter: Filter) -> Port {
+    let options = PortOptions::default().max_connections(100).security(SecurityDescriptor::null_dacl());
+    Port::create(NAME, options.namespace(Namespace::at(dir)), filter).unwrap()
+}
+
+impl Host {
+    fn new() -> Self {
+        watchdog();
+        let dir = tempfile::tempdir().unwrap();
+        let (came, on_came) = sync_channel(100_000);
+        let (went, on_went) = sync_channel(100_000);
+        let (asked, on_asked) = sync_channel(100_000);
+        let port = create(dir.path(), Filter { came, went, asked });
+        Self { dir, _port: port, came: on_came, went: on_went, asked: on_asked }
+    }
+
+    fn accepted(&self) -> Client {
+        self.came.recv_timeout(LONG).expect("nobody connected")
+    }
+
+    fn ended(&self) {
+        self.went.recv_timeout(LONG).expect("nobody disconnected");
+    }
+}
+
+fn connect(dir: &Path) -> Result<Connection, fltmgr::Error> {
+    Connection::options().namespace(Namespace::at(dir)).connect(NAME, b"")
+}
+
+/// This program again.
+struct Other {
+    child: Child,
+    _orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Other {
+    fn start(role: &str, dir: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "other_process", "--nocapture", "--test-threads=1"]);
+        command.env("ROLE", role).env("DIR", dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let orders = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        Self { child, _orders: orders, answers }
+    }
+
+    /// Waits until it has said this.
+    fn says(&mut self, word: &str) {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            assert_ne!(self.answers.read_line(&mut line).unwrap(), 0, "it ended without saying {word}");
+            if line.trim_end().ends_with(&format!("SAYS {word}")) {
+                return;
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn say(word: &str) {
+    println!("\nSAYS {word}");
+    std::io::stdout().flush().unwrap();
+}
+
+/// Stays until the test ends, then ends too.
+fn stay() {
+    let _ = std::io::stdin().read_line(&mut String::new());
+}
+
+/// Not a test of its own: what [`Other`] runs.
+#[test]
+fn other_process() {
+    let Ok(role) = std::env::var("ROLE") else { return };
+    let dir = std::env::var("DIR").unwrap();
+    let dir = Path::new(&dir);
+    if role == "host" {
+        let (came, on_came) = sync_channel(100_000);
+        let (went, _on_went) = sync_channel(100_000);
+        let (asked, _on_asked) = sync_channel(100_000);
+        let _port = create(dir, Filter { came, went, asked });
+        say("ready");
+        let client = on_came.recv().unwrap();
+        // delivers what the other end posts, and waits for a reply that it does not give
+        let _ = client.ask(b"hold this", &mut [0; 4], Timeout::Never);
+        stay();
+        return;
+    }
+    let port = connect(dir).unwrap();
+    match role.as_str() {
+        "idle" => say("ready"),
+        "receiving" => {
+            let mut receiver = port.receiver(3).unwrap();
+            say("ready");
+            let _ = receiver.recv();
+        }
+        "holding" | "exits" | "panics" | "closes" => {
+            let message = port.recv().unwrap();
+            say("ready");
+            match role.as_str() {
+                "exits" => std::process::exit(0),
+                "panics" => panic!("on purpose"),
+                "closes" => {
+                    message.detach();
+                    port.disconnect();
+                }
+                _ => stay(),
+            }
+        }
+        "sending" => loop {
+            let _ = port.send(b"stay", &mut [0; 100]);
+        },
+        "busy" => {
+            say("ready");
+            thread::scope(|scope| {
+                scope.spawn(|| while port.send(&[1; 300], &mut [0; 300]).is_ok() {});
+                while let Ok(message) = port.recv() {
+                    let body = message.body().to_vec();
+                    let _ = message.reply(Status::SUCCESS, &body);
+                }
+            });
+        }
+        other => panic!("no role {other}"),
+    }
+    stay();
+}
+
+fn watchdog() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        thread::spawn(|| {
+            thread::park_timeout(Duration::from_secs(100));
+            eprintln!("a test hangs");
+            std::process::abort();
+        });
+    });
+}
+
+fn print_times(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+    println!("{what}: p50 {p50:?}, p99 {p99:?} of {}", times.len());
+    assert!(times[times.len() - 1] < Duration::from_secs(1), "{times:?}");
+}
+
+fn disconnected(result: Result<impl std::fmt::Debug, fltmgr::Error>) {
+    assert_eq!(result.unwrap_err().status(), Status::PORT_DISCONNECTED);
+}
+
+#[test]
+fn an_application_that_is_killed_frees_its_filter_whatever_it_does() {
+    let host = Host::new();
+    for role in ["idle", "receiving", "sending"] {
+        let mut app = Other::start(role, host.dir.path());
+        let client = host.accepted();
+        if role == "sending" {
+            host.asked.recv_timeout(LONG).unwrap();
+        } else {
+            app.says("ready");
+        }
+        app.kill();
+        disconnected(client.ask(&[0; 100_000], &mut [0; 4], Timeout::Never).map(|_| ()).and_then(|()| {
+            // the receives that were posted took it; nobody answers
+            client.send(b"?", Timeout::Never)
+        }));
+        host.ended();
+        assert!(!client.is_connected());
+        host.asked.try_iter().for_each(drop);
+    }
+}
+
+#[test]
+fn an_application_that_ends_with_a_message_in_its_hands_frees_the_sender() {
+    let host = Host::new();
+    for role in ["holding", "exits", "panics", "closes"] {
+        let mut app = Other::start(role, host.dir.path());
+        let client = host.accepted();
+        thread::scope(|scope| {
+            let asking = scope.spawn(|| client.ask(b"?", &mut [0; 4], Timeout::Never));
+            app.says("ready");
+            if role == "holding" {
+                app.kill();
+            }
+            match asking.join().unwrap() {
+                // a panic drops the message, which answers it
+                Ok(reply) => assert_eq!((role, reply.status), ("panics", Status::CANCELLED)),
+                Err(error) => assert_eq!(error.status(), Status::PORT_DISCONNECTED, "{role}"),
+            }
+        });
+        host.ended();
+    }
+}
+
+#[test]
+fn the_sender_wakes_soon_after_the_kill() {
+    let host = Host::new();
+    let times = (0..200).map(|_| {
+        let mut app = Other::start("holding", host.dir.path());
+        let client = host.accepted();
+        thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                disconnected(client.ask(b"?", &mut [0; 4], Timeout::Never));
+                Instant::now()
+            });
+            app.says("ready");
+            let killed = Instant::now();
+            app.kill();
+            asking.join().unwrap().duration_since(killed)
+        })
+    });
+    print_times("application killed, filter wakes", times.collect());
+}
+
+#[test]
+fn a_stopped_application_costs_the_timeout_and_goes_on_afterwards() {
+    let host = Host::new();
+    let mut app = Other::start("receiving", host.dir.path());
+    let client = host.accepted();
+    app.says("ready");
+    app.signal(Signal::STOP);
+    let start = Instant::now();
+    let error = client.ask(b"?", &mut [0; 4], Timeout::After(Duration::from_millis(30))).unwrap_err();
+    assert_eq!(error.status(), Status::TIMEOUT);
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(client.is_connected());
+    app.signal(Signal::CONT);
+    app.kill();
+    host.ended();
+}
+
+#[test]
+fn a_host_that_is_killed_ends_every_wait_and_its_name_is_free_at_once() {
+    watchdog();
+    let dir = tempfile::tempdir().unwrap();
+    let mut times = Vec::new();
+    for _ in 0..30 {
+        let mut host = Other::start("host", dir.path());
+        host.says("ready");
+        let port = connect(dir.path()).unwrap();
+        let held = port.recv().unwrap();
+        thread::scope(|scope| {
+            let receiving = scope.spawn(|| {
+                disconnected(port.recv());
+                Instant::now()
+            });
+            let sending = scope.spawn(|| while port.send(b"stay", &mut []).is_ok() {});
+            let killed = Instant::now();
+            host.kill();
+            times.push(receiving.join().unwrap().duration_since(killed));
+            sending.join().unwrap();
+        });
+        assert_eq!(held.reply(Status::SUCCESS, b"").unwrap_err().status(), Status::FLT_NO_WAITER_FOR_REPLY);
+        disconnected(port.send(b"x", &mut []));
+        port.close();
+    }
+    print_times("host killed, application wakes", times);
+}
+
+/// Kills at random moments, 0 to 3 ms after the connect, while both ends work.
+#[test]
+fn a_kill_at_any_moment_leaves_the_filter_whole() {
+    let host = Host::new();
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    for _ in 0..500 {
+        let mut app = Other::start("busy", host.dir.path());
+        let client = host.accepted();
+        thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let mut reply = [0; 300];
+                loop {
+                    match client.ask(&[7; 300], &mut reply, Timeout::After(LONG)) {
+                        Ok(answer) => assert_eq!((answer.len, reply), (300, [7; 300])),
+                        Err(error) => return error.status(),
+                    }
+                }
+            });
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            let moment = Instant::now() + Duration::from_micros(seed % 3000);
+            while Instant::now() < moment {
+                std::hint::spin_loop();
+            }
+            app.kill();
+            assert_eq!(asking.join().unwrap(), Status::PORT_DISCONNECTED);
+        });
+        host.ended();
+    }
+    // and it still serves
+    let port = connect(host.dir.path()).unwrap();
+    assert_eq!(port.send(b"x", &mut [0; 5]).unwrap(), 5);
+}
+
+/// Open files, threads, resident kilobytes.
+fn usage() -> (usize, usize, usize) {
+    let count = |dir| std::fs::read_dir(dir).unwrap().count();
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = status.split_whitespace().nth(1).unwrap().parse().unwrap();
+    (count("/proc/self/fd"), count("/proc/self/task"), pages * 4)
+}
+
+/// In a process of its own, so that no other test's files and threads are counted.
+#[test]
+fn connecting_over_and_over_leaves_nothing() {
+    if std::env::var("ALONE").is_err() {
+        let mut alone = Command::new(std::env::current_exe().unwrap());
+        alone.args(["--exact", "connecting_over_and_over_leaves_nothing", "--test-threads=1", "--nocapture"]);
+        let ended = alone.env("ALONE", "1").output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        print!("{}", String::from_utf8_lossy(&ended.stdout));
+        return;
+    }
+    let host = Host::new();
+    let rounds = if std::env::var_os("FLTMGR_DEEP").is_some() { 100_000 } else { 20_000 };
+    let round = || {
+        connect(host.dir.path()).unwrap().close();
+        drop(host.accepted());
+        host.ended();
+    };
+    (0..1000).for_each(|_| round());
+    let (files, threads, before) = usage();
+    (0..rounds).for_each(|_| round());
+    let (files_after, threads_after, after) = usage();
+    println!("{rounds} connections: {before} to {after} kB, {threads} to {threads_after} threads");
+    assert!(files_after <= files + 1, "{files} to {files_after} files");
+    assert!(threads_after <= threads + 2, "{threads} to {threads_after} threads");
+    // less than 100 bytes each
+    assert!(after.saturating_sub(before) < rounds / 10 + 1024, "{before} to {after} kB");
+}
+
+/// Ticks of processor time that a process has used.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn an_idle_connection_uses_no_processor() {
+    watchdog();
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = Other::start("host", dir.path());
+    host.says("ready");
+    let app = Other::start("holding", dir.path());
+    let mut app = app;
+    app.says("ready");
+    // both wait now: the filter for a reply, the application for a word
+    let settled = |pid| {
+        let mut last = ticks(pid);
+        // the first moments are the start of the programs
+        for _ in 0..20 {
+            thread::park_timeout(Duration::from_millis(30));
+            let now = ticks(pid);
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+        last
+    };
+    let before = [settled(host.child.id()), settled(app.child.id())];
+    let until = Instant::now() + Duration::from_millis(300);
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        thread::park_timeout(left);
+    }
+    let after = [ticks(host.child.id()), ticks(app.child.id())];
+    for (before, after) in before.into_iter().zip(after) {
+        assert!(after - before <= 1, "{before} to {after} ticks in 300 ms");
+    }
+}
+
+#[test]
+fn a_forks_handle_is_refused_and_harms_nothing() {
+    let host = Host::new();
+    let port = connect(host.dir.path()).unwrap();
+    let client = host.accepted();
+    // SAFETY: the child makes calls that only look at memory and allocate an error, which the C library's fork allows,
+    // and leaves by _exit.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0);
+    if pid == 0 {
+        // SAFETY: sets a timer of this process, so that no failure leaves it behind.
+        unsafe { libc::alarm(20) };
+        let refused = |status| status == Status::INVALID_HANDLE;
+        let all = port.recv().is_err_and(|error| refused(error.status()))
+            && port.send(b"x", &mut []).is_err_and(|error| refused(error.status()))
+            && port.reply(1, Status::SUCCESS, b"").is_err_and(|error| refused(error.status()));
+        port.close();
+        // SAFETY: ends this process at once, running nothing of the parent's.
+        unsafe { libc::_exit(i32::from(!all)) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` outlives the call, and the process is our child.
+    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{status:#x}");
+    assert!(client.is_connected());
+    assert_eq!(port.send(b"x", &mut [0; 3]).unwrap(), 3);
+    port.close();
+    host.ended();
+}
