@@ -3,8 +3,8 @@
 use proto::client::{self, ReplyTo};
 use proto::host::{self, Header, Host, Outcome, Spare, Take, Taken, Waiter};
 use proto::slots::{
-    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, Desk, GETS, HostRegion, Requests, SENDS, SLOTS, SharedRegion,
-    WAITERS,
+    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Allocation, Attention, Desk, GETS, HostRegion, Requests, SENDS, SLOTS,
+    SharedRegion, WAITERS,
 };
 use proto::sync::Ordering::Relaxed;
 
@@ -35,9 +35,9 @@ impl Steps<'_> {
     }
 }
 
-struct Filter {
-    host: Box<HostRegion>,
-    shared: Box<SharedRegion>,
+struct Filter<'a> {
+    host: &'a HostRegion,
+    shared: &'a SharedRegion,
     book: Host,
     spare: Spare,
     desk: Desk,
@@ -49,9 +49,41 @@ struct Filter {
 
 /// The book stays sound: ids go on, each waiter is somebody's, indices exist, and nothing panics.
 pub fn slots(data: &[u8]) {
+    thread_local! {
+        // eight megabytes, kept: fresh ones for each run would be most of the work
+        static MEMORY: (Box<HostRegion>, Box<SharedRegion>) = (HostRegion::boxed(), SharedRegion::boxed());
+    }
+    MEMORY.with(|(host, shared)| {
+        clean(host, shared);
+        run(data, host, shared);
+    });
+}
+
+/// Makes all words zero that these steps touch; payloads are not looked at.
+fn clean(host: &HostRegion, shared: &SharedRegion) {
+    let Allocation { used, tickets } = &shared.allocation;
+    let mut long = vec![used, tickets, &shared.attention.word, &shared.requests.word];
+    let mut short: Vec<_> = host.slots.iter().map(|slot| &slot.done).collect();
+    for slot in &shared.slots {
+        long.extend([&slot.capacity, &slot.ticket, &slot.len]);
+        short.extend([&slot.word, &slot.filled, &slot.drained]);
+    }
+    for waiter in &shared.waiters {
+        long.push(&waiter.len);
+        short.extend([&waiter.word, &waiter.status, &waiter.window, &waiter.claim.generation]);
+    }
+    for waiter in &host.waiters {
+        long.push(&waiter.id);
+        short.extend([&waiter.generation, &waiter.ended]);
+    }
+    long.iter().for_each(|word| word.store(0, Relaxed));
+    short.iter().for_each(|word| word.store(0, Relaxed));
+}
+
+fn run(data: &[u8], host: &HostRegion, shared: &SharedRegion) {
     let mut filter = Filter {
-        host: HostRegion::boxed(),
-        shared: SharedRegion::boxed(),
+        host,
+        shared,
         book: Host::new(),
         spare: Spare::default(),
         desk: Desk::default(),
@@ -64,35 +96,35 @@ pub fn slots(data: &[u8]) {
     let mut steps = Steps(data);
     while filter.step(&mut steps).is_some() {}
     for waiter in std::mem::take(&mut filter.waiters) {
-        let _replied = host::expire(&filter.shared, waiter);
+        let _replied = host::expire(filter.shared, waiter);
         filter.end(waiter);
     }
     filter.book.collect(&filter.spare);
     assert_eq!(filter.book.waiting(), 0);
 }
 
-impl Filter {
+impl Filter<'_> {
     fn step(&mut self, steps: &mut Steps<'_>) -> Option<()> {
         match steps.byte()? % 16 {
             0..=2 => self.scribble(steps)?,
             3 | 4 => self.take(steps.number()? as usize % 70_000, steps.byte()? % 2 == 0),
             5 => {
-                self.book.pull(&self.shared);
+                self.book.pull(self.shared);
             }
             6 => self.arm(steps.byte()?.into()),
             7 => {
                 let waiter = *self.waiters.get(steps.byte()? as usize)?;
-                if host::prepare_sleep(&self.shared, waiter).is_none() {
-                    assert!(host::replied(&self.shared, waiter) || host::marked_dead(&self.shared, waiter));
+                if host::prepare_sleep(self.shared, waiter).is_none() {
+                    assert!(host::replied(self.shared, waiter) || host::marked_dead(self.shared, waiter));
                 }
             }
             8 | 9 => self.look(steps)?,
             10 => {
                 let slot = GETS + steps.below(SENDS)?;
-                if let Some(request) = host::take_request(&self.shared, slot) {
+                if let Some(request) = host::take_request(self.shared, slot) {
                     assert_eq!(request.taken.slot, slot);
                     self.complete(request.taken, Outcome::Answer, 3);
-                    assert!(host::take_request(&self.shared, slot).is_none());
+                    assert!(host::take_request(self.shared, slot).is_none());
                 }
             }
             11 => {
@@ -101,14 +133,14 @@ impl Filter {
                 let wishes = if steps.byte()? % 2 == 0 { ATTENTION_HUNGRY } else { ATTENTION_EXPECTING };
                 let _asleep = attention.prepare_sleep(wishes);
                 let rung = host::Rung { gets: true, replies: false };
-                let _leaves = self.book.leaves_work(&self.shared, rung, 1);
+                let _leaves = self.book.leaves_work(self.shared, rung, 1);
             }
             12 => self.work(steps.byte()?),
             13 => {
-                let _ = client::post_get(&self.shared, steps.below(GETS)?, steps.number()?);
+                let _ = client::post_get(self.shared, steps.below(GETS)?, steps.number()?);
             }
             14 => {
-                let _ = client::post_send(&self.shared, GETS + steps.below(SENDS)?, steps.number()?, steps.number()?);
+                let _ = client::post_send(self.shared, GETS + steps.below(SENDS)?, steps.number()?, steps.number()?);
             }
             _ => self.reply(steps.number()?, steps.number()?),
         }
@@ -150,7 +182,7 @@ impl Filter {
     }
 
     fn take(&mut self, len: usize, may_reject: bool) {
-        match self.book.take(&self.shared, len, may_reject).0 {
+        match self.book.take(self.shared, len, may_reject).0 {
             Take::Nothing => {}
             Take::Deliver(taken) => self.complete(taken, Outcome::Message, len),
             Take::TooSmall(taken) => {
@@ -175,8 +207,8 @@ impl Filter {
             deadline: 0,
             cpu: 0,
         };
-        host::describe(&self.host, taken, &header, &payload);
-        assert!(!host::complete(&self.host, &self.shared, taken) || taken.slot < SLOTS);
+        host::describe(self.host, taken, &header, &payload);
+        assert!(!host::complete(self.host, self.shared, taken) || taken.slot < SLOTS);
         assert_eq!(self.host.slots[taken.slot].done.load(Relaxed), taken.generation.number());
     }
 
@@ -184,11 +216,11 @@ impl Filter {
         self.book.collect(&self.spare);
         let before = self.book.waiting();
         assert_eq!(before, self.waiters.len());
-        let Some(waiter) = self.book.arm(&self.host, &self.shared, capacity, 0) else { return };
+        let Some(waiter) = self.book.arm(self.host, self.shared, capacity, 0) else { return };
         self.last_id += 1;
         assert_eq!((waiter.id, self.book.waiting()), (self.last_id, before + 1));
         assert!(self.waiters.iter().all(|other| other.index != waiter.index), "a waiter of two messages");
-        assert_eq!(client::find_waiter(&self.host, waiter.id).map(|to| to.waiter), Some(waiter.index));
+        assert_eq!(client::find_waiter(self.host, waiter.id).map(|to| to.waiter), Some(waiter.index));
         self.waiters.push(waiter);
     }
 
@@ -196,11 +228,11 @@ impl Filter {
     fn look(&mut self, steps: &mut Steps<'_>) -> Option<()> {
         let index = steps.byte()? as usize;
         let waiter = *self.waiters.get(index)?;
-        if host::replied(&self.shared, waiter) {
-            assert!(host::published(&self.shared, waiter).is_none_or(|it| it.window.is_none_or(|it| it < SLOTS)));
+        if host::replied(self.shared, waiter) {
+            assert!(host::published(self.shared, waiter).is_none_or(|it| it.window.is_none_or(|it| it < SLOTS)));
         } else {
-            assert!(host::expire(&self.shared, waiter));
-            assert!(!host::replied(&self.shared, waiter));
+            assert!(host::expire(self.shared, waiter));
+            assert!(!host::replied(self.shared, waiter));
         }
         self.waiters.swap_remove(index);
         self.end(waiter);
@@ -208,10 +240,10 @@ impl Filter {
     }
 
     fn end(&mut self, waiter: Waiter) {
-        if !(host::replied(&self.shared, waiter) && self.spare.disarm(&self.host, waiter)) {
-            self.book.disarm(&self.host, &self.shared, waiter);
+        if !(host::replied(self.shared, waiter) && self.spare.disarm(self.host, waiter)) {
+            self.book.disarm(self.host, self.shared, waiter);
         }
-        assert_eq!(client::find_waiter(&self.host, waiter.id), None);
+        assert_eq!(client::find_waiter(self.host, waiter.id), None);
     }
 
     /// A worker's move at the desk, whatever the word says.
@@ -243,10 +275,10 @@ impl Filter {
 
     /// An honest replier in the middle of all this.
     fn reply(&mut self, id: u64, number: u64) {
-        let Some(to): Option<ReplyTo> = client::find_waiter(&self.host, id) else { return };
-        if client::claim(&self.shared, to, 0) {
-            client::write_reply(&self.shared, to, number as u32, &number.to_le_bytes(), 8, None);
-            let _published = client::publish(&self.shared, to);
+        let Some(to): Option<ReplyTo> = client::find_waiter(self.host, id) else { return };
+        if client::claim(self.shared, to, 0) {
+            client::write_reply(self.shared, to, number as u32, &number.to_le_bytes(), 8, None);
+            let _published = client::publish(self.shared, to);
         }
     }
 }
