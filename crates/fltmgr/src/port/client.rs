@@ -56,13 +56,6 @@ impl Client {
         !self.inner.closed()
     }
 
-    /// How many messages of this connection have been delivered and wait for their replies, at this moment.
-    pub fn waiting_for_replies(&self) -> usize {
-        let mut book = self.inner.book();
-        book.host.collect(&self.inner.spare);
-        book.host.waiting()
-    }
-
     /// Ends the connection from the filter's side: waiting sends and the client's receives fail with
     /// [`Status::PORT_DISCONNECTED`], later ones at once. Closing twice does nothing. The disconnect callback is not called
     /// from here: it runs when the client lets its dead handle go, or at [`super::Port::unload`].
