@@ -11,7 +11,7 @@ mod port;
 pub mod source;
 mod wait;
 
-pub use connection::{Completed, Completions, ConnectOptions, Connection, Message, Received, Receiver};
+pub use connection::{Completed, Completions, ConnectOptions, Connection, Message, Pollable, Received, Receiver};
 pub use error::Error;
 pub use port::{Answer, Answered, Client, Pending, Port, PortOptions, Question, Reply, Serve, Usage};
 pub use proto::access;

@@ -2,8 +2,11 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::Waker;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use proto::client::{self, Posted};
@@ -27,9 +30,10 @@ impl Connection {
             state: Mutex::default(),
             changed: Condvar::new(),
             bell: AtomicU32::new(0),
+            signal: OnceLock::new(),
         });
         self.link.completions.add(&desk);
-        Completions { desk }
+        Completions { desk, watcher: Mutex::new(None) }
     }
 
     /// Ends every receive that waits on this connection, posted or blocking, in any thread, with [`Status::CANCELLED`]. One
@@ -102,44 +106,56 @@ pub struct Completed {
 #[derive(Debug)]
 #[doc(alias("CreateIoCompletionPort", "FilterGetMessage", "OVERLAPPED"))]
 pub struct Completions {
-    desk: Arc<Desk>,
+    pub(super) desk: Arc<Desk>,
+    /// The thread that watches for those who want to be told.
+    pub(super) watcher: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the threads that use one [`Completions`] share.
 #[derive(Debug)]
 pub(super) struct Desk {
-    link: Arc<Link>,
+    pub(super) link: Arc<Link>,
     state: Mutex<State>,
     /// Told when a completion is left for another thread, or nobody watches any more.
-    changed: Condvar,
+    pub(super) changed: Condvar,
     /// Moves when the thread that watches must look again.
     bell: AtomicU32,
+    /// Readable while there is something to take, for event loops.
+    pub(super) signal: OnceLock<OwnedFd>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// Tokens and capacities of those that wait for a slot, in order.
     waiting: VecDeque<(u64, u64)>,
     /// Oldest first.
     posted: Vec<(u64, Get)>,
-    ended: VecDeque<(u64, End)>,
+    pub(super) ended: VecDeque<(u64, End)>,
     /// A thread sleeps, or is about to, until one that is posted completes.
-    watched: bool,
+    pub(super) watched: bool,
     /// The largest that it watches: while none of those completes, no younger and smaller one does.
     covered: Option<u64>,
     /// Threads that wait for the one that watches.
-    followers: usize,
+    pub(super) followers: usize,
+    /// A thread that does nothing else watches: see [`super::watcher`].
+    pub(super) told: bool,
+    /// The [`Completions`] is dropped.
+    pub(super) closed: bool,
+    /// Whether the signal is readable.
+    pub(super) signalled: bool,
+    /// Who is to be told next.
+    pub(super) wakers: Vec<Waker>,
 }
 
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// The GET is complete and can be read.
     Complete(Get),
     Failed(Status),
 }
 
 /// GETs that are let go of when no lock is held: to release a slot may post another's GET in it.
-type LetGo = SmallVec<[Get; 4]>;
+pub(super) type LetGo = SmallVec<[Get; 4]>;
 
 impl Completions {
     /// Posts a receive for up to `capacity` bytes of body. Never blocks. `token` is any number, the same one twice if you
@@ -214,14 +230,17 @@ impl Drop for Completions {
         desk.take_waiting(&mut state);
         let posted = std::mem::take(&mut state.posted);
         let ended = std::mem::take(&mut state.ended);
+        state.closed = true;
+        desk.ring();
         drop(state);
+        self.dismiss();
         // without the lock: what was delivered is answered
         drop((posted, ended));
     }
 }
 
 impl Desk {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
@@ -308,13 +327,14 @@ impl Desk {
         if cancelled != 0 && state.watched {
             self.ring();
         }
+        self.signal(&mut state);
         drop(state);
         drop(let_go);
         cancelled
     }
 
     /// Moves what has ended out of what is posted.
-    fn harvest(&self, state: &mut State, let_go: &mut LetGo) {
+    pub(super) fn harvest(&self, state: &mut State, let_go: &mut LetGo) {
         // looked at first: what is complete in spite of it is told as complete
         let gone = self.link.gone();
         let State { posted, ended, .. } = &mut *state;
@@ -341,31 +361,38 @@ impl Desk {
         }
         loop {
             let Some((token, end)) = self.next_end(deadline)? else { return Ok(None) };
-            let mut get = match end {
-                End::Complete(get) => get,
-                End::Failed(status) => {
-                    let error = Error::new(status, format!("{RECEIVING} {}", self.link.name));
-                    return Ok(Some(Completed { token, result: Err(error) }));
-                }
-            };
-            let result = match get.read() {
-                Ok(Read::Message(message)) => Ok(Received::Message(message)),
-                Ok(Read::TooSmall { needed, id }) => Ok(Received::TooSmall { needed, id }),
-                Ok(Read::Aborted) => match get.again() {
-                    Ok(get) => {
-                        let mut state = self.lock();
-                        state.posted.push((token, get));
-                        if state.watched {
-                            self.ring();
-                        }
-                        continue;
-                    }
-                    Err(error) => Err(error),
-                },
-                Err(error) => Err(error),
-            };
-            return Ok(Some(Completed { token, result }));
+            if let Some(completed) = self.complete(token, end) {
+                return Ok(Some(completed));
+            }
         }
+    }
+
+    /// Reads what has ended. `None`: its filter gave up in the middle, and it is posted anew.
+    pub(super) fn complete(&self, token: u64, end: End) -> Option<Completed> {
+        let mut get = match end {
+            End::Complete(get) => get,
+            End::Failed(status) => {
+                let error = Error::new(status, format!("{RECEIVING} {}", self.link.name));
+                return Some(Completed { token, result: Err(error) });
+            }
+        };
+        let result = match get.read() {
+            Ok(Read::Message(message)) => Ok(Received::Message(message)),
+            Ok(Read::TooSmall { needed, id }) => Ok(Received::TooSmall { needed, id }),
+            Ok(Read::Aborted) => match get.again() {
+                Ok(get) => {
+                    let mut state = self.lock();
+                    state.posted.push((token, get));
+                    if state.watched {
+                        self.ring();
+                    }
+                    return None;
+                }
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        Some(Completed { token, result })
     }
 
     /// Waits for an end; `None` when the deadline has passed.
@@ -376,6 +403,7 @@ impl Desk {
         loop {
             self.harvest(&mut state, &mut let_go);
             let end = state.ended.pop_front();
+            self.signal(&mut state);
             let over = end.is_some() || self.link.gone() || deadline.is_some_and(Deadline::passed);
             if over {
                 if state.followers > 0 && (!state.watched || !state.ended.is_empty() || self.link.gone()) {
@@ -391,7 +419,7 @@ impl Desk {
                 drop(state);
                 let_go.clear();
                 state = self.lock();
-            } else if state.watched {
+            } else if state.watched || state.told {
                 state = self.follow(state, deadline);
             } else {
                 state = self.watch(state, deadline);
@@ -400,7 +428,11 @@ impl Desk {
     }
 
     /// Waits for the thread that watches to leave, or to leave something.
-    fn follow<'a>(&'a self, mut state: MutexGuard<'a, State>, deadline: Option<Deadline>) -> MutexGuard<'a, State> {
+    pub(super) fn follow<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        deadline: Option<Deadline>,
+    ) -> MutexGuard<'a, State> {
         state.followers += 1;
         let mut state = match deadline {
             None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -414,7 +446,11 @@ impl Desk {
     }
 
     /// Waits, for all threads, until something that is posted ends, or the bell rings, or the deadline passes.
-    fn watch<'a>(&'a self, mut state: MutexGuard<'a, State>, deadline: Option<Deadline>) -> MutexGuard<'a, State> {
+    pub(super) fn watch<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        deadline: Option<Deadline>,
+    ) -> MutexGuard<'a, State> {
         state.watched = true;
         state.covered = state.posted.iter().map(|(_, get)| get.capacity).max();
         let posted: SmallVec<[Posted; GETS]> = state.posted.iter().map(|(_, get)| get.posted).collect();
@@ -425,6 +461,9 @@ impl Desk {
         let mut state = self.lock();
         state.watched = false;
         state.covered = None;
+        if state.told && state.followers > 0 {
+            self.changed.notify_all();
+        }
         state
     }
 

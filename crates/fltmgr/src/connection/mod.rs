@@ -6,6 +6,7 @@ mod message;
 mod receive;
 mod reply;
 mod send;
+mod watcher;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -32,6 +33,7 @@ pub use completions::{Completed, Completions};
 pub use message::Message;
 pub(crate) use receive::file_tag;
 pub use receive::{Received, Receiver};
+pub use watcher::Pollable;
 
 /// A connection to a filter's port: the application's handle.
 ///
