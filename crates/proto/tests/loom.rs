@@ -331,6 +331,44 @@ fn a_get_is_cancelled_or_taken() {
     });
 }
 
+/// A GET that somebody else takes back wakes its owner, unless a filter takes it: then it is complete.
+///
+/// Fails with: `cancel_slot` that always says that nobody sleeps.
+#[test]
+fn a_get_taken_back_by_another_wakes_its_owner() {
+    model(|| {
+        let world = World::new();
+        let posted = world.post();
+        let owner = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                let word = &world.shared.slots[posted.slot].word;
+                let look = || {
+                    let completed = client::completed(&world.host, posted);
+                    (completed || client::cancelled(&world.shared, posted)).then_some(completed)
+                };
+                let prepare = || client::prepare_sleep(&world.shared, posted);
+                wait(&world.slot, || word.load(Ordering::SeqCst), ANY, look, prepare)
+            }
+        });
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                let (take, _) = world.book.lock().unwrap().host.take(&world.shared, 8, false);
+                let Take::Deliver(taken) = take else { return false };
+                world.complete(taken, 9);
+                true
+            }
+        });
+        let taken_back = client::cancel_slot(&world.shared, posted.slot);
+        if taken_back == Some(true) {
+            world.slot.wake(usize::MAX, ANY);
+        }
+        let delivered = sender.join().unwrap();
+        assert_eq!((owner.join().unwrap(), taken_back.is_none()), (delivered, delivered));
+    });
+}
+
 /// A GET that is cancelled and posted anew under the hand of the filter is taken in one of its two lives, or waits.
 ///
 /// Fails with: `claim_slot` without its comparison of generations.

@@ -85,7 +85,7 @@ fn any_schedule_goes_as_the_model_says() {
         return;
     }
     // Miri takes a second for each
-    let seeds = number("FLTMGR_SEEDS").unwrap_or(if cfg!(miri) { 2 } else { 2_000 });
+    let seeds = number("FLTMGR_SEEDS").unwrap_or(if cfg!(miri) { 1 } else { 2_000 });
     let mut tally = Tally::default();
     for seed in 0..seeds {
         match std::panic::catch_unwind(|| run(seed)) {

@@ -234,6 +234,22 @@ fn a_get_wakes_one_hungry_filter_and_is_slept_on_until_done() {
 }
 
 #[test]
+fn a_get_is_taken_back_by_its_slot_alone() {
+    let pair = Pair::new();
+    let (posted, _) = client::post_get(&pair.shared, 2, 8).unwrap();
+    assert!(!client::cancelled(&pair.shared, posted));
+    assert_eq!(client::cancel_slot(&pair.shared, 2), Some(false));
+    assert!(client::cancelled(&pair.shared, posted));
+    assert_eq!(client::cancel_slot(&pair.shared, 2), None);
+    let (again, _) = client::post_get(&pair.shared, 2, 8).unwrap();
+    assert!(!client::cancelled(&pair.shared, posted) && !client::cancelled(&pair.shared, again));
+    client::prepare_sleep(&pair.shared, again).unwrap();
+    Word::bury(&pair.shared.slots[2].word);
+    assert_eq!(client::cancel_slot(&pair.shared, 2), Some(true), "the sleeper must be woken");
+    assert!(client::dead(&pair.shared, again), "the mark stays");
+}
+
+#[test]
 fn a_dead_slot_is_neither_posted_nor_taken_nor_slept_on() {
     let mut pair = Pair::new();
     let (posted, _) = client::post_get(&pair.shared, 0, 8).unwrap();
