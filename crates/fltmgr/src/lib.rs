@@ -1,6 +1,8 @@
 //! Windows Filter Manager communication ports, and the filter manager behind them, for Linux.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tokio")]
+mod aio;
 mod connection;
 mod error;
 pub mod filter;
@@ -11,6 +13,8 @@ mod port;
 pub mod source;
 mod wait;
 
+#[cfg(feature = "tokio")]
+pub use aio::Messages;
 pub use connection::{Completed, Completions, ConnectOptions, Connection, Message, Pollable, Received, Receiver};
 pub use error::Error;
 pub use port::{Answer, Answered, Client, Pending, Port, PortOptions, Question, Reply, Serve, Usage};

@@ -144,7 +144,7 @@ pub(super) struct State {
     /// Whether the signal is readable.
     pub(super) signalled: bool,
     /// Who is to be told next.
-    pub(super) wakers: Vec<Waker>,
+    pub(super) waker: Option<Waker>,
 }
 
 #[derive(Debug)]

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use proto::status::Status;
 use rustix::event::{EventfdFlags, eventfd};
 
+#[cfg(feature = "tokio")]
+use super::completions::Completed;
 use super::completions::{Completions, Desk, LetGo, State};
 use super::lock;
 use super::receive::RECEIVING;
@@ -47,7 +49,7 @@ impl Completions {
     }
 
     /// Starts the thread that watches, unless there is one.
-    pub(super) fn tell(&self) -> Result<(), Error> {
+    pub(crate) fn tell(&self) -> Result<(), Error> {
         let mut watcher = lock(&self.watcher);
         if watcher.is_some() {
             return Ok(());
@@ -64,6 +66,39 @@ impl Completions {
         // one that watches for itself leaves it to the thread
         self.desk.ring();
         Ok(())
+    }
+
+    /// What has completed; if nothing has, the last waker that this was called with is woken when something does.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn poll(&self, context: &std::task::Context<'_>) -> std::task::Poll<Result<Completed, Error>> {
+        use std::task::Poll;
+
+        let desk = &self.desk;
+        if !desk.link.guard.same_process() {
+            return Poll::Ready(desk.link.check(RECEIVING).and_then(|()| Err(desk.link.disconnected(RECEIVING))));
+        }
+        // both dropped after the lock is let go
+        let waker = context.waker().clone();
+        let mut let_go = LetGo::new();
+        loop {
+            let mut state = desk.lock();
+            desk.harvest(&mut state, &mut let_go);
+            let end = state.ended.pop_front();
+            desk.signal(&mut state);
+            let Some((token, end)) = end else {
+                if desk.link.gone() {
+                    return Poll::Ready(Err(desk.link.disconnected(RECEIVING)));
+                }
+                let old = state.waker.replace(waker);
+                drop(state);
+                drop(old);
+                return Poll::Pending;
+            };
+            drop(state);
+            if let Some(completed) = desk.complete(token, end) {
+                return Poll::Ready(Ok(completed));
+            }
+        }
     }
 
     /// Waits for the end of the thread that watches, which has been told.
@@ -124,11 +159,11 @@ impl Desk {
             if ready && state.followers > 0 {
                 self.changed.notify_all();
             }
-            let wakers = if ready { std::mem::take(&mut state.wakers) } else { Vec::new() };
-            if !wakers.is_empty() || !let_go.is_empty() {
+            let waker = if ready { state.waker.take() } else { None };
+            if waker.is_some() || !let_go.is_empty() {
                 drop(state);
                 let_go.clear();
-                for waker in wakers {
+                if let Some(waker) = waker {
                     waker.wake();
                 }
                 state = self.lock();

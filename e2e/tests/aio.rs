@@ -1,0 +1,151 @@
+//! Messages as a stream and calls as futures, under tokio.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use fltmgr::namespace::Namespace;
+use fltmgr::{
+    Answer, Client, Connection, Message, Messages, Port, PortOptions, SecurityDescriptor, Serve, Status, Timeout,
+};
+use futures_core::Stream;
+use tokio::time::timeout;
+
+const LONG: Duration = Duration::from_secs(20);
+
+struct Echo(SyncSender<Client>);
+
+impl Serve for Echo {
+    type Session = ();
+
+    fn connect(&self, client: &Client, _: &[u8]) -> Result<(), Status> {
+        self.0.send(client.clone()).map_err(|_| Status::UNSUCCESSFUL)
+    }
+
+    fn message(&self, (): &(), input: &[u8], output: &mut [u8]) -> Answer {
+        if input == b"no" {
+            return Status::ACCESS_DENIED.into();
+        }
+        let len = input.len().min(output.len());
+        output[..len].copy_from_slice(&input[..len]);
+        Answer::from(len)
+    }
+}
+
+struct World {
+    dir: tempfile::TempDir,
+    _port: Port,
+    clients: Receiver<Client>,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, clients) = sync_channel(8);
+        let options = PortOptions::default()
+            .max_connections(8)
+            .security(SecurityDescriptor::null_dacl())
+            .namespace(Namespace::at(dir.path()));
+        let port = Port::create(r"\Aio", options, Echo(sender)).unwrap();
+        Self { dir, _port: port, clients }
+    }
+
+    fn pair(&self) -> (Connection, Client) {
+        let port = Connection::options().namespace(Namespace::at(self.dir.path())).connect(r"\Aio", b"").unwrap();
+        (port, self.clients.recv_timeout(LONG).unwrap())
+    }
+}
+
+async fn next(messages: &mut Messages) -> Option<Result<Message, fltmgr::Error>> {
+    let next = poll_fn(|context| Pin::new(&mut *messages).poll_next(context));
+    timeout(LONG, next).await.expect("no message")
+}
+
+#[tokio::test]
+async fn questions_come_as_a_stream_and_are_answered() {
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let mut messages = port.messages(4).unwrap();
+    let asks = std::thread::spawn(move || {
+        for number in 0..500u32 {
+            let mut reply = [0; 4];
+            let answer = filter.ask(&number.to_le_bytes(), &mut reply, Timeout::After(LONG)).unwrap();
+            assert_eq!((answer.status, u32::from_le_bytes(reply)), (Status::SUCCESS, number + 1));
+        }
+        let mut reply = vec![0; 300_000];
+        let answer = filter.ask(b"long", &mut reply, Timeout::After(LONG)).unwrap();
+        assert_eq!((answer.len, &reply), (300_000, &vec![9; 300_000]));
+        filter.close();
+    });
+    for _ in 0..500 {
+        let message = next(&mut messages).await.unwrap().unwrap();
+        let number = u32::from_le_bytes(message.body().try_into().unwrap());
+        message.reply_async(Status::SUCCESS, (number + 1).to_le_bytes().to_vec()).await.unwrap();
+    }
+    let long = timeout(LONG, messages.recv()).await.unwrap().unwrap();
+    long.reply_async(Status::SUCCESS, vec![9; 300_000]).await.unwrap();
+    asks.join().unwrap();
+    assert_eq!(next(&mut messages).await.unwrap().unwrap_err().status(), Status::PORT_DISCONNECTED);
+    assert!(next(&mut messages).await.is_none());
+    assert_eq!(messages.recv().await.unwrap_err().status(), Status::PORT_DISCONNECTED);
+}
+
+#[tokio::test]
+async fn a_message_whose_future_was_dropped_goes_to_the_next() {
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let mut messages = port.messages(2).unwrap();
+    let sends = std::thread::spawn(move || {
+        for number in 0..300u32 {
+            filter.send(&number.to_le_bytes(), Timeout::After(LONG)).unwrap();
+        }
+        filter
+    });
+    let mut received = 0u32;
+    while received < 300 {
+        // polled once and dropped, again and again, in the middle of whatever happens
+        tokio::select! {
+            biased;
+            message = messages.recv() => {
+                assert_eq!(message.unwrap().body(), received.to_le_bytes());
+                received += 1;
+            }
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    let filter = sends.join().unwrap();
+    // what is delivered to a stream that is dropped is answered
+    let pending = filter.start(b"?", 4, Timeout::After(LONG)).unwrap();
+    drop(messages);
+    assert_eq!(pending.wait(&mut []).unwrap().status, Status::CANCELLED);
+    assert_eq!(filter.send(b"x", Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
+}
+
+#[tokio::test]
+async fn cancelled_receives_are_told_and_the_stream_goes_on() {
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let mut messages = port.messages(1).unwrap();
+    assert!(timeout(Duration::from_millis(5), messages.recv()).await.is_err(), "nothing was sent");
+    assert_eq!(port.cancel_receives(), 1);
+    assert_eq!(next(&mut messages).await.unwrap().unwrap_err().status(), Status::CANCELLED);
+    filter.send(b"x", Timeout::After(LONG)).unwrap();
+    assert_eq!(next(&mut messages).await.unwrap().unwrap().body(), b"x");
+    assert_eq!(port.messages(0).unwrap_err().status(), Status::INVALID_PARAMETER);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_futures() {
+    let world = World::new();
+    let (port, _filter) = world.pair();
+    let tasks: Vec<_> = (0..40u8).map(|byte| tokio::spawn(port.send_async(vec![byte; 100], 200))).collect();
+    for (byte, task) in (0..40u8).zip(tasks) {
+        assert_eq!(timeout(LONG, task).await.unwrap().unwrap().unwrap(), vec![byte; 100]);
+    }
+    let (answer, output) = timeout(LONG, port.request_async(b"no".to_vec(), 10)).await.unwrap().unwrap();
+    assert_eq!((answer.status, output.len()), (Status::ACCESS_DENIED, 0));
+    assert_eq!(port.send_async(b"no".to_vec(), 10).await.unwrap_err().status(), Status::ACCESS_DENIED);
+    // a future that nobody polls makes no call
+    drop(port.send_async(b"x".to_vec(), 10));
+}
