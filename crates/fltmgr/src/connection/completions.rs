@@ -333,12 +333,20 @@ impl Desk {
         cancelled
     }
 
-    /// Moves what has ended out of what is posted.
-    pub(super) fn harvest(&self, state: &mut State, let_go: &mut LetGo) {
+    /// Moves what has ended out of what is posted. True: the connection is gone, and therefore all of it has.
+    pub(super) fn harvest(&self, state: &mut State, let_go: &mut LetGo) -> bool {
         // looked at first: what is complete in spite of it is told as complete
         let gone = self.link.gone();
         let State { posted, ended, .. } = &mut *state;
-        for (token, get) in posted.extract_if(.., |(_, get)| gone || get.completed() || get.cancelled()) {
+        // the youngest first: when it is complete, the older ones that were filled before it are seen to be complete too
+        let over = |get: &Get| u64::from(gone || get.completed() || get.cancelled());
+        let mut seen = posted.iter().rev().fold(0, |seen, (_, get)| seen << 1 | over(get));
+        let is_over = |_: &mut (u64, Get)| {
+            let is_over = seen & 1 != 0;
+            seen >>= 1;
+            is_over
+        };
+        for (token, get) in posted.extract_if(.., is_over) {
             let end = if get.completed() {
                 End::Complete(get)
             } else {
@@ -353,6 +361,7 @@ impl Desk {
             let ends = waiting.into_iter().map(|(token, _)| (token, End::Failed(Status::PORT_DISCONNECTED)));
             state.ended.extend(ends);
         }
+        gone
     }
 
     fn next(&self, deadline: Option<Deadline>) -> Result<Option<Completed>, Error> {
@@ -401,19 +410,16 @@ impl Desk {
         let mut let_go = LetGo::new();
         let mut state = self.lock();
         loop {
-            self.harvest(&mut state, &mut let_go);
+            // not looked at again: it may go at any moment, with something posted still
+            let gone = self.harvest(&mut state, &mut let_go);
             let end = state.ended.pop_front();
             self.signal(&mut state);
-            let over = end.is_some() || self.link.gone() || deadline.is_some_and(Deadline::passed);
+            let over = end.is_some() || gone || deadline.is_some_and(Deadline::passed);
             if over {
-                if state.followers > 0 && (!state.watched || !state.ended.is_empty() || self.link.gone()) {
+                if state.followers > 0 && (!state.watched || !state.ended.is_empty() || gone) {
                     self.changed.notify_one();
                 }
-                return if end.is_none() && self.link.gone() {
-                    Err(self.link.disconnected(RECEIVING))
-                } else {
-                    Ok(end)
-                };
+                return if end.is_none() && gone { Err(self.link.disconnected(RECEIVING)) } else { Ok(end) };
             }
             if !let_go.is_empty() {
                 drop(state);

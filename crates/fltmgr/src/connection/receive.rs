@@ -177,7 +177,9 @@ impl Receiver {
             None => other.get().map(Some),
         };
         let prepare = || {
-            other.set(self.gets.iter().position(Get::completed));
+            // the youngest first: when it is complete, the older ones that were filled before it are seen to be so too
+            let completed = |found, (index, get): (_, &Get)| if get.completed() { Some(index) } else { found };
+            other.set(self.gets.iter().enumerate().rev().fold(None, completed));
             if other.get().is_some() { None } else { front.prepare(&cancelled) }
         };
         wait(&on, None, look, prepare).flatten().ok_or_else(|| match cancelled.get() {

@@ -82,11 +82,11 @@ impl Completions {
         let mut let_go = LetGo::new();
         loop {
             let mut state = desk.lock();
-            desk.harvest(&mut state, &mut let_go);
+            let gone = desk.harvest(&mut state, &mut let_go);
             let end = state.ended.pop_front();
             desk.signal(&mut state);
             let Some((token, end)) = end else {
-                if desk.link.gone() {
+                if gone {
                     return Poll::Ready(Err(desk.link.disconnected(RECEIVING)));
                 }
                 let old = state.waker.replace(waker);
@@ -152,9 +152,8 @@ impl Desk {
         let mut let_go = LetGo::new();
         let mut state = self.lock();
         while !state.closed {
-            self.harvest(&mut state, &mut let_go);
+            let gone = self.harvest(&mut state, &mut let_go);
             self.signal(&mut state);
-            let gone = self.link.gone();
             let ready = gone || !state.ended.is_empty();
             if ready && state.followers > 0 {
                 self.changed.notify_all();
