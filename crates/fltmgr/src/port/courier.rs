@@ -218,7 +218,8 @@ impl Inner {
         loop {
             let seen = self.stirred.load(Ordering::SeqCst);
             let mut state = self.courier.state();
-            let ended = self.round(&mut state);
+            let closed = self.closed();
+            let ended = self.round(&mut state, closed);
             if !ended.is_empty() {
                 state.asleep = None;
                 drop(state);
@@ -228,8 +229,8 @@ impl Inner {
                 }
                 continue;
             }
-            if self.closed() {
-                // closed is set before the state is looked at: nothing is asked after this
+            if closed {
+                // the round knew, so it left nothing; and nothing is asked after this, because that looks with the lock held
                 return;
             }
             let hungry = !state.queue.is_empty();
@@ -267,9 +268,8 @@ impl Inner {
     }
 
     /// Looks at everything once. What has ended is taken out, to be told without the lock.
-    fn round(&self, state: &mut State) -> Vec<Ended> {
+    fn round(&self, state: &mut State, closed: bool) -> Vec<Ended> {
         let shared = self.memory.shared();
-        let closed = self.closed();
         let mut ended = Vec::new();
         if Attention(&shared.attention.word).has_replies() {
             // the bit is the courier's to take; what else was rung goes into the book for whoever needs it
