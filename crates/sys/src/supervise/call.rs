@@ -25,8 +25,8 @@ pub(super) enum Shape {
     Object { name: Name, nofollow: Option<(u32, u32)>, empty: Option<(u32, u32)> },
     /// A name in a directory, the object not followed; `fresh` if it must not exist, else it must.
     Entry { name: Name, fresh: bool },
-    /// Two names: the existing one and the other.
-    Pair { from: Name, to: Name },
+    /// Two names: the existing one, whose final symbolic link is followed if `follow` (register, bit) is set, and the other.
+    Pair { from: Name, to: Name, follow: Option<(u32, u32)> },
     /// A text and a new name.
     Symlink { text: u32, to: Name },
 }
@@ -59,7 +59,7 @@ const fn entry(name: Name, fresh: bool) -> Shape {
 }
 
 const fn pair(from: Name, to: Name) -> Shape {
-    Shape::Pair { from, to }
+    Shape::Pair { from, to, follow: None }
 }
 
 /// libc has no name for it on aarch64 with glibc.
@@ -82,7 +82,11 @@ pub(super) const CALLS: &[Call] = &[
     call(SYS_RENAMEAT, OpKind::Rename, pair(at(0), at(2))),
     call(libc::SYS_renameat2, OpKind::Rename, pair(at(0), at(2))),
     call(libc::SYS_unlinkat, OpKind::Unlink, entry(at(0), false)),
-    call(libc::SYS_linkat, OpKind::Link, pair(at(0), at(2))),
+    call(
+        libc::SYS_linkat,
+        OpKind::Link,
+        Shape::Pair { from: at(0), to: at(2), follow: Some((4, libc::AT_SYMLINK_FOLLOW as u32)) },
+    ),
     call(libc::SYS_symlinkat, OpKind::Link, Shape::Symlink { text: 0, to: at(1) }),
     call(libc::SYS_mkdirat, OpKind::Mkdir, entry(at(0), true)),
     call(libc::SYS_truncate, OpKind::Truncate, object(plain(0))),

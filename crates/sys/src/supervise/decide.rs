@@ -150,6 +150,22 @@ impl Caller<'_> {
         self.notification.args[n as usize]
     }
 
+    /// Whether a flag (register, bit) is set, if the call has it.
+    fn has(&self, flag: Option<(u32, u32)>) -> bool {
+        flag.is_some_and(|(register, bit)| self.arg(register) as u32 & bit != 0)
+    }
+
+    /// The absolute path of what a name leads to, links followed.
+    fn target(&self, place: &Place) -> Result<Vec<u8>, Settled> {
+        if self.likeness == Likeness::OtherPlace {
+            return Ok(place.text());
+        }
+        match self.lookup(self.walker().object(place.start(), &place.path, true))? {
+            Some(object) => Ok(resolve::name_of(object.as_fd())?),
+            None => Ok(place.text()),
+        }
+    }
+
     fn walker(&self) -> Walker {
         Walker { tid: self.notification.tid, uid: self.uid, guards: self.shared.guards }
     }
@@ -213,12 +229,17 @@ impl Caller<'_> {
                 let path = self.entry(&place, Some(fresh))?;
                 Ok(Matter::continued(path, Vec::new()))
             }
-            Shape::Pair { from, to } => {
+            Shape::Pair { from, to, follow } => {
                 let from = self.place(from)?;
-                // linkat can take the object of the descriptor itself; there is no name to look at then.
-                let path = match self.entry(&from, Some(false)) {
-                    Err(Settled::Error(Errno::NOENT)) if from.path.is_empty() => from.text(),
-                    other => other?,
+                let path = if self.has(follow) && !from.path.is_empty() {
+                    // a magic link of /proc leads to a file whose name is not in the path
+                    self.target(&from)?
+                } else {
+                    // linkat can take the object of the descriptor itself; there is no name to look at then.
+                    match self.entry(&from, Some(false)) {
+                        Err(Settled::Error(Errno::NOENT)) if from.path.is_empty() => from.text(),
+                        other => other?,
+                    }
                 };
                 let target = self.entry(&self.place(to)?, None)?;
                 Ok(Matter::continued(path, target))
@@ -274,14 +295,13 @@ impl Caller<'_> {
         nofollow: Option<(u32, u32)>,
         empty: Option<(u32, u32)>,
     ) -> Result<Matter, Settled> {
-        let has = |flag: Option<(u32, u32)>| flag.is_some_and(|(register, bit)| self.arg(register) as u32 & bit != 0);
         let place = self.place(name)?;
-        let found = if place.path.is_empty() && has(empty) {
+        let found = if place.path.is_empty() && self.has(empty) {
             place.start().try_clone_to_owned().map_err(|_| Errno::NFILE).map(Some)?
         } else if self.likeness == Likeness::OtherPlace {
             None
         } else {
-            self.lookup(self.walker().object(place.start(), &place.path, !has(nofollow)))?
+            self.lookup(self.walker().object(place.start(), &place.path, !self.has(nofollow)))?
         };
         let Some(object) = found else { return Ok(Matter::continued(place.text(), Vec::new())) };
         let path = resolve::name_of(object.as_fd())?;
@@ -355,7 +375,8 @@ impl Caller<'_> {
             // The limits of RESOLVE_* hold from the same start for us, but not for a file that is still to be made.
             match resolve::fast(place.start(), &place.path, follow, special) {
                 Ok(object) if !create => Ok(Found::Object { object, parent: None }),
-                _ => return Ok(by_path(place.text())),
+                Ok(object) => return Ok(by_path(resolve::name_of(object.as_fd())?)),
+                Err(_) => return Ok(by_path(place.text())),
             }
         } else if create {
             walker.creation(place.start(), &place.path, follow)

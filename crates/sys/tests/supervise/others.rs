@@ -89,3 +89,15 @@ fn removing_what_is_not_there_asks_nobody() {
     assert_eq!(outcome.out + &outcome.err, "");
     assert!(!outcome.asked.iter().any(|asked| asked.path.starts_with(&world.dir)), "{:#?}", outcome.asked);
 }
+
+/// linkat with AT_SYMLINK_FOLLOW names the file by a link of /proc, whose own path says nothing.
+#[test]
+fn a_link_by_descriptor_is_asked_about_by_its_file() {
+    let world = World::new();
+    let path = world.file("secret", "hidden");
+    let outcome = world.sh("exec 3< secret; ln -L /proc/self/fd/3 copy", OpSet::LINK, |held| {
+        as_path(held.path()).ends_with("secret").then_some(libc::EACCES)
+    });
+    assert_eq!(outcome.asked(OpKind::Link, &path), 1, "{outcome:#?}");
+    assert!(!world.path("copy").exists());
+}
