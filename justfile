@@ -16,7 +16,7 @@ bench:
 
 # The interleavings of the slot protocol, all of them.
 loom:
-    RUSTFLAGS="--cfg loom" cargo test -p fltmgr-proto --release --test loom
+    RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" cargo test -p fltmgr-proto --release --test loom
 
 # The long ones: everything optimised, a million access checks against Samba, loom.
 deep: loom
