@@ -1,7 +1,10 @@
-//! Threads for callbacks: as many as block at a time, and none while nothing is called.
+//! Threads for callbacks: as many as block at a time, and one while nothing is called.
+//!
+//! The last one stays, so that a host which may make no more threads still serves its clients, one after the other.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sys::fork::ForkGuard;
@@ -25,14 +28,35 @@ struct State {
 static STATE: Mutex<State> = Mutex::new(State { process: None, jobs: VecDeque::new(), threads: 0, idle: 0 });
 static CALLED: Condvar = Condvar::new();
 
-/// Runs `job` on a thread of its own, soon. Never blocks.
-pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
+/// The state, as this process's own.
+fn state() -> MutexGuard<'static, State> {
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
     if !state.process.is_some_and(|process| process.same_process()) {
         let parents = std::mem::replace(&mut *state, State { process: Some(ForkGuard::new()), ..State::default() });
         // what the parent's jobs own is the parent's to clean up
         std::mem::forget(parents);
     }
+    state
+}
+
+fn spawn(state: &mut State) -> io::Result<()> {
+    std::thread::Builder::new().name("fltmgr-callback".into()).spawn(work)?;
+    state.threads += 1;
+    Ok(())
+}
+
+/// Sees to it that there is a thread: whoever will have jobs that must be run starts with this.
+///
+/// # Errors
+/// What the making of a thread says (EAGAIN).
+pub(crate) fn start() -> io::Result<()> {
+    let mut state = state();
+    if state.threads == 0 { spawn(&mut state) } else { Ok(()) }
+}
+
+/// Runs `job` on a thread of its own, soon. Never blocks.
+pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
+    let mut state = state();
     state.jobs.push_back(Box::new(job));
     if state.idle >= state.jobs.len() {
         CALLED.notify_one();
@@ -41,10 +65,9 @@ pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
     if state.threads == MAX_THREADS {
         return;
     }
-    match std::thread::Builder::new().name("fltmgr-callback".into()).spawn(work) {
-        Ok(_) => state.threads += 1,
+    if let Err(error) = spawn(&mut state) {
         // the job waits for a thread that exists, or for the next call to make one
-        Err(error) => tracing::warn!(%error, threads = state.threads, "no thread for a callback"),
+        tracing::warn!(%error, threads = state.threads, "no thread for a callback");
     }
 }
 
@@ -61,7 +84,7 @@ fn work() {
         let (next, waited) = CALLED.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
         state = next;
         state.idle -= 1;
-        if waited.timed_out() && state.jobs.is_empty() {
+        if waited.timed_out() && state.jobs.is_empty() && state.threads > 1 {
             state.threads -= 1;
             return;
         }
