@@ -18,7 +18,7 @@ pub trait Watch: Send + Sync {
     fn readable(&self) {}
     /// The other end is gone, or will write no more. Called once, the last call for this socket.
     fn hangup(&self);
-    /// The time given to [`Monitor::watch`] has passed. Called once.
+    /// The time given to [`Monitor::watch`] or [`Watching::pause`] has passed. Called once.
     fn expired(&self) {}
 }
 
@@ -95,9 +95,18 @@ impl Monitor {
             guard: ForkGuard::new(),
         };
         epoll::add(&new.epoll, &new.wake, EventData::new_u64(WAKE), EventFlags::IN)?;
+        // the thread first: without one the descriptors are closed, however often this is tried
+        let (give, take) = std::sync::mpsc::sync_channel::<&'static Self>(1);
+        let run = move || {
+            if let Ok(monitor) = take.recv() {
+                monitor.run();
+            }
+        };
+        std::thread::Builder::new().name("fltmgr-monitor".into()).spawn(run)?;
         // lives as long as its thread: as the process
         let new: &'static Self = Box::leak(Box::new(new));
-        std::thread::Builder::new().name("fltmgr-monitor".into()).spawn(|| new.run())?;
+        // the thread waits for it
+        let _ = give.send(new);
         *known = Some(new);
         Ok(new)
     }
@@ -221,6 +230,29 @@ impl State {
 }
 
 impl Watching {
+    /// Tells of nothing to read for this long; then [`Watch::expired`] is called, which [`Watching::resume`]s. For who cannot
+    /// read now what is there, and would be called in a loop.
+    pub fn pause(&self, time: Duration) {
+        self.only_hangup();
+        let expiry = clock::monotonic() + time;
+        let mut state = self.monitor.lock();
+        let State { watched, expiries, .. } = &mut *state;
+        let Some(watched) = watched.get_mut(&self.token) else { return };
+        if let Some(before) = watched.expiry.replace(expiry) {
+            expiries.remove(&(before, self.token));
+        }
+        expiries.insert((expiry, self.token));
+        drop(state);
+        self.monitor.ring();
+    }
+
+    /// Tells again when there is something to read.
+    pub fn resume(&self) {
+        // fails only for a socket that hung up already
+        let flags = EventFlags::IN | EventFlags::RDHUP;
+        let _ = epoll::modify(&self.monitor.epoll, self.fd.as_fd(), EventData::new_u64(self.token), flags);
+    }
+
     /// Calls off the expiry: the socket is watched for good.
     pub fn settle(&self) {
         let mut state = self.monitor.lock();

@@ -1,5 +1,6 @@
 //! The handshake, seen from the application.
 
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -27,8 +28,12 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
     wait::warm_up();
     let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
     let socket = namespace.find(&port)?;
-    let broken = |error| Error::with_source(Status::PORT_DISCONNECTED, doing(), error);
-    socket.send(&FromClient::Hello(hello).encode(), &[]).map_err(broken)?;
+    match socket.send(&FromClient::Hello(hello).encode(), &[]) {
+        Ok(()) => {}
+        // a host that has turned us away already may have said why
+        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+        Err(error) => return Err(Error::with_source(Status::PORT_DISCONNECTED, doing(), error)),
+    }
     let memory = welcome(&socket, &doing)?;
     establish(port, socket, memory).map_err(|error| Error::with_source(Status::INSUFFICIENT_RESOURCES, doing(), error))
 }

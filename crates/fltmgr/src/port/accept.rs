@@ -21,12 +21,15 @@ use sys::peer::Credentials;
 use sys::socket::Socket;
 
 use super::client::{Client, Inner};
+use super::listener::Accepting;
 use super::{PortOptions, Serve, Usage};
 use crate::namespace::{Claim, Namespace};
 use crate::{Error, pool, wait};
 
 /// How long a client has to say what it wants.
 const HELLO_TIME: Duration = Duration::from_secs(1);
+/// Packets that are read from one client before the monitor looks at the others.
+const READ_AT_A_TIME: usize = 64;
 
 /// A port, whatever its filter is.
 pub(super) trait Listening: Send + Sync + fmt::Debug {
@@ -43,7 +46,7 @@ pub(super) struct Core<S: Serve> {
     pub(super) options: PortOptions,
     pub(super) serve: S,
     guard: ForkGuard,
-    listening: Mutex<Option<Door>>,
+    pub(super) listening: Mutex<Option<Door>>,
     /// What users hold. Locked for a moment only.
     quotas: Mutex<Quotas>,
     /// Places taken, those of handshakes under way too.
@@ -67,8 +70,8 @@ struct Gate {
 }
 
 /// What is open while a port listens. The watch goes before the claim: no client is accepted by a port without a name.
-struct Door {
-    _watching: Watching,
+pub(super) struct Door {
+    pub(super) watching: Watching,
     claim: Arc<Claim>,
 }
 
@@ -95,7 +98,7 @@ pub(super) struct Served<S: Serve> {
     charge: Mutex<Option<Charge>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -112,6 +115,7 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
     wait::warm_up();
     let system = |error| Error::with_source(Status::INSUFFICIENT_RESOURCES, doing(), error);
     let monitor = Monitor::of_this_process().map_err(system)?;
+    pool::start().map_err(system)?;
     let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
     let claim = Arc::new(namespace.claim(&name, options.case_insensitive, &sddl)?);
     let core = Arc::new(Core {
@@ -128,10 +132,10 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
         gate: Mutex::default(),
         passed: Condvar::new(),
     });
-    let watch = Arc::new(Accepting { core: Arc::downgrade(&core), claim: Arc::clone(&claim) });
+    let watch = Arc::new(Accepting::new(&core, &claim).map_err(system)?);
     let listener = Arc::new(ListenerOf(Arc::clone(&claim)));
     let watching = monitor.watch(listener, Interest::Readable, None, watch).map_err(system)?;
-    *lock(&core.listening) = Some(Door { _watching: watching, claim });
+    *lock(&core.listening) = Some(Door { watching, claim });
     Ok(core)
 }
 
@@ -142,23 +146,6 @@ impl AsFd for ListenerOf {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.listener().as_fd()
     }
-}
-
-struct Accepting<S: Serve> {
-    core: Weak<Core<S>>,
-    claim: Arc<Claim>,
-}
-
-impl<S: Serve> Watch for Accepting<S> {
-    fn readable(&self) {
-        let Some(core) = self.core.upgrade() else { return };
-        // every error leaves: nobody is there, or there are no descriptors and the client stays in the queue
-        while let Ok(socket) = self.claim.listener().accept() {
-            core.half_open(socket);
-        }
-    }
-
-    fn hangup(&self) {}
 }
 
 impl<S: Serve> Listening for Core<S> {
@@ -210,7 +197,7 @@ impl<S: Serve> Listening for Core<S> {
 
 impl<S: Serve> Core<S> {
     /// Gives a new client a second to say what it wants.
-    fn half_open(self: &Arc<Self>, socket: Socket) {
+    pub(super) fn half_open(self: &Arc<Self>, socket: Socket) {
         let Ok(peer) = Credentials::of_peer(&socket) else { return };
         let charge = match self.user(peer.uid).charge(Kind::HalfOpen, 1) {
             Ok(charge) => Mutex::new(Some(charge)),
@@ -489,7 +476,8 @@ impl<S: Serve> Served<S> {
     /// Reads what a client says on its socket: rings, and nothing else.
     fn read(self: &Arc<Self>) -> Result<(), Violation> {
         let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
-        loop {
+        // a client that never stops is read on when the others have had their turn
+        for _ in 0..READ_AT_A_TIME {
             let received = match self.client.inner.socket.try_recv(&mut packet) {
                 Ok(received) => received,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
@@ -511,6 +499,7 @@ impl<S: Serve> Served<S> {
                 FromClient::Hello(_) | FromClient::Query => return Err(Violation::OutOfTurn),
             }
         }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ mod accept;
 mod client;
 mod courier;
 mod deliver;
+mod listener;
 mod requests;
 
 use std::sync::Arc;

@@ -1,0 +1,86 @@
+//! Who knocks is let in to say what it wants, or is told that the host has no room.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use proto::status::Status;
+use proto::wire::{FromHost, MAX_SMALL_MESSAGE_LEN, Refused};
+use sys::monitor::Watch;
+
+use super::Serve;
+use super::accept::{Core, lock};
+use crate::namespace::Claim;
+
+/// Takes clients from the listening socket's queue.
+pub(super) struct Accepting<S: Serve> {
+    core: Weak<Core<S>>,
+    claim: Arc<Claim>,
+    /// A descriptor to let go of when there is no other left: room to tell a client so.
+    spare: Mutex<Option<OwnedFd>>,
+}
+
+/// How long clients stay in the queue when the host could not even turn them away.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+fn spare(claim: &Claim) -> std::io::Result<OwnedFd> {
+    claim.listener().as_fd().try_clone_to_owned()
+}
+
+impl<S: Serve> Accepting<S> {
+    pub(super) fn new(core: &Arc<Core<S>>, claim: &Arc<Claim>) -> std::io::Result<Self> {
+        let spare = Mutex::new(Some(spare(claim)?));
+        Ok(Self { core: Arc::downgrade(core), claim: Arc::clone(claim), spare })
+    }
+
+    /// Tells the next client that there is no room for it, in the place of the spare descriptor. False: not even that.
+    fn turn_away(&self, error: &std::io::Error) -> bool {
+        let mut room = lock(&self.spare);
+        if room.is_none() {
+            *room = spare(&self.claim).ok();
+        }
+        drop(room.take());
+        let accepted = self.claim.listener().accept();
+        if let Ok(socket) = &accepted {
+            // what a client has said is read first: a close before that would hide the answer from it
+            let _ = socket.try_recv(&mut [0; MAX_SMALL_MESSAGE_LEN]);
+            let refused = Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {error}"));
+            let _ = socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+        }
+        let turned_away = accepted.is_ok();
+        drop(accepted);
+        *room = spare(&self.claim).ok();
+        turned_away
+    }
+}
+
+impl<S: Serve> Watch for Accepting<S> {
+    fn readable(&self) {
+        let Some(core) = self.core.upgrade() else { return };
+        loop {
+            match self.claim.listener().accept() {
+                Ok(socket) => core.half_open(socket),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    tracing::warn!(%error, port = %core.name, "a client could not be accepted");
+                    if !self.turn_away(&error) {
+                        // the client stays in the queue, and the queue readable
+                        if let Some(door) = &*lock(&core.listening) {
+                            door.watching.pause(ACCEPT_PAUSE);
+                        }
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn hangup(&self) {}
+
+    fn expired(&self) {
+        let Some(core) = self.core.upgrade() else { return };
+        if let Some(door) = &*lock(&core.listening) {
+            door.watching.resume();
+        }
+    }
+}

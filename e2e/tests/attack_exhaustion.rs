@@ -1,0 +1,207 @@
+//! A host or an application that has no descriptors or threads left: a sentence and a status, no hang, no processor time, and
+//! all is well again when there are some.
+
+use std::fs::File;
+use std::io::BufRead as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use e2e::{Process, World};
+use fltmgr::{Answer, Client, Connection, Port, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+const ROLE: &str = "FLTMGR_ATTACK_ROLE";
+const PORT: &str = r"\Exhausted";
+
+/// Answers each request with its input.
+struct Echo(std::sync::mpsc::SyncSender<Client>);
+
+impl Serve for Echo {
+    type Session = ();
+
+    fn connect(&self, client: &Client, _: &[u8]) -> Result<(), Status> {
+        let _ = self.0.try_send(client.clone());
+        Ok(())
+    }
+
+    fn message(&self, (): &(), input: &[u8], output: &mut [u8]) -> Answer {
+        output[..input.len()].copy_from_slice(input);
+        input.len().into()
+    }
+}
+
+/// Not a test of its own: what the processes of the others do. They take orders on stdin and answer on stdout.
+#[test]
+fn role() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let (clients, came) = std::sync::mpsc::sync_channel(1000);
+    let options = PortOptions::default().max_connections(1000).security(SecurityDescriptor::null_dacl());
+    let port = (role == "host").then(|| Port::create(PORT, options, Echo(clients)).expect("a port"));
+    println!("ready");
+    let mut fill = Vec::new();
+    let mut open = Vec::new();
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let (order, number) = line.split_once(' ').unwrap_or((&line, "0"));
+        let number: usize = number.parse().expect("a number");
+        match order {
+            "leave" => {
+                fill.clear();
+                while let Ok(file) = File::open("/dev/null") {
+                    fill.push(file);
+                }
+                fill.truncate(fill.len() - number);
+                println!("left {number}");
+            }
+            "free" => {
+                fill.clear();
+                println!("freed");
+            }
+            "threads" => {
+                let hard = getrlimit(Resource::Nproc).maximum;
+                let current = if number == 0 { hard } else { Some(number as u64) };
+                setrlimit(Resource::Nproc, Rlimit { current, maximum: hard }).expect("one's own soft limit");
+                println!("threads limited");
+            }
+            "connect" => match Connection::connect(PORT, b"") {
+                Ok(connection) => {
+                    let mut output = [0; 4];
+                    let sent = connection.send(b"ping", &mut output);
+                    println!("connected {sent:?} {output:?}");
+                    open.push(connection);
+                }
+                Err(error) => println!("refused {error}"),
+            },
+            "drop" => {
+                open.clear();
+                println!("dropped");
+            }
+            "ask" => {
+                let client = came.try_iter().last().expect("a client");
+                let question = Question {
+                    message: b"?".to_vec(),
+                    reply_len: 1,
+                    fd: None,
+                    timeout: Timeout::After(Duration::from_millis(1)),
+                };
+                client.ask_then(question, |answer| println!("asked {:?}", answer.map_err(|error| error.status())));
+            }
+            "cpu" => println!("cpu {}", cpu()),
+            other => panic!("no such order: {other}"),
+        }
+    }
+    drop(port);
+}
+
+/// Milliseconds of processor time that this process has used.
+fn cpu() -> u128 {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(used.tv_sec as u64, used.tv_nsec as u32).as_millis()
+}
+
+fn program(world: &World) -> PathBuf {
+    let path = world.dir().join("role");
+    if !path.exists() {
+        std::fs::copy(std::env::current_exe().expect("this test"), &path).expect("a copy of this test");
+    }
+    path
+}
+
+fn start<'w>(world: &'w World, role: &str, descriptors: u32) -> Process<'w> {
+    let mut command = world.command("prlimit");
+    command.arg(format!("--nofile={descriptors}")).arg(program(world));
+    command.args(["--exact", "role", "--nocapture", "--test-threads=1"]).env(ROLE, role);
+    let mut process = world.spawn(&mut command);
+    process.says("ready");
+    process
+}
+
+fn say(process: &mut Process<'_>, order: &str, answer: &str) -> String {
+    process.tell(&format!("{order}\n"));
+    process.says(answer)
+}
+
+/// Ends a host so that it takes its port's name along.
+fn end(host: &mut Process<'_>) {
+    say(host, "free", "freed");
+    host.hang_up();
+    assert_eq!(host.end(), 0);
+}
+
+fn number(line: &str) -> u64 {
+    line.rsplit(' ').next().and_then(|word| word.parse().ok()).expect("a number at the end")
+}
+
+#[test]
+fn a_host_without_descriptors_says_so_and_recovers() {
+    let world = World::new();
+    let mut host = start(&world, "host", 64);
+    let mut client = start(&world, "client", 1024);
+    assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));
+    for left in 0..5 {
+        say(&mut host, &format!("leave {left}"), "left");
+        let said = say(&mut client, "connect", "ed ");
+        let refused = said.contains("STATUS_INSUFFICIENT_RESOURCES") && said.contains("Too many open files");
+        assert!(refused || (left >= 3 && said.contains("Ok(4)")), "{left} left: {said}");
+        assert!(refused || left > 0, "{said}");
+    }
+    say(&mut host, "free", "freed");
+    assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));
+    say(&mut client, "drop", "dropped");
+    end(&mut host);
+}
+
+#[test]
+fn an_application_without_descriptors_says_so_and_recovers() {
+    let world = World::new();
+    let mut host = start(&world, "host", 1024);
+    let mut client = start(&world, "client", 64);
+    for left in 0..7 {
+        say(&mut client, &format!("leave {left}"), "left");
+        let said = say(&mut client, "connect", "ed ");
+        let refused =
+            ["STATUS_INSUFFICIENT_RESOURCES", "STATUS_TOO_MANY_OPENED_FILES"].iter().any(|name| said.contains(name));
+        assert!(refused || (left >= 3 && said.contains("Ok(4)")), "{left} left: {said}");
+        say(&mut client, "drop", "dropped");
+    }
+    say(&mut client, "free", "freed");
+    assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));
+    say(&mut client, "drop", "dropped");
+    end(&mut host);
+}
+
+#[test]
+fn a_host_that_may_make_no_threads_serves_with_those_it_has() {
+    let world = World::ordinary();
+    let mut host = start(&world, "host", 1024);
+    let mut client = start(&world, "client", 1024);
+    say(&mut host, "threads 1", "limited");
+    for _ in 0..3 {
+        let said = say(&mut client, "connect", "ed ");
+        assert!(said.contains("Ok(4)"), "{said}");
+    }
+    let said = say(&mut host, "ask", "asked");
+    assert!(said.contains("INSUFFICIENT_RESOURCES"), "{said}");
+    say(&mut host, "threads 0", "limited");
+    assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));
+    let said = say(&mut host, "ask", "asked");
+    assert!(said.contains("TIMEOUT"), "{said}");
+    say(&mut client, "drop", "dropped");
+    end(&mut host);
+}
+
+#[test]
+fn a_host_whose_queue_cannot_be_emptied_uses_no_processor() {
+    let world = World::new();
+    let mut host = start(&world, "host", 64);
+    say(&mut host, "leave 0", "left");
+    let before = number(&say(&mut host, "cpu", "cpu"));
+    // each of these must be turned away, and none leave the host spinning
+    let mut client = start(&world, "client", 1024);
+    for _ in 0..20 {
+        assert!(say(&mut client, "connect", "ed ").contains("INSUFFICIENT_RESOURCES"));
+    }
+    std::thread::park_timeout(Duration::from_millis(300));
+    let used = number(&say(&mut host, "cpu", "cpu")) - before;
+    assert!(used < 150, "{used} ms of processor time");
+    end(&mut host);
+}
