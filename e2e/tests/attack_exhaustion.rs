@@ -41,7 +41,8 @@ fn role() {
     let mut fill = Vec::new();
     let mut open = Vec::new();
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        let (order, number) = line.split_once(' ').unwrap_or((&line, "0"));
+        let (order, number) =
+            line.rsplit_once(' ').filter(|(_, number)| number.parse::<usize>().is_ok()).unwrap_or((&line, "0"));
         let number: usize = number.parse().expect("a number");
         match order {
             "leave" => {
@@ -84,6 +85,20 @@ fn role() {
                     timeout: Timeout::After(Duration::from_millis(1)),
                 };
                 client.ask_then(question, |answer| println!("asked {:?}", answer.map_err(|error| error.status())));
+            }
+            "send file" => {
+                let client = port.as_ref().expect("a host").clients().pop().expect("a client");
+                let question = Question {
+                    message: b"?".to_vec(),
+                    reply_len: 1,
+                    fd: Some(std::sync::Arc::new(File::open("/dev/null").expect("a file").into())),
+                    timeout: Timeout::Never,
+                };
+                client.ask_then(question, |answer| println!("asked {:?}", answer.map(|answered| answered.status)));
+            }
+            "receive" => {
+                let received = open.last().expect("a connection").recv();
+                println!("received {:?}", received.map(drop).map_err(|error| error.status()));
             }
             "cpu" => println!("cpu {}", cpu()),
             other => panic!("no such order: {other}"),
@@ -203,5 +218,27 @@ fn a_host_whose_queue_cannot_be_emptied_uses_no_processor() {
     std::thread::park_timeout(Duration::from_millis(300));
     let used = number(&say(&mut host, "cpu", "cpu")) - before;
     assert!(used < 150, "{used} ms of processor time");
+    end(&mut host);
+}
+
+#[test]
+fn a_message_whose_file_cannot_be_taken_is_answered_with_the_reason() {
+    let world = World::new();
+    let mut host = start(&world, "host", 64);
+    let mut client = start(&world, "client", 64);
+    assert!(say(&mut client, "connect", "connected").contains("Ok(4)"));
+    say(&mut client, "leave 0", "left 0");
+    host.tell("send file\n");
+    let received = say(&mut client, "receive", "received");
+    assert!(received.contains("STATUS_INSUFFICIENT_RESOURCES"), "{received}");
+    let asked = host.says("asked");
+    assert!(asked.contains("Ok(STATUS_INSUFFICIENT_RESOURCES)"), "{asked}");
+    say(&mut client, "free", "freed");
+    host.tell("send file\n");
+    // dropped unanswered, which answers it
+    assert!(say(&mut client, "receive", "received").contains("Ok"));
+    assert!(host.says("asked").contains("Ok(STATUS_CANCELLED)"));
+    client.hang_up();
+    assert_eq!(client.end(), 0);
     end(&mut host);
 }

@@ -177,6 +177,18 @@ fn other_process() {
                 _ => stay(),
             }
         }
+        "forked" => {
+            // SAFETY: the child only sets a timer and waits.
+            if unsafe { libc::fork() } == 0 {
+                // SAFETY: ends this process by a signal, so that no failure leaves it behind.
+                unsafe { libc::alarm(10) };
+                loop {
+                    // SAFETY: waits for a signal.
+                    unsafe { libc::pause() };
+                }
+            }
+            say("ready");
+        }
         "sending" => loop {
             let _ = port.send(b"stay", &mut [0; 100]);
         },
@@ -437,6 +449,23 @@ fn an_idle_connection_uses_no_processor() {
     for (before, after) in before.into_iter().zip(after) {
         assert!(after - before <= 1, "{before} to {after} ticks in 300 ms");
     }
+}
+
+#[test]
+fn the_end_of_the_process_counts_where_a_forked_child_keeps_the_socket() {
+    let host = Host::new();
+    let mut app = Other::start("forked", host.dir.path());
+    let client = host.accepted();
+    app.says("ready");
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| disconnected(client.ask(b"?", &mut [0; 4], Timeout::Never)));
+        app.kill();
+        // reaped: the child lives on and holds the socket for ten seconds
+        let start = Instant::now();
+        asking.join().unwrap();
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    });
+    host.ended();
 }
 
 #[test]

@@ -322,20 +322,30 @@ impl Get {
                 Ok(Read::TooSmall { needed, id: completion.id })
             }
             Some(Outcome::Message) => {
-                let file = if completion.flags & FLAG_FILE == 0 { None } else { Some(link.file(self.posted)?) };
-                let Some(body) = self.body(&completion)? else { return Ok(Read::Aborted) };
-                Ok(Read::Message(Message {
-                    link: Arc::clone(link),
-                    body,
-                    id: completion.id,
-                    reply_to: completion.reply_to,
-                    deadline: completion.deadline,
-                    file,
-                }))
+                let read = self.message(&completion);
+                if let (Err(error), Some(to)) = (&read, completion.reply_to) {
+                    // nobody will see the message: its filter need not wait for the reply
+                    let _ = link.reply(completion.id, Some(to), error.status(), &[]);
+                }
+                read
             }
             _ => Err(Error::new(Status::INVALID_PARAMETER, format!("{RECEIVING} {}", link.name))
                 .hint("the host speaks a newer protocol")),
         }
+    }
+
+    fn message(&self, completion: &Completion) -> Result<Read, Error> {
+        let link = &self.link;
+        let file = if completion.flags & FLAG_FILE == 0 { None } else { Some(link.file(self.posted)?) };
+        let Some(body) = self.body(completion)? else { return Ok(Read::Aborted) };
+        Ok(Read::Message(Message {
+            link: Arc::clone(link),
+            body,
+            id: completion.id,
+            reply_to: completion.reply_to,
+            deadline: completion.deadline,
+            file,
+        }))
     }
 
     fn body(&self, completion: &Completion) -> Result<Option<Body>, Error> {

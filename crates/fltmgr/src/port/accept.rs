@@ -22,6 +22,7 @@ use sys::socket::Socket;
 
 use super::client::{Client, Inner};
 use super::listener::Accepting;
+use super::process::{Mortal, Process};
 use super::{PortOptions, Serve, Usage};
 use crate::namespace::{Claim, Namespace};
 use crate::{Error, pool, wait};
@@ -90,6 +91,8 @@ pub(super) struct Served<S: Serve> {
     session: RwLock<Option<S::Session>>,
     desk: Mutex<Desk>,
     watching: OnceLock<Watching>,
+    /// The client's process, whose end is told while somebody holds this.
+    process: Option<Arc<Process>>,
     /// The user's side has closed, or the filter unloads: the end has begun.
     ending: AtomicBool,
     place: AtomicBool,
@@ -310,6 +313,7 @@ impl<S: Serve> Core<S> {
             }
         };
         let key = self.next.fetch_add(1, Ordering::Relaxed);
+        let process = Process::of_peer(&socket, client.inner.peer.pid);
         let served = Arc::new_cyclic(|this| Served {
             this: Weak::clone(this),
             port: Arc::clone(self),
@@ -318,6 +322,7 @@ impl<S: Serve> Core<S> {
             session: RwLock::new(Some(session)),
             desk: Mutex::default(),
             watching: OnceLock::new(),
+            process,
             ending: AtomicBool::new(false),
             place: AtomicBool::new(true),
             user: Arc::clone(charge.user()),
@@ -331,6 +336,9 @@ impl<S: Serve> Core<S> {
         served.client.inner.welcomed();
         let watched = Monitor::of_this_process()
             .and_then(|monitor| monitor.watch(socket, Interest::Readable, None, Arc::clone(&served) as Arc<dyn Watch>));
+        if let Some(process) = &served.process {
+            process.tell(Arc::downgrade(&served) as Weak<dyn Mortal>);
+        }
         match watched {
             Ok(watching) => {
                 // set once, here
@@ -500,6 +508,14 @@ impl<S: Serve> Served<S> {
             }
         }
         Ok(())
+    }
+}
+
+impl<S: Serve> Mortal for Served<S> {
+    fn process_ended(&self) {
+        if let Some(this) = self.this.upgrade() {
+            this.begin_end();
+        }
     }
 }
 

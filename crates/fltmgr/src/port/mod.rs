@@ -5,6 +5,7 @@ mod client;
 mod courier;
 mod deliver;
 mod listener;
+mod process;
 mod requests;
 
 use std::sync::Arc;

@@ -1,0 +1,104 @@
+//! The processes of a port's clients: their end is the end of their connections, even where a forked child keeps the socket
+//! open.
+//!
+//! One descriptor (pidfd) and one watch per process, however many connections it has.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use sys::monitor::{Interest, Monitor, Watch, Watching};
+use sys::peer;
+use sys::socket::Socket;
+
+/// Something that ends with a process.
+pub(super) trait Mortal: Send + Sync {
+    /// The process has ended. Called on the monitor's thread: must not block.
+    fn process_ended(&self);
+}
+
+/// A client's process, as long as one of its connections lives.
+pub(super) struct Process {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    mortals: Vec<Weak<dyn Mortal>>,
+    ended: bool,
+    watching: Option<Watching>,
+}
+
+/// By number. An entry's process cannot have been replaced by another of the same number: its descriptor would have told of
+/// its end.
+static PROCESSES: Mutex<Option<HashMap<u32, Weak<Process>>>> = Mutex::new(None);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Process {
+    /// The process at the other end of `socket`, whose number is `pid`. `None` where the kernel does not tell: then the end
+    /// of the socket alone counts.
+    pub(super) fn of_peer(socket: &Socket, pid: u32) -> Option<Arc<Self>> {
+        if pid == 0 {
+            return None; // of another pid namespace: no number to share it by
+        }
+        let mut processes = lock(&PROCESSES);
+        let processes = processes.get_or_insert_default();
+        if let Some(known) = processes.get(&pid).and_then(Weak::upgrade)
+            && !lock(&known.state).ended
+        {
+            return Some(known);
+        }
+        let pidfd = Arc::new(peer::pidfd(socket).ok()?);
+        let process = Arc::new(Self { state: Mutex::default() });
+        let watch = Arc::new(End(Arc::downgrade(&process)));
+        // an end that is told at once waits for the lock
+        let mut state = lock(&process.state);
+        state.watching = Some(Monitor::of_this_process().ok()?.watch(pidfd, Interest::Readable, None, watch).ok()?);
+        drop(state);
+        if processes.len() == processes.capacity() {
+            processes.retain(|_, process| process.strong_count() != 0);
+        }
+        processes.insert(pid, Arc::downgrade(&process));
+        Some(process)
+    }
+
+    /// Has `mortal` told of the end; at once, if that has come.
+    pub(super) fn tell(&self, mortal: Weak<dyn Mortal>) {
+        let mut state = lock(&self.state);
+        if state.ended {
+            drop(state);
+            if let Some(mortal) = mortal.upgrade() {
+                mortal.process_ended();
+            }
+            return;
+        }
+        if state.mortals.len() == state.mortals.capacity() {
+            state.mortals.retain(|mortal| mortal.strong_count() != 0);
+        }
+        state.mortals.push(mortal);
+    }
+}
+
+struct End(Weak<Process>);
+
+impl Watch for End {
+    fn readable(&self) {
+        let Some(process) = self.0.upgrade() else { return };
+        let (mortals, watching) = {
+            let mut state = lock(&process.state);
+            state.ended = true;
+            (std::mem::take(&mut state.mortals), state.watching.take())
+        };
+        // it stays readable for ever
+        drop(watching);
+        for mortal in mortals.iter().filter_map(Weak::upgrade) {
+            mortal.process_ended();
+        }
+    }
+
+    fn hangup(&self) {
+        self.readable();
+    }
+}
