@@ -41,7 +41,10 @@ fn a_bad_name_shows_a_good_one() {
 #[test]
 fn a_refused_user_learns_whom_the_port_admits() {
     if !e2e::is_root() {
-        eprintln!("SKIP privileged: two users are needed, and the test does not run as root");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP privileged: two users are needed, and the test does not run as root\n"),
+        );
         return;
     }
     let world = World::new();

@@ -32,7 +32,10 @@ fn exactly_the_infected_files_are_refused_to_an_ordinary_user() {
 #[test]
 fn exactly_the_infected_files_are_refused_to_root() {
     if !e2e::is_root() {
-        eprintln!("SKIP privileged: the test does not run as root");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP privileged: the test does not run as root\n"),
+        );
         return;
     }
     grep(&World::new());

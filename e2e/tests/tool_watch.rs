@@ -11,7 +11,10 @@ fn watch<'w>(world: &'w World, rules: &[&str]) -> Option<Process<'w>> {
     let doctor = finish(world.fltmc().args(["doctor", "--json"]));
     let line = doctor.out.lines().find(|line| line.contains("fanotify permission class")).expect("a check");
     if line.contains("missing") {
-        eprintln!("SKIP privileged: fanotify permission events: {line}");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP privileged: fanotify permission events: {line}\n"),
+        );
         return None;
     }
     std::fs::create_dir(world.dir().join("fs")).unwrap();

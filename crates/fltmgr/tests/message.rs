@@ -636,7 +636,10 @@ fn row_068_a_message_whose_length_with_its_header_overflows_is_refused() {
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap();
     let total: u64 = memory.split_whitespace().nth(1).unwrap().parse().unwrap();
     if total < 6 << 20 {
-        println!("SKIP: this machine does not give out 4 GiB of address space");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP: this machine does not give out 4 GiB of address space\n"),
+        );
         return;
     }
     let world = World::new();

@@ -454,7 +454,10 @@ fn the_list_has_the_facts() {
 /// Runs a role as a user without rights. `None` if this process may not.
 fn as_nobody(role: &str, port: &str, configure: impl FnOnce(&mut Command)) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
-        println!("SKIP privileged: only root can become another user");
+        let _ = Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP privileged: only root can become another user\n"),
+        );
         return None;
     }
     let mut process = Process::start(role, port, |command| {

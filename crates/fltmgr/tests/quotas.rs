@@ -62,7 +62,10 @@ fn other_user() {
 /// That another user is served, whatever this one holds.
 fn another_is_served(world: &World) {
     if me() != 0 {
-        println!("SKIP privileged: only root can become another user");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP privileged: only root can become another user\n"),
+        );
         return;
     }
     let mut command = Command::new(std::env::current_exe().unwrap());

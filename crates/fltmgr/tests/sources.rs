@@ -157,7 +157,7 @@ const INSIDE: &str = "FLTMGR_TEST_MOUNTED";
 fn a_file_system_is_held_back() {
     if let Err(error) = Fanotify::new(["/"]) {
         assert_eq!(error.status(), Status::PRIVILEGE_NOT_HELD, "{error}");
-        println!("SKIP privileged: {error}");
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("\nSKIP privileged: {error}\n"));
         return;
     }
     let dir = Dir::new();
@@ -172,7 +172,10 @@ fn a_file_system_is_held_back() {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(77) {
-        println!("SKIP privileged: no private mount: {text}");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP privileged: no private mount: {text}\n"),
+        );
         return;
     }
     assert!(output.status.success() && text.contains("all passed"), "{text}");

@@ -255,7 +255,10 @@ impl Random {
 fn ask_samba(questions: &[Value]) -> Option<Vec<Value>> {
     let installed = Command::new(PYTHON).args(["-c", "import samba.dcerpc.security"]).stderr(Stdio::null()).status();
     if !installed.is_ok_and(|status| status.success()) {
-        eprintln!("SKIP oracle: python3-samba is not installed");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP oracle: python3-samba is not installed\n"),
+        );
         return None;
     }
     let mut samba =

@@ -18,7 +18,10 @@ const INSIDE: &str = "FLTMGR_TEST_MOUNTED";
 #[test]
 fn on_a_file_system_of_its_own() {
     if let Err(error) = Group::new() {
-        println!("SKIP privileged: fanotify_init: {error}");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP privileged: fanotify_init: {error}\n"),
+        );
         return;
     }
     let dir = std::env::temp_dir().join(format!("fltmgr-fanotify-{}", std::process::id()));
@@ -35,7 +38,10 @@ fn on_a_file_system_of_its_own() {
     fs::remove_dir(&dir).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     if output.status.code() == Some(77) {
-        println!("SKIP privileged: no private mount: {}", String::from_utf8_lossy(&output.stderr));
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP privileged: no private mount: {}\n", String::from_utf8_lossy(&output.stderr)),
+        );
         return;
     }
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));

@@ -242,7 +242,8 @@ fn the_kernel_says_who_connected() {
 #[test]
 fn a_peer_may_be_in_many_groups() {
     if !rustix::process::geteuid().is_root() {
-        println!("SKIP privileged: only root can set its groups");
+        let _ =
+            Write::write_fmt(&mut std::io::stderr(), format_args!("\nSKIP privileged: only root can set its groups\n"));
         return;
     }
     let (_dir, fd) = directory();

@@ -82,7 +82,10 @@ fn a_thread_that_becomes_another_user_still_works() {
     let outcome = world.run(probe::command("namespace"), OpSet::OPEN, crate::world::deny("secret"));
     let outcome = outcome.ok();
     if outcome.out.contains("SKIP") {
-        eprintln!("SKIP privileged: no user namespaces here");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("\nSKIP privileged: no user namespaces here\n"),
+        );
         return;
     }
     assert!(outcome.out.contains("file: text, secret: EACCES"), "{}", outcome.out);
