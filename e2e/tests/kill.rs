@@ -300,6 +300,11 @@ fn a_stopped_application_costs_the_timeout_and_goes_on_afterwards() {
     let client = host.accepted();
     app.says("ready");
     app.signal(Signal::STOP);
+    // the signal is sent; that it has stopped shows in its state
+    let state = || std::fs::read_to_string(format!("/proc/{}/stat", app.child.id())).unwrap();
+    while !state().rsplit_once(") ").unwrap().1.starts_with('T') {
+        thread::park_timeout(Duration::from_millis(1));
+    }
     let start = Instant::now();
     let error = client.ask(b"?", &mut [0; 4], Timeout::After(Duration::from_millis(30))).unwrap_err();
     assert_eq!(error.status(), Status::TIMEOUT);
