@@ -4,11 +4,13 @@
 //! One descriptor (pidfd) and one watch per process, however many connections it has.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer;
 use sys::socket::Socket;
+
+use super::accept::lock;
 
 /// Something that ends with a process.
 pub(super) trait Mortal: Send + Sync {
@@ -31,10 +33,6 @@ struct State {
 /// By number. An entry's process cannot have been replaced by another of the same number: its descriptor would have told of
 /// its end.
 static PROCESSES: Mutex<Option<HashMap<u32, Weak<Process>>>> = Mutex::new(None);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Process {
     /// The process at the other end of `socket`, whose number is `pid`. `None` where the kernel does not tell: then the end
