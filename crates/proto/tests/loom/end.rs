@@ -1,0 +1,57 @@
+//! The end of a connection.
+
+use std::sync::Arc;
+
+use loom::sync::atomic::Ordering;
+use loom::thread;
+
+use proto::client::Posted;
+use proto::host::Waiter;
+use proto::slots::{ATTENTION_DEAD, ATTENTION_HUNGRY, Attention, REASON_BUFFER, REASON_REPLY, Requests, Word};
+
+use crate::model;
+use crate::world::{ANY, World, upper, wait};
+
+/// What is done to end a connection wakes whoever sleeps, or is about to, on each kind of word.
+///
+/// Fails with: `prepare_sleep` (each of them) without its look at the dead bit; `bury` before `closed` is set.
+#[test]
+fn the_end_wakes_everybody() {
+    fn ends(sleeps: impl Fn(&World, Posted, Waiter) + Send + Sync + Copy + 'static) {
+        model(move || {
+            let world = World::new();
+            let posted = world.post();
+            world.book.lock().unwrap().host.pull(&world.shared);
+            let (waiter, _) = world.arm(0);
+            Requests(&world.shared.requests.word).open();
+            let sleeper = thread::spawn({
+                let world = Arc::clone(&world);
+                move || sleeps(&world, posted, waiter)
+            });
+            world.closed.store(true, Ordering::SeqCst);
+            world.shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
+            world.attention.wake(usize::MAX, REASON_BUFFER | REASON_REPLY);
+            Requests(&world.shared.requests.word).bury();
+            world.requests.wake(usize::MAX, ANY);
+            if Word::bury(&world.shared.waiters[waiter.index].word) {
+                world.waiter.wake(usize::MAX, ANY);
+            }
+            if Word::bury(&world.shared.slots[posted.slot].word) {
+                world.slot.wake(usize::MAX, ANY);
+            }
+            sleeper.join().unwrap();
+        });
+    }
+    ends(|world, posted, _| assert_eq!(world.receive(posted), None));
+    ends(|world, _, waiter| assert_eq!(world.await_reply(waiter), None));
+    ends(|world, _, _| {
+        let word = &world.shared.attention.word;
+        let look = || world.closed.load(Ordering::Acquire).then_some(());
+        wait(&world.attention, || upper(word), ANY, look, || Attention(word).prepare_sleep(ATTENTION_HUNGRY));
+    });
+    ends(|world, _, _| {
+        let word = &world.shared.requests.word;
+        let look = || world.closed.load(Ordering::Acquire).then_some(());
+        wait(&world.requests, || upper(word), ANY, look, || Requests(word).prepare_sleep());
+    });
+}

@@ -1,0 +1,255 @@
+//! One connection on loom's atomics, and the loops of `fltmgr` around the functions of this crate.
+
+use std::sync::Arc;
+
+use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use loom::sync::{Condvar, Mutex};
+
+use proto::client::{self, Posted, Publish, ReplyTo};
+use proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Waiter};
+use proto::slots::{
+    ATTENTION_DEAD, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, HostRegion, REASON_BUFFER,
+    REASON_REPLY, SharedRegion, Wake, read_words,
+};
+
+pub(crate) const ANY: u32 = u32::MAX;
+
+/// One word's queue in the kernel.
+pub(crate) struct Futex {
+    pub(crate) queue: Mutex<Vec<(u32, Arc<Condvar>)>>,
+}
+
+impl Futex {
+    pub(crate) fn new() -> Self {
+        Self { queue: Mutex::new(Vec::new()) }
+    }
+
+    pub(crate) fn sleep(&self, now: impl Fn() -> u32, expected: u32, reasons: u32) {
+        let mut queue = self.queue.lock().unwrap();
+        if now() != expected {
+            return;
+        }
+        let me = Arc::new(Condvar::new());
+        queue.push((reasons, Arc::clone(&me)));
+        while queue.iter().any(|(_, sleeper)| Arc::ptr_eq(sleeper, &me)) {
+            queue = me.wait(queue).unwrap();
+        }
+    }
+
+    pub(crate) fn wake(&self, count: usize, reasons: u32) {
+        let mut queue = self.queue.lock().unwrap();
+        for _ in 0..count {
+            let Some(at) = queue.iter().position(|(theirs, _)| theirs & reasons != 0) else { return };
+            queue.remove(at).1.notify_one();
+        }
+    }
+}
+
+/// The loop of `fltmgr::wait`, without spinning and without a deadline.
+pub(crate) fn wait<T>(
+    futex: &Futex,
+    now: impl Fn() -> u32,
+    reasons: u32,
+    mut look: impl FnMut() -> Option<T>,
+    mut prepare: impl FnMut() -> Option<u32>,
+) -> T {
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        if let Some(expected) = prepare() {
+            futex.sleep(&now, expected, reasons);
+        }
+    }
+}
+
+pub(crate) fn upper(word: &AtomicU64) -> u32 {
+    (word.load(Ordering::SeqCst) >> 32) as u32
+}
+
+/// One connection: its memory, the kernel's queues, and what the filter keeps under its lock.
+pub(crate) struct World {
+    pub(crate) host: Box<HostRegion>,
+    pub(crate) shared: Box<SharedRegion>,
+    pub(crate) attention: Futex,
+    pub(crate) requests: Futex,
+    pub(crate) slot: Futex,
+    pub(crate) waiter: Futex,
+    pub(crate) book: Mutex<Book>,
+    pub(crate) spare: Spare,
+    pub(crate) stirred: AtomicU32,
+    pub(crate) closed: AtomicBool,
+}
+
+pub(crate) struct Book {
+    pub(crate) host: Host,
+    pub(crate) hungry: usize,
+}
+
+impl World {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            host: HostRegion::boxed(),
+            shared: SharedRegion::boxed(),
+            attention: Futex::new(),
+            requests: Futex::new(),
+            slot: Futex::new(),
+            waiter: Futex::new(),
+            book: Mutex::new(Book { host: Host::new(), hungry: 0 }),
+            spare: Spare::default(),
+            stirred: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn post(&self) -> Posted {
+        let slot = client::reserve_get(&self.shared).unwrap();
+        let (posted, wake) = client::post_get(&self.shared, slot, 8).unwrap();
+        self.ring(wake);
+        posted
+    }
+
+    pub(crate) fn ring(&self, wake: Wake) {
+        if wake == Wake::One {
+            self.attention.wake(1, REASON_BUFFER);
+        }
+    }
+
+    /// Waits for the completion of a GET: the payload, or `None` when the connection is gone.
+    pub(crate) fn receive(&self, posted: Posted) -> Option<u64> {
+        let word = &self.shared.slots[posted.slot].word;
+        let done = || client::completed(&self.host, posted).then_some(true);
+        let dead = || client::dead(&self.shared, posted).then_some(false);
+        let completed = wait(
+            &self.slot,
+            || word.load(Ordering::SeqCst),
+            ANY,
+            || done().or_else(dead),
+            || client::prepare_sleep(&self.shared, posted),
+        );
+        completed.then(|| self.read(posted))
+    }
+
+    pub(crate) fn read(&self, posted: Posted) -> u64 {
+        let completion = client::completion(&self.host, posted);
+        assert_eq!(completion.outcome, Some(Outcome::Message));
+        let mut body = [0; 8];
+        read_words(&self.host.slots[posted.slot].inline, &mut body[..completion.len as usize]);
+        u64::from_le_bytes(body)
+    }
+
+    pub(crate) fn complete(&self, taken: host::Taken, payload: u64) {
+        host::describe(&self.host, taken, &header(8), &payload.to_le_bytes());
+        if host::complete(&self.host, &self.shared, taken) {
+            self.slot.wake(usize::MAX, ANY);
+        }
+    }
+
+    pub(crate) fn stir(&self) {
+        self.stirred.fetch_add(1, Ordering::SeqCst);
+        Attention(&self.shared.attention.word).stir();
+        self.attention.wake(usize::MAX, REASON_BUFFER | REASON_REPLY);
+    }
+
+    pub(crate) fn prepare_sleep(&self, seen: u32) -> Option<u32> {
+        let asleep = Attention(&self.shared.attention.word).prepare_sleep(ATTENTION_HUNGRY);
+        asleep.filter(|_| self.stirred.load(Ordering::SeqCst) == seen)
+    }
+
+    /// A sender, as `fltmgr::port::deliver` has it, up to the receive that it takes.
+    pub(crate) fn take(&self) -> host::Taken {
+        let word = &self.shared.attention.word;
+        loop {
+            let mut book = self.book.lock().unwrap();
+            let seen = self.stirred.load(Ordering::SeqCst);
+            let (take, rung) = book.host.take(&self.shared, 8, false);
+            if book.host.leaves_work(&self.shared, rung, book.hungry) {
+                self.stir();
+            }
+            if let Take::Deliver(taken) = take {
+                return taken;
+            }
+            book.hungry += 1;
+            drop(book);
+            let rung = || word.load(Ordering::Acquire) & (ATTENTION_SLOTS | ATTENTION_REPLIED | ATTENTION_DEAD) != 0;
+            wait(
+                &self.attention,
+                || upper(word),
+                REASON_BUFFER | REASON_REPLY,
+                || (rung() || self.stirred.load(Ordering::SeqCst) != seen).then_some(()),
+                || self.prepare_sleep(seen),
+            );
+            self.book.lock().unwrap().hungry -= 1;
+        }
+    }
+
+    pub(crate) fn arm(&self, flags: u32) -> (Waiter, ReplyTo) {
+        let mut book = self.book.lock().unwrap();
+        book.host.collect(&self.spare);
+        let waiter = book.host.arm(&self.host, &self.shared, 8, flags).unwrap();
+        let attention = flags & FLAG_ATTENTION != 0;
+        (waiter, ReplyTo { waiter: waiter.index, generation: waiter.generation, capacity: 8, attention })
+    }
+
+    /// A replier, as `fltmgr::connection::reply` has it.
+    pub(crate) fn reply(&self, to: ReplyTo, payload: u64) -> bool {
+        if !client::claim(&self.shared, to, 0) {
+            return false;
+        }
+        client::write_reply(&self.shared, to, payload as u32, &payload.to_le_bytes(), 8, None);
+        match client::publish(&self.shared, to) {
+            Publish::NoWaiter => false,
+            Publish::Delivered { wake, attention } => {
+                if wake {
+                    self.waiter.wake(usize::MAX, ANY);
+                }
+                if attention {
+                    self.attention.wake(usize::MAX, REASON_BUFFER | REASON_REPLY);
+                }
+                true
+            }
+        }
+    }
+
+    pub(crate) fn await_reply(&self, waiter: Waiter) -> Option<u64> {
+        let word = &self.shared.waiters[waiter.index].word;
+        let look = || {
+            if self.closed.load(Ordering::Acquire) {
+                return Some(false);
+            }
+            host::replied(&self.shared, waiter).then_some(true)
+        };
+        let prepare = || host::prepare_sleep(&self.shared, waiter);
+        wait(&self.waiter, || word.load(Ordering::SeqCst), ANY, look, prepare).then(|| self.collect(waiter))
+    }
+
+    pub(crate) fn collect(&self, waiter: Waiter) -> u64 {
+        let published = host::published(&self.shared, waiter).unwrap();
+        let mut payload = [0; 8];
+        read_words(&self.shared.waiters[waiter.index].inline, &mut payload);
+        let payload = u64::from_le_bytes(payload);
+        assert_eq!((published.status, published.len), (payload as u32, 8), "parts of two replies");
+        self.end(waiter);
+        payload
+    }
+
+    pub(crate) fn end(&self, waiter: Waiter) {
+        if !(host::replied(&self.shared, waiter) && self.spare.disarm(&self.host, waiter)) {
+            self.book.lock().unwrap().host.disarm(&self.host, &self.shared, waiter);
+        }
+    }
+}
+
+pub(crate) fn header(len: u64) -> Header {
+    Header {
+        outcome: Outcome::Message,
+        len,
+        status: 0,
+        written: 0,
+        waiter: None,
+        reply_capacity: 0,
+        flags: 0,
+        deadline: 0,
+        cpu: 0,
+    }
+}
