@@ -10,10 +10,14 @@
 //!
 //! Dropping the `World` fails the test if a process, a descriptor or a file in the namespace is left.
 
+mod again;
 mod leak;
 mod process;
+mod random;
 
+pub use again::{Again, order, program, role, say, watchdog};
 pub use process::{Ended, Process, finish};
+pub use random::{Random, mix, number_from};
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
