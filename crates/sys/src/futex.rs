@@ -14,11 +14,17 @@ use crate::clock::{self, Deadline};
 pub trait Futex {
     /// The address of its 32 bits that the kernel compares.
     fn address(&self) -> *const u32;
+    /// What these 32 bits are now.
+    fn now(&self) -> u32;
 }
 
 impl Futex for AtomicU32 {
     fn address(&self) -> *const u32 {
         self.as_ptr()
+    }
+
+    fn now(&self) -> u32 {
+        self.load(Ordering::Acquire)
     }
 }
 
@@ -32,6 +38,10 @@ compile_error!("the words of fltmgr are little-endian, and both ends are 64-bit"
 impl Futex for Upper<'_> {
     fn address(&self) -> *const u32 {
         self.0.as_ptr().cast::<u32>().wrapping_add(1)
+    }
+
+    fn now(&self) -> u32 {
+        (self.0.load(Ordering::Acquire) >> 32) as u32
     }
 }
 
@@ -52,7 +62,12 @@ pub const ANY: u32 = u32::MAX;
 ///
 /// # Errors
 /// EFAULT and its like only when the memory is gone, which the mapping's owner rules out.
-pub fn wait(word: &impl Futex, expected: u32, reasons: u32, deadline: Option<Deadline>) -> io::Result<Slept> {
+pub fn wait(
+    word: &(impl Futex + ?Sized),
+    expected: u32,
+    reasons: u32,
+    deadline: Option<Deadline>,
+) -> io::Result<Slept> {
     let mut flags = libc::FUTEX_WAIT_BITSET;
     let spec: libc::timespec;
     let until = match deadline {
@@ -96,7 +111,7 @@ const SLICE: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// As [`wait`].
-pub fn wait_any(words: &[(&AtomicU32, u32)], deadline: Option<Deadline>) -> io::Result<Slept> {
+pub fn wait_any<F: Futex + ?Sized>(words: &[(&F, u32)], deadline: Option<Deadline>) -> io::Result<Slept> {
     let (clock, at) = match deadline {
         Some(Deadline::Realtime(at)) => (ClockId::Realtime, Some(at)),
         Some(Deadline::Monotonic(at)) => (ClockId::Monotonic, Some(at)),
@@ -106,7 +121,7 @@ pub fn wait_any(words: &[(&AtomicU32, u32)], deadline: Option<Deadline>) -> io::
     let mut waits = [Wait::new(); MAX_WORDS];
     for (wait, (word, expected)) in waits.iter_mut().zip(words) {
         wait.val = u64::from(*expected);
-        wait.uaddr = WaitPtr::new(word.as_ptr().cast());
+        wait.uaddr = WaitPtr::new(word.address().cast_mut().cast());
         wait.flags = WaitFlags::SIZE_U32;
     }
     match waitv(&waits[..words.len().min(MAX_WORDS)], WaitvFlags::empty(), at.as_ref(), clock) {
@@ -118,8 +133,8 @@ pub fn wait_any(words: &[(&AtomicU32, u32)], deadline: Option<Deadline>) -> io::
 }
 
 /// Sleeps on the first word for a moment, unless one has changed.
-fn wait_first(words: &[(&AtomicU32, u32)], deadline: Option<Deadline>) -> io::Result<Slept> {
-    if words.iter().any(|(word, expected)| word.load(Ordering::Acquire) != *expected) {
+fn wait_first<F: Futex + ?Sized>(words: &[(&F, u32)], deadline: Option<Deadline>) -> io::Result<Slept> {
+    if words.iter().any(|(word, expected)| word.now() != *expected) {
         return Ok(Slept::Look);
     }
     let Some(&(word, expected)) = words.first() else { return Ok(Slept::Look) };
@@ -181,7 +196,7 @@ mod tests {
 
     #[test]
     fn any_of_several_words_ends_the_sleep() {
-        for sleep in [wait_any as Sleep, wait_first] {
+        for sleep in [wait_any::<AtomicU32> as Sleep, wait_first::<AtomicU32>] {
             let words: Arc<[AtomicU32; 3]> = Arc::default();
             let all = [(&words[0], 0), (&words[1], 0), (&words[2], 0)];
             let soon = Deadline::Monotonic(clock::monotonic() + Duration::from_millis(2));

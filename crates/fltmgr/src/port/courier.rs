@@ -1,5 +1,7 @@
-//! Asking without waiting: one thread per connection, made on first use, that delivers what found no receive and runs the
-//! completions where the replies arrive.
+//! Asking without waiting: one thread per connection, made on first use, that delivers what found no receive, moves the
+//! pieces of long messages and replies, and runs the completions where the replies arrive.
+//!
+//! Nothing is waited for, and nothing long is copied, while the lock is held: [`Client::ask_then`] takes it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,20 +11,22 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proto::host::{self, FLAG_ATTENTION, Rung, Waiter};
+use proto::host::{self, FLAG_ATTENTION, Rung};
 use proto::slots::{
     ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY,
-    WAITERS,
+    WAITERS, WINDOW,
 };
 use proto::status::Status;
 use proto::wait::Patience;
 use sys::clock::{self, Deadline};
-use sys::futex::Upper;
+use sys::futex::{self, Slept, Upper};
 
 use super::client::{Client, Inner};
 use super::deliver::{Attempt, Outgoing, Progress};
+use super::flying::{Ended, Flying, Moved, Stage, Words};
+use super::stream::Sending;
 use crate::Error;
-use crate::wait::{On, Timeout, wait};
+use crate::wait::{On, Timeout, wait, wait_by};
 
 /// A message whose reply goes to a callback: [`Client::ask_then`].
 #[derive(Debug)]
@@ -46,13 +50,16 @@ pub struct Answered {
     pub payload: Vec<u8>,
 }
 
-type Done = Box<dyn FnOnce(Result<Answered, Error>) + Send>;
+pub(super) type Done = Box<dyn FnOnce(Result<Answered, Error>) + Send>;
 
 /// The questions of one connection that nobody waits for.
 #[derive(Default)]
 pub(super) struct Courier {
     state: Mutex<State>,
+    /// Of waits for replies and receives.
     patience: Patience,
+    /// Of waits for the next piece of something long, too.
+    pieces: Patience,
 }
 
 #[derive(Default)]
@@ -60,7 +67,7 @@ struct State {
     running: bool,
     /// Not delivered yet, oldest first.
     queue: VecDeque<Asked>,
-    /// Delivered, reply still to come.
+    /// Delivered, reply still to come. What the courier has taken out of here, to move pieces of it, it alone knows.
     flying: Vec<Flying>,
     /// Until when the courier sleeps at most; `None` while it is awake and will look at everything before it sleeps.
     asleep: Option<Option<Deadline>>,
@@ -76,18 +83,6 @@ struct Asked {
     /// A look for a receive has been made: only then may its deadline end it, as for a poll.
     tried: bool,
     done: Done,
-}
-
-struct Flying {
-    waiter: Waiter,
-    deadline: Option<Deadline>,
-    done: Done,
-}
-
-/// Something that has ended, and whom to tell.
-struct Ended {
-    done: Done,
-    result: Result<Answered, Error>,
 }
 
 /// Questions of one connection that may wait for a receive. With those that were delivered, at most twice this.
@@ -110,7 +105,7 @@ impl Courier {
 }
 
 impl Client {
-    /// Sends a message and returns at once. `done` is called exactly once: with the reply, on the thread that receives
+    /// Sends a message and returns at once, however slowly the application reads. `done` is called exactly once: with the reply, on the thread that receives
     /// it, or with an error as [`Client::ask`] has them. It must not wait for another reply of the same connection.
     ///
     /// Besides, [`Status::INSUFFICIENT_RESOURCES`] when 1,024 messages wait already for a receive, or for a reply.
@@ -154,8 +149,10 @@ impl Inner {
             return Some(Ended { done: asked.done, result: Err(error) });
         }
         let deadline = asked.deadline;
-        // order: what was asked earlier is delivered earlier; a payload of several pieces is the courier's, as it waits
-        let ended = if state.queue.is_empty() && asked.question.message.len() <= proto::slots::WINDOW {
+        // the pieces after the first are the courier's
+        let long = asked.question.message.len() > WINDOW;
+        // order: what was asked earlier is delivered earlier
+        let ended = if state.queue.is_empty() {
             self.try_deliver(&mut state, asked)
         } else {
             state.queue.push_back(asked);
@@ -169,7 +166,7 @@ impl Inner {
             (Some(None), Some(_)) => true,
             _ => false,
         };
-        if late || (state.asleep.is_some() && !state.queue.is_empty()) {
+        if late || (state.asleep.is_some() && (long || !state.queue.is_empty())) {
             state.asleep = None;
             drop(state);
             self.stir();
@@ -188,6 +185,7 @@ impl Inner {
             flags: FLAG_ATTENTION,
         };
         asked.tried = true;
+        let mut stage = Stage::Asked;
         let attempt = self.attempt(&mut self.book(), &outgoing, &mut asked.progress);
         let delivered = match attempt {
             Ok(Attempt::Starved) => {
@@ -195,12 +193,18 @@ impl Inner {
                 return None;
             }
             Ok(Attempt::Replied) => Ok(()),
-            Ok(Attempt::Take(taken)) => self.fill(taken, &outgoing, asked.progress.waiter()),
+            Ok(Attempt::Take(taken)) => {
+                self.begin(taken, &outgoing, asked.progress.waiter());
+                if question.message.len() > WINDOW {
+                    stage = Stage::Sending(Sending::new(taken), std::mem::take(&mut asked.question.message));
+                }
+                Ok(())
+            }
             Err(error) => Err(error),
         };
         match (delivered, asked.progress.waiter()) {
             (Ok(()), Some(waiter)) => {
-                state.flying.push(Flying { waiter, deadline: asked.deadline, done: asked.done });
+                state.flying.push(Flying { waiter, deadline: asked.deadline, stage, done: asked.done });
                 None
             }
             (Ok(()), None) => Some(Ended { done: asked.done, result: Err(self.disconnected()) }),
@@ -214,61 +218,90 @@ impl Inner {
     }
 
     fn run_courier(self: Arc<Self>) {
-        let attention = &self.memory.shared().attention.word;
+        // taken out of the state: this thread alone moves their pieces
+        let mut moving = Vec::new();
         loop {
             let seen = self.stirred.load(Ordering::SeqCst);
+            let mut words = Words::new();
+            let Moved { any, ended, back } = self.step(&mut moving, &mut words);
+            let told = tell(ended);
             let mut state = self.courier.state();
+            state.flying.extend(back);
             let closed = self.closed();
-            let ended = self.round(&mut state, closed);
-            if !ended.is_empty() {
-                state.asleep = None;
-                drop(state);
-                for Ended { done, result } in ended {
-                    // a callback that panics has been reported by the panic hook; the others are owed their calls
-                    let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
-                }
-                continue;
-            }
+            let waiting = moving.len();
+            let ended = self.round(&mut state, closed, &mut moving);
             if closed {
                 // the round knew, so it left nothing; and nothing is asked after this, because that looks with the lock held
+                drop(state);
+                tell(ended);
+                tell(self.step(&mut moving, &mut words).ended);
                 return;
             }
-            let hungry = !state.queue.is_empty();
-            let deadline = soonest(
-                state.queue.iter().map(|asked| asked.deadline).chain(state.flying.iter().map(|flying| flying.deadline)),
-            );
-            let deadline = deadline.or_else(|| {
-                let linger = state.linger.take()?;
-                Some(Deadline::Monotonic(clock::monotonic() + linger))
-            });
-            state.asleep = Some(deadline);
-            drop(state);
-            let wishes = if hungry { ATTENTION_HUNGRY | ATTENTION_EXPECTING } else { ATTENTION_EXPECTING };
-            let reasons = if hungry { REASON_BUFFER | REASON_REPLY } else { REASON_REPLY };
-            let rung = ATTENTION_REPLIED | if hungry { ATTENTION_SLOTS } else { 0 };
-            if hungry {
-                self.book().hungry += 1;
+            if any || told || !ended.is_empty() || moving.len() > waiting {
+                state.asleep = None;
+                drop(state);
+                tell(ended);
+                continue;
             }
-            let on = On { word: &Upper(attention), reasons, patience: &self.courier.patience, asleep: &self.asleep };
-            let look = || {
-                let rung = attention.load(Ordering::Acquire) & rung != 0;
-                let ended = || self.ended(Attention(attention).dead());
-                (rung || self.stirred.load(Ordering::SeqCst) != seen || ended()).then_some(())
-            };
-            wait(&on, deadline, look, || self.prepare_sleep(wishes, seen));
-            if hungry {
-                let mut book = self.book();
-                book.hungry -= 1;
-                // the questions may have run out of time meanwhile: then nobody here uses what this thread was woken for
-                if book.host.leaves_work(self.memory.shared(), Rung::default(), book.hungry) {
-                    self.stir();
+            self.rest(state, seen, soonest(moving.iter().map(|moving| moving.deadline)), &words);
+        }
+    }
+
+    /// Sleeps until there is something to look at: in the attention word, in `words`, or because of a deadline.
+    fn rest(&self, mut state: MutexGuard<'_, State>, seen: u32, deadline: Option<Deadline>, words: &Words<'_>) {
+        let attention = &self.memory.shared().attention.word;
+        let hungry = !state.queue.is_empty();
+        let deadlines = state.queue.iter().map(|asked| asked.deadline);
+        let deadlines = deadlines.chain(state.flying.iter().map(|flying| flying.deadline));
+        let deadline = soonest(deadlines.chain([deadline])).or_else(|| {
+            let linger = state.linger.take()?;
+            Some(Deadline::Monotonic(clock::monotonic() + linger))
+        });
+        state.asleep = Some(deadline);
+        drop(state);
+        let wishes = if hungry { ATTENTION_HUNGRY | ATTENTION_EXPECTING } else { ATTENTION_EXPECTING };
+        let reasons = if hungry { REASON_BUFFER | REASON_REPLY } else { REASON_REPLY };
+        let rung = ATTENTION_REPLIED | if hungry { ATTENTION_SLOTS } else { 0 };
+        if hungry {
+            self.book().hungry += 1;
+        }
+        let upper = Upper(attention);
+        let look = || {
+            let rung = attention.load(Ordering::Acquire) & rung != 0;
+            let ended = || self.ended(Attention(attention).dead());
+            (rung || self.stirred.load(Ordering::SeqCst) != seen || ended()).then_some(())
+        };
+        let pieces = !words.is_empty();
+        if pieces {
+            let moved = || words.iter().any(|&(word, seen)| word.now() != seen).then_some(());
+            let look = || look().or_else(moved);
+            let sleep = || match self.prepare_sleep(wishes, seen) {
+                Some(asleep) => {
+                    let mut all: Words<'_> = words.iter().copied().collect();
+                    all.push((&upper, asleep));
+                    futex::wait_any(&all, deadline)
                 }
+                None => Ok(Slept::Look),
+            };
+            wait_by(&self.courier.pieces, &self.asleep, deadline, look, sleep);
+        } else {
+            let on = On { word: &upper, reasons, patience: &self.courier.patience, asleep: &self.asleep };
+            wait(&on, deadline, look, || self.prepare_sleep(wishes, seen));
+        }
+        if hungry || pieces {
+            let mut book = self.book();
+            book.hungry -= usize::from(hungry);
+            // the questions may have run out of time meanwhile, and who sleeps on several words is woken for any reason: then
+            // nobody here uses what this thread was woken for
+            if book.host.leaves_work(self.memory.shared(), Rung::default(), book.hungry) {
+                self.stir();
             }
         }
     }
 
-    /// Looks at everything once. What has ended is taken out, to be told without the lock.
-    fn round(&self, state: &mut State, closed: bool) -> Vec<Ended> {
+    /// Looks at everything once, apart from pieces. What has ended is taken out, to be told without the lock; what has a
+    /// reply, or pieces to send, goes to `moving`.
+    fn round(&self, state: &mut State, closed: bool, moving: &mut Vec<Flying>) -> Vec<Ended> {
         let shared = self.memory.shared();
         let mut ended = Vec::new();
         if Attention(&shared.attention.word).has_replies() {
@@ -279,41 +312,9 @@ impl Inner {
                 self.stir();
             }
         }
-        let mut index = 0;
-        while let Some(flying) = state.flying.get(index) {
-            let waiter = flying.waiter;
-            let over = flying.deadline.is_some_and(Deadline::passed);
-            let result = if closed {
-                self.give_up(waiter);
-                Err(self.disconnected())
-            } else if host::replied(shared, waiter) || (over && !host::expire(shared, waiter)) {
-                self.collect_all(waiter, flying.deadline)
-            } else if over {
-                self.end(waiter);
-                Err(self.no_reply())
-            } else {
-                index += 1;
-                continue;
-            };
-            let flying = state.flying.swap_remove(index);
-            ended.push(Ended { done: flying.done, result });
-        }
         while let Some(asked) = state.queue.pop_front() {
             if closed || (asked.tried && asked.deadline.is_some_and(Deadline::passed)) {
-                let result = match asked.progress.waiter() {
-                    // answered by the id in a refused receive, at the last moment
-                    Some(waiter) if !closed && !host::expire(shared, waiter) => {
-                        self.collect_all(waiter, asked.deadline)
-                    }
-                    waiter => {
-                        if let Some(waiter) = waiter {
-                            self.give_up(waiter);
-                        }
-                        let late = || self.no_reply().hint("no receive was posted in time");
-                        Err(if closed { self.disconnected() } else { late() })
-                    }
-                };
-                ended.push(Ended { done: asked.done, result });
+                ended.extend(self.never_delivered(asked, moving));
                 continue;
             }
             let queued = state.queue.len();
@@ -322,17 +323,39 @@ impl Inner {
                 break; // it went back to the front: no receive fits it now
             }
         }
+        let moves = |flying: &mut Flying| {
+            let sends = matches!(flying.stage, Stage::Sending(..));
+            closed || sends || host::replied(shared, flying.waiter) || flying.deadline.is_some_and(Deadline::passed)
+        };
+        moving.extend(state.flying.extract_if(.., moves));
         ended
     }
 
-    fn collect_all(&self, waiter: Waiter, deadline: Option<Deadline>) -> Result<Answered, Error> {
-        let len = host::published(self.memory.shared(), waiter).map_or(0, |published| published.len);
-        let len = usize::try_from(len).unwrap_or(usize::MAX).min(self.capacity_of(waiter));
-        let mut payload = vec![0; len];
-        let reply = self.collect(waiter, &mut payload, deadline)?;
-        payload.truncate(reply.len);
-        Ok(Answered { status: reply.status, payload })
+    /// The end of a question that found no receive. One that was answered all the same, by the id in a refused receive and at
+    /// the last moment, goes to `moving`.
+    fn never_delivered(&self, asked: Asked, moving: &mut Vec<Flying>) -> Option<Ended> {
+        let Asked { deadline, progress, done, .. } = asked;
+        if let Some(waiter) = progress.waiter() {
+            if !self.closed() && !host::expire(self.memory.shared(), waiter) {
+                moving.push(Flying { waiter, deadline, stage: Stage::Asked, done });
+                return None;
+            }
+            self.give_up(waiter);
+        }
+        let closed = self.closed();
+        let error = if closed { self.disconnected() } else { self.no_reply().hint("no receive was posted in time") };
+        Some(Ended { done, result: Err(error) })
     }
+}
+
+/// Calls back, without the lock; whether there was anybody to call.
+fn tell(ended: Vec<Ended>) -> bool {
+    let any = !ended.is_empty();
+    for Ended { done, result } in ended {
+        // a callback that panics has been reported by the panic hook; the others are owed their calls
+        let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
+    }
+    any
 }
 
 /// The deadline that passes first.

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Outcome, Rung, Take, Taken, Waiter};
 use proto::slots::{
-    ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Chunks, REASON_BUFFER, REASON_REPLY, REPLY_INLINE,
-    read_words, write_words,
+    ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY, REPLY_INLINE,
+    read_words,
 };
 use proto::status::Status;
 use proto::violation::Violation;
@@ -15,9 +15,10 @@ use sys::clock::{self, Deadline};
 use sys::futex::{self, Upper};
 
 use super::client::{Book, Client, Inner};
+use super::stream::Unsent;
 use crate::Error;
 use crate::connection::file_tag;
-use crate::wait::{Counted, On, Timeout, wait, wait_counter};
+use crate::wait::{On, Timeout, wait};
 
 /// The most bytes of a message.
 const MAX_LEN: usize = 0xffff_ffef;
@@ -150,6 +151,15 @@ pub(super) enum Attempt {
     Starved,
     /// A reply came before the message was delivered: somebody answered by the id in a refused receive.
     Replied,
+}
+
+/// A reply that was published, as far as it is kept.
+pub(super) struct Replied {
+    pub(super) status: Status,
+    /// Bytes of payload.
+    pub(super) fits: usize,
+    /// The window in whose pieces they come; `None` when they lie beside the waiter's words.
+    pub(super) window: Option<usize>,
 }
 
 /// A reply buffer's size as the application is told it.
@@ -325,7 +335,17 @@ impl Inner {
     }
 
     /// Fills a taken receive with the message.
-    pub(super) fn fill(&self, taken: Taken, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) -> Result<(), Error> {
+    fn fill(&self, taken: Taken, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) -> Result<(), Error> {
+        self.begin(taken, outgoing, waiter);
+        match self.stream(taken, outgoing.message, outgoing.deadline) {
+            // whoever let go of it has answered, or will be seen not to have
+            Err(Unsent::LetGo) if waiter.is_some() => Ok(()),
+            streamed => streamed.map_err(|unsent| self.unsent(unsent, outgoing.message.len())),
+        }
+    }
+
+    /// Completes a taken receive with the message's first piece. Never waits.
+    pub(super) fn begin(&self, taken: Taken, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) {
         let mut header = self.header(Outcome::Message, outgoing, waiter);
         if let Some(file) = outgoing.file {
             let tag = file_tag(taken.slot, taken.generation.number());
@@ -336,43 +356,6 @@ impl Inner {
             }
         }
         self.complete(taken, &header, outgoing.message);
-        self.stream(taken, outgoing.message, outgoing.deadline)
-    }
-
-    /// Sends the pieces after the first of a payload in a completed slot, as the application reads them.
-    pub(super) fn stream(&self, taken: Taken, payload: &[u8], deadline: Option<Deadline>) -> Result<(), Error> {
-        self.stream_with(taken, payload, deadline, || {})
-    }
-
-    /// As [`Inner::stream`], and calls `last` before the last piece is there to be read, when there are several.
-    pub(super) fn stream_with(
-        &self,
-        taken: Taken,
-        payload: &[u8],
-        deadline: Option<Deadline>,
-        mut last: impl FnMut(),
-    ) -> Result<(), Error> {
-        let (ours, theirs) = (&self.memory.host().slots[taken.slot], &self.memory.shared().slots[taken.slot]);
-        let chunks = Chunks::new(payload.len());
-        for index in 1..chunks.count() {
-            match wait_counter(&theirs.drained, deadline, |drained| drained as usize >= index, || self.closed()) {
-                Counted::Reached => {}
-                Counted::Gone => return Err(self.disconnected()),
-                Counted::TimedOut => {
-                    ours.filled.store(host::ABORTED, Ordering::Release);
-                    futex::wake(&ours.filled, 1, futex::ANY);
-                    return Err(Error::new(Status::TIMEOUT, format!("sending to a client of {}", self.port))
-                        .hint(format!("it read {} of {} bytes in time", chunks.range(index).start, payload.len())));
-                }
-            }
-            write_words(&self.memory.host().windows[taken.slot].words, &payload[chunks.range(index)]);
-            if index + 1 == chunks.count() {
-                last();
-            }
-            ours.filled.store(index as u32 + 1, Ordering::Release);
-            futex::wake(&ours.filled, 1, futex::ANY);
-        }
-        Ok(())
     }
 
     fn await_reply(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
@@ -422,54 +405,29 @@ impl Inner {
     }
 
     fn read_reply(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
-        let shared = self.memory.shared();
-        let Some(published) = host::published(shared, waiter) else {
-            self.violated(Violation::BadReply);
-            return Err(self.disconnected());
-        };
-        self.replies.peer_ran_on(published.cpu);
-        let len = usize::try_from(published.len).unwrap_or(usize::MAX);
-        let room = reply.len().min(self.capacity_of(waiter));
-        let fits = &mut reply[..len.min(room)];
-        match published.window {
-            None if fits.len() <= REPLY_INLINE => read_words(&shared.waiters[waiter.index].inline, fits),
-            None => {
-                self.violated(Violation::BadReply);
-                return Err(self.disconnected());
-            }
+        let replied = self.judge(waiter, reply.len())?;
+        let fits = &mut reply[..replied.fits];
+        match replied.window {
+            None => read_words(&self.memory.shared().waiters[waiter.index].inline, fits),
             Some(window) => self.read_window(waiter, window, fits, deadline)?,
         }
-        let len_read = fits.len();
-        let status = if len > len_read { Status::BUFFER_OVERFLOW } else { Status(published.status) };
-        Ok(Reply { status, len: len_read })
+        Ok(Reply { status: replied.status, len: replied.fits })
     }
 
-    fn read_window(
-        &self,
-        waiter: Waiter,
-        window: usize,
-        reply: &mut [u8],
-        deadline: Option<Deadline>,
-    ) -> Result<(), Error> {
-        let shared = self.memory.shared();
-        let ours = &self.memory.host().waiters[waiter.index];
-        let chunks = Chunks::new(reply.len());
-        for index in 0..chunks.count() {
-            let filled = &shared.slots[window].filled;
-            if index > 0 {
-                match wait_counter(filled, deadline, |filled| filled as usize > index, || self.closed()) {
-                    Counted::Reached => {}
-                    Counted::Gone => return Err(self.disconnected()),
-                    Counted::TimedOut => return Err(self.no_reply()),
-                }
-            }
-            read_words(&shared.windows[window].words, &mut reply[chunks.range(index)]);
-            ours.drained.store(index as u32 + 1, Ordering::Release);
-            if chunks.count() > 1 {
-                futex::wake(&ours.drained, 1, futex::ANY);
-            }
-        }
-        Ok(())
+    /// Reads what lies beside a published reply, once, and judges it. There is `room` for so many bytes of payload.
+    pub(super) fn judge(&self, waiter: Waiter, room: usize) -> Result<Replied, Error> {
+        let published = host::published(self.memory.shared(), waiter).and_then(|published| {
+            let len = usize::try_from(published.len).unwrap_or(usize::MAX);
+            let fits = len.min(room).min(self.capacity_of(waiter));
+            let status = if len > fits { Status::BUFFER_OVERFLOW } else { Status(published.status) };
+            let lies = published.window.is_some() || fits <= REPLY_INLINE;
+            self.replies.peer_ran_on(published.cpu);
+            lies.then_some(Replied { status, fits, window: published.window })
+        });
+        published.ok_or_else(|| {
+            self.violated(Violation::BadReply);
+            self.disconnected()
+        })
     }
 
     /// The capacity that the replier was told: the host's region is ours alone.

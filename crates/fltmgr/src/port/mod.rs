@@ -4,9 +4,11 @@ mod accept;
 mod client;
 mod courier;
 mod deliver;
+mod flying;
 mod listener;
 mod process;
 mod requests;
+mod stream;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 mod pairing;
+pub(crate) mod raw;
 
 pub(crate) use pairing::{App, Line, both, hresult};
 

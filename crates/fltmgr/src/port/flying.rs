@@ -1,0 +1,172 @@
+//! Questions that were delivered: the pieces of long ones, and the replies, one step at a time.
+
+use proto::host::{self, Waiter};
+use proto::slots::{GETS, REPLY_INLINE, SLOTS, read_words};
+use proto::status::Status;
+use smallvec::SmallVec;
+use sys::clock::Deadline;
+use sys::futex::{self, Futex};
+
+use super::client::Inner;
+use super::courier::{Answered, Done};
+use super::stream::{Reading, Sending, Step, Unsent};
+use crate::Error;
+
+/// A delivered question whose reply is still to come.
+pub(super) struct Flying {
+    pub(super) waiter: Waiter,
+    pub(super) deadline: Option<Deadline>,
+    pub(super) stage: Stage,
+    pub(super) done: Done,
+}
+
+/// How far a delivered question has come.
+pub(super) enum Stage {
+    /// The first piece of a long message is there to be read, others will follow.
+    Sending(Sending, Vec<u8>),
+    /// The message is there. Its reply is still to come, or to be read.
+    Asked,
+    /// The first piece of a long reply is there, and its status.
+    Reading(Reading, Status),
+}
+
+/// What the courier does with a question that it has looked at.
+enum Next {
+    /// Look again at once.
+    Moved,
+    /// Look again when a counter has moved, or the deadline passes.
+    Waits,
+    /// Its message has gone, its reply is still to come.
+    Flies,
+    /// Tell.
+    Ended(Result<Answered, Error>),
+}
+
+/// Counters that nothing can be done before, and the values that were seen there.
+pub(super) type Words<'a> = SmallVec<[(&'a dyn Futex, u32); 4]>;
+// pieces read of messages, pieces written of replies in any window, and the attention word
+const _: () = assert!(GETS + SLOTS < futex::MAX_WORDS, "all that one courier waits for can be slept on");
+
+/// Something that has ended, and whom to tell.
+pub(super) struct Ended {
+    pub(super) done: Done,
+    pub(super) result: Result<Answered, Error>,
+}
+
+impl Inner {
+    /// Takes one step with each of those that move. Counters that nothing can be done before are added to `words`.
+    pub(super) fn step<'a>(&'a self, moving: &mut Vec<Flying>, words: &mut Words<'a>) -> Moved {
+        let mut moved = Moved::default();
+        for mut flying in std::mem::take(moving) {
+            match self.step_one(&mut flying, words) {
+                Next::Moved => moved.any = true,
+                Next::Waits => {}
+                Next::Flies => {
+                    moved.any = true;
+                    moved.back.push(flying);
+                    continue;
+                }
+                Next::Ended(result) => {
+                    moved.ended.push(Ended { done: flying.done, result });
+                    continue;
+                }
+            }
+            moving.push(flying);
+        }
+        moved
+    }
+
+    fn step_one<'a>(&'a self, flying: &mut Flying, words: &mut Words<'a>) -> Next {
+        let Flying { waiter, deadline, ref mut stage, .. } = *flying;
+        // looked at first: what is done after it was in time
+        let over = deadline.is_some_and(Deadline::passed);
+        if self.closed() {
+            self.give_up(waiter);
+            return Next::Ended(Err(self.disconnected()));
+        }
+        let step = match stage {
+            Stage::Sending(sending, message) => match self.send_piece(sending, message) {
+                Ok(Step::Waits(..)) if over => {
+                    let unsent = self.abort_sending(sending, message.len());
+                    let error = self.unsent(unsent, message.len());
+                    *stage = Stage::Asked;
+                    return self.out_of_time(flying, error);
+                }
+                // whoever let go of it has answered, or will be seen not to have
+                Ok(Step::Whole) | Err(Unsent::LetGo) => {
+                    *stage = Stage::Asked;
+                    return Next::Flies;
+                }
+                Ok(step) => step,
+                Err(unsent) => {
+                    self.give_up(waiter);
+                    return Next::Ended(Err(self.unsent(unsent, message.len())));
+                }
+            },
+            Stage::Asked if host::replied(self.memory.shared(), waiter) => return self.begin_reading(flying),
+            Stage::Asked if over => return self.out_of_time(flying, self.no_reply()),
+            Stage::Asked => return Next::Flies,
+            Stage::Reading(reading, status) => match self.receive_piece(reading) {
+                Step::Whole => {
+                    let answered = Answered { status: *status, payload: reading.take_payload() };
+                    self.end(waiter);
+                    return Next::Ended(Ok(answered));
+                }
+                Step::Waits(..) | Step::Moved if over => {
+                    self.end(waiter);
+                    return Next::Ended(Err(self.no_reply()));
+                }
+                step => step,
+            },
+        };
+        match step {
+            Step::Waits(counter, seen) => {
+                // a hostile client may have several in one window
+                if !words.iter().any(|&(word, _)| std::ptr::eq(word.address(), counter.address())) {
+                    words.push((counter, seen));
+                }
+                Next::Waits
+            }
+            Step::Whole | Step::Moved => Next::Moved,
+        }
+    }
+
+    /// The deadline has passed: the end, unless the reply came first.
+    fn out_of_time(&self, flying: &mut Flying, error: Error) -> Next {
+        if !host::expire(self.memory.shared(), flying.waiter) {
+            return self.begin_reading(flying);
+        }
+        self.end(flying.waiter);
+        Next::Ended(Err(error))
+    }
+
+    /// Reads what lies beside a reply: all of it, or where its pieces will come.
+    fn begin_reading(&self, flying: &mut Flying) -> Next {
+        let waiter = flying.waiter;
+        let replied = match self.judge(waiter, usize::MAX) {
+            Ok(replied) => replied,
+            Err(error) => {
+                self.end(waiter);
+                return Next::Ended(Err(error));
+            }
+        };
+        if let Some(window) = replied.window {
+            flying.stage = Stage::Reading(Reading::new(waiter, window, replied.fits), replied.status);
+            return Next::Moved;
+        }
+        let mut payload = vec![0; replied.fits.min(REPLY_INLINE)];
+        read_words(&self.memory.shared().waiters[waiter.index].inline, &mut payload);
+        self.end(waiter);
+        Next::Ended(Ok(Answered { status: replied.status, payload }))
+    }
+}
+
+/// What came of a step with each of those that move.
+#[derive(Default)]
+pub(super) struct Moved {
+    /// Something moved, and may do so again at once.
+    pub(super) any: bool,
+    pub(super) ended: Vec<Ended>,
+    /// Their messages have gone: their replies will be found by a round.
+    pub(super) back: Vec<Flying>,
+}

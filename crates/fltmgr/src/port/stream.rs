@@ -1,0 +1,216 @@
+//! Payloads of more than one window, piece after piece as the application reads or writes them.
+//!
+//! A thread that sends its own message waits for each piece. The courier, which has many under way, never waits for one: it
+//! takes a step where one can be made, and gets the counter to sleep on where none can.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proto::host::{self, Taken, Waiter};
+use proto::slots::{Chunks, read_words, write_words};
+use proto::status::Status;
+use sys::clock::Deadline;
+use sys::futex;
+
+use super::client::Inner;
+use crate::Error;
+use crate::wait::{Counted, wait_counter};
+
+/// Why the rest of a payload was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// The connection is gone.
+    Gone,
+    /// The deadline passed. The application, which had read so many bytes, will find that the message has ended.
+    TimedOut(usize),
+    /// The application let go of the message without reading it, and uses its receive for another.
+    LetGo,
+}
+
+/// A message whose first piece is there to be read.
+#[derive(Debug)]
+pub(super) struct Sending {
+    taken: Taken,
+    next: usize,
+}
+
+impl Sending {
+    /// All pieces but the first are still to be sent.
+    pub(super) const fn new(taken: Taken) -> Self {
+        Self { taken, next: 1 }
+    }
+}
+
+/// A long reply that is being read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    waiter: Waiter,
+    window: usize,
+    len: usize,
+    next: usize,
+    /// What has arrived: memory follows that, not what was announced.
+    payload: Vec<u8>,
+}
+
+impl Reading {
+    /// `len` bytes of reply will come through `window`.
+    pub(super) const fn new(waiter: Waiter, window: usize, len: usize) -> Self {
+        Self { waiter, window, len, next: 0, payload: Vec::new() }
+    }
+
+    /// What was read.
+    pub(super) fn take_payload(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.payload)
+    }
+}
+
+/// What one step came to.
+pub(super) enum Step<'a> {
+    /// All is there.
+    Whole,
+    /// One piece more: another may follow at once.
+    Moved,
+    /// Nothing can be done while this counter has this value.
+    Waits(&'a AtomicU32, u32),
+}
+
+impl Inner {
+    /// Sends the pieces after the first of a payload in a completed slot, as the application reads them.
+    pub(super) fn stream(&self, taken: Taken, payload: &[u8], deadline: Option<Deadline>) -> Result<(), Unsent> {
+        self.stream_with(taken, payload, deadline, || {})
+    }
+
+    /// As [`Inner::stream`], and calls `last` before the last piece is there to be read, when there are several.
+    pub(super) fn stream_with(
+        &self,
+        taken: Taken,
+        payload: &[u8],
+        deadline: Option<Deadline>,
+        mut last: impl FnMut(),
+    ) -> Result<(), Unsent> {
+        let drained = &self.memory.shared().slots[taken.slot].drained;
+        let chunks = Chunks::new(payload.len());
+        for index in 1..chunks.count() {
+            match wait_counter(drained, deadline, |drained| drained as usize >= index, || self.closed()) {
+                Counted::Reached => {}
+                Counted::Gone => return Err(Unsent::Gone),
+                Counted::TimedOut => return Err(self.abort(taken, payload.len(), index)),
+            }
+            if index + 1 == chunks.count() {
+                last();
+            }
+            self.write_piece(taken, payload, index)?;
+        }
+        Ok(())
+    }
+
+    /// Sends one piece more, if the application has read the one before.
+    pub(super) fn send_piece(&self, sending: &mut Sending, payload: &[u8]) -> Result<Step<'_>, Unsent> {
+        let Sending { taken, next } = *sending;
+        if next >= Chunks::new(payload.len()).count() {
+            return Ok(Step::Whole);
+        }
+        let drained = &self.memory.shared().slots[taken.slot].drained;
+        let read = drained.load(Ordering::Acquire);
+        if (read as usize) < next {
+            return Ok(Step::Waits(drained, read));
+        }
+        self.write_piece(taken, payload, next)?;
+        sending.next += 1;
+        Ok(Step::Moved)
+    }
+
+    /// Tells the application that the rest of a message will not come.
+    pub(super) fn abort_sending(&self, sending: &Sending, len: usize) -> Unsent {
+        self.abort(sending.taken, len, sending.next)
+    }
+
+    fn abort(&self, taken: Taken, len: usize, next: usize) -> Unsent {
+        if self.has(taken) {
+            let filled = &self.memory.host().slots[taken.slot].filled;
+            filled.store(host::ABORTED, Ordering::Release);
+            futex::wake(filled, 1, futex::ANY);
+        }
+        // what would have been next waits for the one before to be read
+        Unsent::TimedOut(Chunks::new(len).range(next - 1).start)
+    }
+
+    /// Whether the slot still has what it was completed with, as far as we wrote it: an application that lets go of a message
+    /// unread posts its slot for another.
+    fn has(&self, taken: Taken) -> bool {
+        self.memory.host().slots[taken.slot].done.load(Ordering::Acquire) == taken.generation.number()
+    }
+
+    fn write_piece(&self, taken: Taken, payload: &[u8], index: usize) -> Result<(), Unsent> {
+        if !self.has(taken) {
+            return Err(Unsent::LetGo);
+        }
+        write_words(&self.memory.host().windows[taken.slot].words, &payload[Chunks::new(payload.len()).range(index)]);
+        let filled = &self.memory.host().slots[taken.slot].filled;
+        filled.store(index as u32 + 1, Ordering::Release);
+        futex::wake(filled, 1, futex::ANY);
+        Ok(())
+    }
+
+    /// What the sender of a message of `len` bytes is told.
+    pub(super) fn unsent(&self, unsent: Unsent, len: usize) -> Error {
+        let error = |status| Error::new(status, format!("sending to a client of {}", self.port));
+        match unsent {
+            Unsent::Gone => self.disconnected(),
+            Unsent::TimedOut(read) => error(Status::TIMEOUT).hint(format!("it read {read} of {len} bytes in time")),
+            Unsent::LetGo => error(Status::INSUFFICIENT_RESOURCES)
+                .hint(format!("it let go of a message of {len} bytes without reading it: has it the memory?")),
+        }
+    }
+
+    /// Reads a reply that comes through `window`.
+    pub(super) fn read_window(
+        &self,
+        waiter: Waiter,
+        window: usize,
+        reply: &mut [u8],
+        deadline: Option<Deadline>,
+    ) -> Result<(), Error> {
+        let filled = &self.memory.shared().slots[window].filled;
+        let chunks = Chunks::new(reply.len());
+        for index in 0..chunks.count() {
+            if index > 0 {
+                match wait_counter(filled, deadline, |filled| filled as usize > index, || self.closed()) {
+                    Counted::Reached => {}
+                    Counted::Gone => return Err(self.disconnected()),
+                    Counted::TimedOut => return Err(self.no_reply()),
+                }
+            }
+            self.read_piece(waiter, window, chunks, index, &mut reply[chunks.range(index)]);
+        }
+        Ok(())
+    }
+
+    /// Reads one piece more of a reply, if it is there.
+    pub(super) fn receive_piece(&self, reading: &mut Reading) -> Step<'_> {
+        let chunks = Chunks::new(reading.len);
+        let index = reading.next;
+        if index >= chunks.count() {
+            return Step::Whole;
+        }
+        let filled = &self.memory.shared().slots[reading.window].filled;
+        let written = filled.load(Ordering::Acquire);
+        // the first is there since the reply was published
+        if index > 0 && written as usize <= index {
+            return Step::Waits(filled, written);
+        }
+        let range = chunks.range(index);
+        reading.payload.resize(range.end, 0);
+        self.read_piece(reading.waiter, reading.window, chunks, index, &mut reading.payload[range]);
+        reading.next += 1;
+        if reading.next == chunks.count() { Step::Whole } else { Step::Moved }
+    }
+
+    fn read_piece(&self, waiter: Waiter, window: usize, chunks: Chunks, index: usize, piece: &mut [u8]) {
+        read_words(&self.memory.shared().windows[window].words, piece);
+        let drained = &self.memory.host().waiters[waiter.index].drained;
+        drained.store(index as u32 + 1, Ordering::Release);
+        if chunks.count() > 1 {
+            futex::wake(drained, 1, futex::ANY);
+        }
+    }
+}
