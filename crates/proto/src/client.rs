@@ -34,19 +34,12 @@ pub fn reserve_send(shared: &SharedRegion) -> Option<usize> {
 
 fn reserve(shared: &SharedRegion, among: u64) -> Option<usize> {
     let used = &shared.allocation.used;
+    // 64 when none is free, by which nothing can be shifted
+    let lowest = |used: u64| (!used & among).trailing_zeros();
     // in one order with releases and with the count of those who wait for a slot: who counts first, then finds none, is told
-    let mut now = used.load(Ordering::SeqCst);
-    loop {
-        let free = !now & among;
-        if free == 0 {
-            return None;
-        }
-        let slot = free.trailing_zeros();
-        match used.compare_exchange_weak(now, now | 1 << slot, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => return Some(slot as usize),
-            Err(other) => now = other,
-        }
-    }
+    let before =
+        used.fetch_update(Ordering::Acquire, Ordering::SeqCst, |now| Some(now | 1_u64.checked_shl(lowest(now))?));
+    Some(lowest(before.ok()?) as usize)
 }
 
 /// Gives a reserved slot back.
@@ -80,19 +73,11 @@ pub fn post_send(shared: &SharedRegion, slot: usize, len: u64, capacity: u64) ->
 
 fn post(shared: &SharedRegion, slot: usize) -> Option<Posted> {
     let word = &shared.slots[slot].word;
-    let mut now = word.load(Ordering::Relaxed);
-    loop {
-        let seen = Word::from_raw(now);
-        if seen.dead() {
-            return None;
-        }
-        let generation = seen.generation().next();
-        let posted = Word::new(State::Posted, generation).raw();
-        match word.compare_exchange_weak(now, posted, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(_) => return Some(Posted { slot, generation }),
-            Err(other) => now = other,
-        }
-    }
+    let next = |now: u32| Word::from_raw(now).generation().next();
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
+        (!Word::from_raw(now).dead()).then(|| Word::new(State::Posted, next(now)).raw())
+    });
+    Some(Posted { slot, generation: next(before.ok()?) })
 }
 
 /// Whether the slot is complete. What the host wrote may be read from here on.
@@ -111,57 +96,35 @@ pub fn completed_soon(host: &HostRegion, posted: Posted) -> bool {
 /// Says that a thread will sleep on the slot; the value to sleep on, or `None` when there is something to look at.
 pub fn prepare_sleep(shared: &SharedRegion, posted: Posted) -> Option<u32> {
     let word = &shared.slots[posted.slot].word;
-    let mut now = word.load(Ordering::Acquire);
-    loop {
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
         let open = seen.is(State::Posted, posted.generation) || seen.is(State::Taken, posted.generation);
-        if !open || seen.dead() {
-            return None;
-        }
-        let asleep = now | Word::SLEEP;
-        if asleep == now {
-            return Some(asleep);
-        }
-        match word.compare_exchange_weak(now, asleep, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Some(asleep),
-            Err(other) => now = other,
-        }
-    }
+        (open && !seen.dead()).then_some(now | Word::SLEEP)
+    });
+    Some(before.ok()? | Word::SLEEP)
 }
 
 /// Takes a posted slot back. False when the host has taken it: it will be complete in a moment.
 #[must_use]
 pub fn cancel(shared: &SharedRegion, posted: Posted) -> bool {
     let word = &shared.slots[posted.slot].word;
-    let mut now = word.load(Ordering::Acquire);
-    loop {
-        if !Word::from_raw(now).is(State::Posted, posted.generation) {
-            return false;
-        }
-        let free = Word::new(State::Free, posted.generation).raw() | (now & Word::DEAD);
-        match word.compare_exchange_weak(now, free, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return true,
-            Err(other) => now = other,
-        }
-    }
+    let free = Word::new(State::Free, posted.generation).raw();
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+        Word::from_raw(now).is(State::Posted, posted.generation).then_some(free | (now & Word::DEAD))
+    });
+    before.is_ok()
 }
 
 /// Takes back whatever GET is posted in `slot`, for its owner to find ([`cancelled`]); whether somebody who sleeps on its
 /// word must be woken. `None` when none is posted there: the host may have taken it.
 pub fn cancel_slot(shared: &SharedRegion, slot: usize) -> Option<bool> {
     let word = &shared.slots[slot].word;
-    let mut now = word.load(Ordering::Acquire);
-    loop {
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
-        if seen.state() != Some(State::Posted) {
-            return None;
-        }
         let free = Word::new(State::Free, seen.generation()).raw() | (now & Word::DEAD);
-        match word.compare_exchange_weak(now, free, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Some(seen.sleeps()),
-            Err(other) => now = other,
-        }
-    }
+        (seen.state() == Some(State::Posted)).then_some(free)
+    });
+    Some(Word::from_raw(before.ok()?).sleeps())
 }
 
 /// Whether the slot was taken back by [`cancel_slot`], or [`cancel`], and not posted since.
@@ -318,23 +281,17 @@ pub enum Publish {
 pub fn publish(shared: &SharedRegion, to: ReplyTo) -> Publish {
     let word = &shared.waiters[to.waiter].word;
     let done = Word::new(State::Done, to.generation).raw();
-    let mut now = word.load(Ordering::Acquire);
-    loop {
-        let seen = Word::from_raw(now);
-        if !open(seen, to.generation) {
-            // nothing more is written: the waiter can be used again
-            let claim = &shared.waiters[to.waiter].claim.generation;
-            claim.store(to.generation.number() | Claim::CLOSED, Ordering::Release);
-            return Publish::NoWaiter;
-        }
-        match word.compare_exchange_weak(now, done, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => {
-                let attention = to.attention && Attention(&shared.attention.word).replied();
-                return Publish::Delivered { wake: seen.sleeps(), attention };
-            }
-            Err(other) => now = other,
-        }
-    }
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+        open(Word::from_raw(now), to.generation).then_some(done)
+    });
+    let Ok(before) = before else {
+        // nothing more is written: the waiter can be used again
+        let claim = &shared.waiters[to.waiter].claim.generation;
+        claim.store(to.generation.number() | Claim::CLOSED, Ordering::Release);
+        return Publish::NoWaiter;
+    };
+    let attention = to.attention && Attention(&shared.attention.word).replied();
+    Publish::Delivered { wake: Word::from_raw(before).sleeps(), attention }
 }
 
 const _: () = assert!(SLOTS <= 64, "one bit each in a word of 64");

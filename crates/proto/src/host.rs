@@ -260,8 +260,8 @@ impl Host {
     /// Looks whether a replier has let go that held up a waiter: at one of them, or at all when no other waiter is free.
     fn reclaim(&mut self, shared: &SharedRegion) {
         let looks = if self.free.is_empty() { self.lingering.len() } else { self.lingering.len().min(1) };
-        for _ in 0..looks {
-            let Some(index) = self.lingering.pop_front() else { return };
+        let oldest: Vec<u16> = self.lingering.drain(..looks).collect();
+        for index in oldest {
             if written_to(shared, index.into(), self.generations[usize::from(index)]) {
                 self.lingering.push_back(index);
             } else {
@@ -306,18 +306,12 @@ fn written_to(shared: &SharedRegion, index: usize, generation: Generation) -> bo
 
 /// Takes a posted slot; false when it was cancelled, or posted anew, or never.
 fn claim_slot(word: &AtomicU32, generation: Generation) -> bool {
-    let mut now = word.load(Ordering::Acquire);
-    loop {
+    let taken = Word::new(State::Taken, generation).raw();
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
-        if !seen.is(State::Posted, generation) || seen.dead() {
-            return false;
-        }
-        let taken = Word::new(State::Taken, generation).raw() | (now & Word::SLEEP);
-        match word.compare_exchange_weak(now, taken, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return true,
-            Err(other) => now = other,
-        }
-    }
+        (seen.is(State::Posted, generation) && !seen.dead()).then_some(taken | (now & Word::SLEEP))
+    });
+    before.is_ok()
 }
 
 fn disarm(host: &HostRegion, waiter: Waiter) {
@@ -416,18 +410,12 @@ fn place(host: &HostRegion, slot: usize, payload: &[u8]) {
 pub fn complete(host: &HostRegion, shared: &SharedRegion, taken: Taken) -> bool {
     host.slots[taken.slot].done.store(taken.generation.number(), Ordering::Release);
     let word = &shared.slots[taken.slot].word;
-    let mut now = word.load(Ordering::Relaxed);
-    loop {
+    let done = Word::new(State::Done, taken.generation).raw();
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
         // the receiver may have seen `done` and gone on already
-        if !Word::from_raw(now).is(State::Taken, taken.generation) {
-            return false;
-        }
-        let done = Word::new(State::Done, taken.generation).raw() | (now & Word::DEAD);
-        match word.compare_exchange_weak(now, done, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(old) => return Word::from_raw(old).sleeps(),
-            Err(other) => now = other,
-        }
-    }
+        Word::from_raw(now).is(State::Taken, taken.generation).then_some(done | (now & Word::DEAD))
+    });
+    before.is_ok_and(|before| Word::from_raw(before).sleeps())
 }
 
 /// Whether the reply of `waiter` is there.
@@ -439,17 +427,11 @@ pub fn replied(shared: &SharedRegion, waiter: Waiter) -> bool {
 pub fn prepare_sleep(shared: &SharedRegion, waiter: Waiter) -> Option<u32> {
     let word = &shared.waiters[waiter.index].word;
     let asleep = Word::new(State::Posted, waiter.generation).raw() | Word::SLEEP;
-    let mut now = word.load(Ordering::Acquire);
-    loop {
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
-        if seen.is(State::Done, waiter.generation) || seen.dead() {
-            return None;
-        }
-        match word.compare_exchange_weak(now, asleep, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Some(asleep),
-            Err(other) => now = other,
-        }
-    }
+        (!seen.is(State::Done, waiter.generation) && !seen.dead()).then_some(asleep)
+    });
+    before.is_ok().then_some(asleep)
 }
 
 /// Whether the waiter's word says that the connection is gone. Only the host may say so, after it has closed.
@@ -468,17 +450,11 @@ pub fn expire(shared: &SharedRegion, waiter: Waiter) -> bool {
         let _ = claim.compare_exchange(claimed, closed, Ordering::AcqRel, Ordering::Relaxed);
     }
     let word = &shared.waiters[waiter.index].word;
-    let mut now = word.load(Ordering::Acquire);
-    loop {
-        if Word::from_raw(now).is(State::Done, waiter.generation) {
-            return false;
-        }
-        let expired = Word::new(State::Expired, waiter.generation).raw() | (now & Word::DEAD);
-        match word.compare_exchange_weak(now, expired, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return true,
-            Err(other) => now = other,
-        }
-    }
+    let expired = Word::new(State::Expired, waiter.generation).raw();
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+        (!Word::from_raw(now).is(State::Done, waiter.generation)).then_some(expired | (now & Word::DEAD))
+    });
+    before.is_ok()
 }
 
 /// What a replier wrote beside its waiter: read once, then judged.

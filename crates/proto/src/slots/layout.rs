@@ -221,7 +221,7 @@ impl HostRegion {
     /// A region in ordinary memory, all zero: for tests and for both ends in one thread.
     pub fn boxed() -> Box<Self> {
         #[cfg(not(loom))]
-        return <Self as FromZeros>::new_box_zeroed().unwrap_or_else(|_| unreachable!("a fixed size that fits"));
+        return <Self as FromZeros>::new_box_zeroed().expect("memory for a region");
         #[cfg(loom)]
         Box::new(Self {
             slots: std::array::from_fn(|_| HostSlot {
@@ -257,7 +257,7 @@ impl SharedRegion {
     /// A region in ordinary memory, all zero: for tests and for both ends in one thread.
     pub fn boxed() -> Box<Self> {
         #[cfg(not(loom))]
-        return <Self as FromZeros>::new_box_zeroed().unwrap_or_else(|_| unreachable!("a fixed size that fits"));
+        return <Self as FromZeros>::new_box_zeroed().expect("memory for a region");
         #[cfg(loom)]
         Box::new(Self {
             allocation: Allocation { used: AtomicU64::new(0), tickets: AtomicU64::new(0) },

@@ -1,7 +1,7 @@
 //! The requests word: how an application's SENDs find a thread of the host, and how that thread leaves without missing one.
 
 use super::{SENDS, Wake};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, replace};
 
 /// Bit of the requests word: nobody at the host looks; ring the socket.
 pub const REQUEST_RING: u64 = 1 << 61;
@@ -33,17 +33,14 @@ impl Requests<'_> {
     /// The application's side: says that the SENDs in `bits` were posted.
     #[must_use]
     pub fn posted(&self, bits: u64) -> Wake {
-        let old = self.0.fetch_or(bits, Ordering::SeqCst);
         // the ring bit first: a worker that left may have left its parked bit behind
-        if old & REQUEST_RING != 0 {
-            return if self.clear(REQUEST_RING) { Wake::Socket } else { Wake::None };
+        let wish = |now| if now & REQUEST_RING != 0 { REQUEST_RING } else { now & REQUEST_PARKED };
+        // whoever clears a wish fulfils it
+        match wish(replace(self.0, |now| (now | bits) & !wish(now))) {
+            0 => Wake::None,
+            REQUEST_RING => Wake::Socket,
+            _ => Wake::One,
         }
-        if old & REQUEST_PARKED != 0 && self.clear(REQUEST_PARKED) { Wake::One } else { Wake::None }
-    }
-
-    /// Clears a wish; whoever cleared it fulfils it.
-    fn clear(&self, wish: u64) -> bool {
-        self.0.fetch_and(!wish, Ordering::SeqCst) & wish != 0
     }
 
     /// The host's side: takes the bits that were rung since the last look.
@@ -98,7 +95,7 @@ impl Desk {
     /// A worker begins to look: the socket need not be rung.
     pub fn sit_down(&mut self, requests: &Requests<'_>) {
         self.idle += 1;
-        requests.clear(REQUEST_RING);
+        requests.0.fetch_and(!REQUEST_RING, Ordering::SeqCst);
     }
 
     /// A worker looks no more, because it has something to do or leaves. Says who must see to requests that came since its
@@ -110,13 +107,12 @@ impl Desk {
             let old = requests.0.fetch_or(REQUEST_RING, Ordering::SeqCst);
             return if old & REQUESTS == 0 { Wake::None } else { Wake::Socket };
         }
-        // the wish that woke this worker was the others' too
-        let old = requests.0.fetch_or(REQUEST_PARKED, Ordering::SeqCst);
-        if old & REQUESTS == 0 {
-            return Wake::None;
-        }
-        // taken back so that those look again who are about to sleep
-        if requests.clear(REQUEST_PARKED) { Wake::One } else { Wake::None }
+        // the wish that woke this worker was the others' too; where it comes too late, those look again who are about to sleep
+        let old = replace(requests.0, |now| match now & REQUESTS {
+            0 => now | REQUEST_PARKED,
+            _ => now & !REQUEST_PARKED,
+        });
+        if old & REQUESTS == 0 { Wake::None } else { Wake::One }
     }
 
     /// A worker that got up has left. True: somebody rang who was refused a worker because this one still counted.

@@ -1,6 +1,6 @@
 //! The words that decide: their bits, and the transitions that both ends agree on.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, replace};
 
 use super::ATTENTION_SLOTS;
 
@@ -194,14 +194,7 @@ impl Attention<'_> {
 
     /// The host's side: makes everybody who is about to sleep look again.
     pub fn stir(&self) {
-        let mut now = self.0.load(Ordering::Relaxed);
-        loop {
-            let next = (now & !EPOCH_MASK) | (now.wrapping_add(EPOCH_ONE) & EPOCH_MASK);
-            match self.0.compare_exchange_weak(now, next, Ordering::SeqCst, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(other) => now = other,
-            }
-        }
+        replace(self.0, |now| (now & !EPOCH_MASK) | (now.wrapping_add(EPOCH_ONE) & EPOCH_MASK));
     }
 
     /// The host's side: whether a reply was published since the last look.
