@@ -189,10 +189,14 @@ impl Monitor {
         }
         if flags.intersects(EventFlags::HUP | EventFlags::RDHUP | EventFlags::ERR) {
             // a socket that has hung up stays ready for ever: it must leave the set
-            let gone = self.lock().forget(token);
-            if let Some(gone) = gone {
+            // with the lock held: whoever drops the watch may watch the same socket anew at once
+            let mut state = self.lock();
+            let gone = state.forget(token);
+            if let Some(gone) = &gone {
                 let _ = epoll::delete(&self.epoll, gone.fd.as_fd());
             }
+            drop(state);
+            drop(gone);
             watch.hangup();
         }
     }

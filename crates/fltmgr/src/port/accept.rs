@@ -1,5 +1,6 @@
 //! Listening, the handshake, and the end of a connection.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -38,7 +39,7 @@ pub(super) trait Listening: Send + Sync + fmt::Debug {
     fn clients(&self) -> Vec<Client>;
     fn usage(&self, uid: u32) -> Usage;
     fn close(&self);
-    fn unload(&self);
+    fn unload(self: Arc<Self>);
 }
 
 /// A port: what its connections share.
@@ -79,6 +80,41 @@ pub(super) struct Door {
 impl<S: Serve> fmt::Debug for Core<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Port").field("name", &self.name).field("connections", &self.places).finish_non_exhaustive()
+    }
+}
+
+/// A callback of a port that runs on this thread, for as long as this lives.
+pub(super) struct Callback(());
+
+impl Callback {
+    pub(super) fn begin<S: Serve>(port: &Arc<Core<S>>) -> Self {
+        CALLBACKS.with_borrow_mut(|ports| ports.push(Arc::as_ptr(port).addr()));
+        Self(())
+    }
+
+    /// Whether this thread runs a callback of `port`.
+    fn runs<S: Serve>(port: &Arc<Core<S>>) -> bool {
+        CALLBACKS.with_borrow(|ports| ports.contains(&Arc::as_ptr(port).addr()))
+    }
+}
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        CALLBACKS.with_borrow_mut(Vec::pop);
+    }
+}
+
+thread_local! {
+    /// The ports whose callbacks this thread runs: one may unload another, whose disconnect callbacks then run here too.
+    static CALLBACKS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A client that may go while the filter's connect callback runs.
+struct Leaving(Arc<Inner>);
+
+impl Watch for Leaving {
+    fn hangup(&self) {
+        self.0.close();
     }
 }
 
@@ -175,12 +211,19 @@ impl<S: Serve> Listening for Core<S> {
         drop(door);
     }
 
-    fn unload(&self) {
+    fn unload(self: Arc<Self>) {
         if !self.guard.same_process() {
             return; // a forked child: the connections are its parent's
         }
         lock(&self.gate).shut = true;
         self.close();
+        if Callback::runs(&self) {
+            // it cannot wait for itself
+            for client in self.clients() {
+                client.inner.close();
+            }
+            return pool::run(move || self.unload());
+        }
         let connecting = self.passed.wait_while(lock(&self.gate), |gate| gate.connecting != 0);
         drop(connecting.unwrap_or_else(PoisonError::into_inner));
         // taken before they are closed: the callbacks run on this thread
@@ -299,13 +342,26 @@ impl<S: Serve> Core<S> {
         let (memory, files) = Memory::create().map_err(resources)?;
         Requests(&memory.shared().requests.word).open();
         let client = Client { inner: Arc::new(Inner::new(self.name.clone(), peer, memory, Arc::clone(&socket))) };
-        let called = std::panic::AssertUnwindSafe(|| self.serve.connect(&client, context));
+        let called = std::panic::AssertUnwindSafe(|| {
+            let _runs = Callback::begin(self);
+            // a message to a client that goes meanwhile ends; without a watch it would end with its timeout
+            let leaving = Arc::new(Leaving(Arc::clone(&client.inner)));
+            let _watching = Monitor::of_this_process()
+                .and_then(|monitor| monitor.watch(Arc::clone(&socket) as _, Interest::Hangup, None, leaving));
+            self.serve.connect(&client, context)
+        });
         let session = match std::panic::catch_unwind(called) {
             Ok(Ok(session)) => session,
             Ok(Err(status)) => {
                 client.inner.close();
-                let status = if status.is_error() || status.0 >> 30 == 2 { status } else { Status::INVALID_PARAMETER };
-                return Err(Refused::new(status, ""));
+                let refused = if status.is_success_severity() { Status::INVALID_PARAMETER } else { status };
+                if refused != status {
+                    tracing::warn!(
+                        port = %self.name,
+                        "a connect callback refused with {status:?}, which is no failure: the client gets {refused:?}"
+                    );
+                }
+                return Err(Refused::new(refused, ""));
             }
             Err(_) => {
                 client.inner.close();
@@ -461,7 +517,10 @@ impl<S: Serve> Served<S> {
         self.client.inner.drain();
         let session = self.session.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(session) = session {
-            let called = std::panic::AssertUnwindSafe(|| self.port.serve.disconnect(session));
+            let called = std::panic::AssertUnwindSafe(|| {
+                let _runs = Callback::begin(&self.port);
+                self.port.serve.disconnect(session);
+            });
             // reported by the panic hook; the place must become free all the same
             let _ = std::panic::catch_unwind(called);
         }

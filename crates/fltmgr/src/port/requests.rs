@@ -14,7 +14,7 @@ use proto::status::Status;
 use sys::clock::{self, Deadline};
 use sys::futex::{self, Upper};
 
-use super::accept::Served;
+use super::accept::{Callback, Served};
 use super::{Answer, Serve};
 use crate::pool;
 use crate::wait::{Counted, On, wait, wait_counter};
@@ -173,7 +173,10 @@ impl<S: Serve> Served<S> {
     fn call(&self, input: &[u8], output: &mut [u8]) -> Answer {
         let session = self.session();
         let Some(session) = session.as_ref() else { return Status::PORT_DISCONNECTED.into() };
-        let called = std::panic::AssertUnwindSafe(|| self.port.serve.message(session, input, output));
+        let called = std::panic::AssertUnwindSafe(|| {
+            let _runs = Callback::begin(&self.port);
+            self.port.serve.message(session, input, output)
+        });
         let mut answer = std::panic::catch_unwind(called).unwrap_or_else(|_| Status::INTERNAL_ERROR.into());
         match answer.status {
             // keeps its length on the way to the client, which sees "buffer too small" all the same
