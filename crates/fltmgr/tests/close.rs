@@ -1,177 +1,29 @@
-//! The ends of connections and ports: rows 27 to 43, 98, and 101 to 104 of the table in `doc/windows.md`.
+//! The ends of connections: rows 34 to 43 and 98 of the table in `doc/windows.md`.
 
 mod common;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use common::{App, Event, LONG, Line, PORT, World, both, hresult, watchdog};
+use common::talk::{answers, ask, echo, is_over, is_over_for_the_filter, talks};
+use common::{App, Event, LONG, Line, World, both, eventually, hresult};
 use fltmgr::{Answer, Client, Connection, Status, Timeout};
 
-/// A world whose filter answers requests with what it got.
-fn echo() -> World {
-    World::with(
-        |filter| {
-            filter.on_message = Box::new(|_, input, output| {
-                output[..input.len()].copy_from_slice(input);
-                Answer::from(input.len())
-            });
-        },
-        |options| options,
-    )
-}
-
-fn ask(filter: &Client, message: &[u8]) -> Result<Vec<u8>, Status> {
-    let mut reply = [0; 64];
-    match filter.ask(message, &mut reply, Timeout::After(LONG)) {
-        Ok(answer) => Ok(reply[..answer.len].to_vec()),
-        Err(error) => Err(error.status()),
-    }
-}
-
-/// The application's half of [`talks`].
-fn answers(port: &Connection) {
-    let message = port.recv().unwrap();
-    let body = message.body().to_vec();
-    message.reply(Status::SUCCESS, &body).unwrap();
-    let mut output = [0; 4];
-    assert_eq!(port.send(b"ping", &mut output).unwrap(), 4);
-    assert_eq!(&output, b"ping");
-}
-
-/// That a connection works both ways.
-fn talks(filter: &Client) {
-    assert_eq!(ask(filter, b"still there?"), Ok(b"still there?".to_vec()));
-}
-
-/// That a connection is over for the application: whatever it calls fails at once.
-fn is_over(port: &Connection) {
-    assert_eq!(port.recv().unwrap_err().status(), Status::PORT_DISCONNECTED);
-    assert_eq!(port.send(b"x", &mut []).unwrap_err().status(), Status::PORT_DISCONNECTED);
-    assert_eq!(port.reply(1, Status::SUCCESS, b"").unwrap_err().status(), Status::FLT_NO_WAITER_FOR_REPLY);
-    assert!(!port.is_connected());
-}
-
-/// That a connection is over for the filter.
-fn is_over_for_the_filter(filter: &Client) {
-    assert_eq!(filter.send(b"x", Timeout::Never).unwrap_err().status(), Status::PORT_DISCONNECTED);
-    assert_eq!(ask(filter, b"x"), Err(Status::PORT_DISCONNECTED));
-    assert!(!filter.is_connected());
-}
-
+/// The application ends without closing anything: in a process of its own it is killed. Every send of the filter ends, and
+/// then the disconnect callback runs.
 #[test]
-fn row_027_closing_a_port_leaves_its_connections_and_lets_nobody_in() {
-    both(
-        echo,
-        |world, line| {
-            let filter = world.accepted();
-            world.port.take().unwrap().close();
-            line.say("closed");
-            talks(&filter);
-            // a reply counts only as long as the connection stands
-            line.say("talked");
-            assert_eq!(world.ended(), 1);
-        },
-        |app| {
-            let port = app.connect();
-            app.hear("closed");
-            assert_eq!(app.refusal(PORT), Status::OBJECT_NAME_NOT_FOUND);
-            answers(&port);
-            app.hear("talked");
-            port.close();
-        },
-    );
-}
-
-#[test]
-fn row_028_a_name_is_free_when_its_port_closes_and_the_new_port_counts_for_itself() {
-    both(
-        || World::with(|_| {}, |options| options.max_connections(1)),
-        |world, line| {
-            let old = world.accepted();
-            world.port.take().unwrap().close();
-            let again = world.beside(PORT, |_| {}, |options| options.max_connections(1)).unwrap();
-            line.say("again");
-            let new = again.accepted();
-            old.send(b"old", Timeout::After(LONG)).unwrap();
-            new.send(b"new", Timeout::After(LONG)).unwrap();
-            line.hear("done");
-        },
-        |app| {
-            let old = app.connect();
-            app.hear("again");
-            let new = app.connect();
-            assert_eq!(app.refusal(PORT), Status::CONNECTION_COUNT_LIMIT);
-            assert_eq!(old.recv().unwrap().body(), b"old");
-            assert_eq!(new.recv().unwrap().body(), b"new");
-            app.say("done");
-        },
-    );
-}
-
-/// On Windows this hangs.
-#[test]
-fn row_029_unloading_closes_the_port_too() {
-    both(
-        World::new,
-        |world, line| {
-            world.unload();
-            line.say("unloaded");
-        },
-        |app| {
-            app.hear("unloaded");
-            assert_eq!(app.refusal(PORT), Status::OBJECT_NAME_NOT_FOUND);
-        },
-    );
-}
-
-#[test]
-fn row_030_unloading_ends_connections_on_its_own_thread() {
-    let on = Arc::new(Mutex::new(Vec::new()));
+fn row_034_the_end_of_the_application_ends_every_send() {
+    let sends = Arc::new(AtomicUsize::new(0));
+    let order = Arc::new(Mutex::new(Vec::new()));
     let make = || {
-        let on = Arc::clone(&on);
-        World::with(
-            move |filter| {
-                filter.on_disconnect = Box::new(move |_| on.lock().unwrap().push(thread::current().id()));
-            },
-            |options| options,
-        )
-    };
-    both(
-        make,
-        |world, line| {
-            let filter = world.accepted();
-            line.hear("receiving");
-            world.unload();
-            assert_eq!(world.events.try_recv(), Ok(Event::Disconnected(1)));
-            assert_eq!(std::mem::take(&mut *on.lock().unwrap()), [thread::current().id()]);
-            is_over_for_the_filter(&filter);
-            line.hear("ended");
-        },
-        |app| {
-            let port = app.connect();
-            let mut receiver = port.receiver(3).unwrap();
-            app.say("receiving");
-            let status = receiver.recv().unwrap_err().status();
-            assert_eq!(status, Status::PORT_DISCONNECTED);
-            assert_eq!(hresult(status), 0x8007_0006);
-            app.say("ended");
-        },
-    );
-}
-
-#[test]
-fn unloading_waits_for_ends_that_began_on_other_threads() {
-    let gate = Arc::new(Barrier::new(2));
-    let make = || {
-        let gate = Arc::clone(&gate);
+        let (sends, order) = (Arc::clone(&sends), Arc::clone(&order));
         World::with(
             move |filter| {
                 filter.on_disconnect = Box::new(move |_| {
-                    gate.wait();
-                    gate.wait();
+                    eventually(|| sends.load(Ordering::SeqCst) == 2);
+                    order.lock().unwrap().push("disconnected");
                 });
             },
             |options| options,
@@ -179,116 +31,30 @@ fn unloading_waits_for_ends_that_began_on_other_threads() {
     };
     both(
         make,
-        |world, _| {
-            world.accepted();
-            gate.wait();
-            let port = world.port.take().unwrap();
-            thread::scope(|scope| {
-                let unloading = scope.spawn(move || port.unload());
-                gate.wait();
-                unloading.join().unwrap();
-            });
-            assert_eq!(world.events.try_recv(), Ok(Event::Disconnected(1)));
-        },
-        |app| app.connect().close(),
-    );
-}
-
-#[test]
-fn row_031_closing_after_an_unload_tells_the_filter_nothing_new() {
-    both(
-        World::new,
-        |world, line| {
-            world.accepted();
-            world.unload();
-            assert_eq!(world.ended(), 1);
-            line.say("unloaded");
-            line.hear("closed");
-            world.nothing_more();
-        },
-        |app| {
-            let port = app.connect();
-            app.hear("unloaded");
-            port.close();
-            app.say("closed");
-        },
-    );
-}
-
-#[test]
-fn row_032_a_request_after_an_unload_is_disconnected() {
-    both(
-        echo,
-        |world, line| {
-            world.accepted();
-            world.unload();
-            line.say("unloaded");
-            line.hear("done");
-        },
-        |app| {
-            let port = app.connect();
-            app.hear("unloaded");
-            assert_eq!(port.recv().unwrap_err().status(), Status::PORT_DISCONNECTED);
-            assert_eq!(port.send(b"x", &mut []).unwrap_err().status(), Status::PORT_DISCONNECTED);
-            app.say("done");
-        },
-    );
-}
-
-#[test]
-fn row_033_a_reply_after_the_end_finds_no_waiter() {
-    both(
-        World::new,
         |world, line| {
             let filter = world.accepted();
+            let ended = |result: Result<_, fltmgr::Error>| {
+                assert_eq!(result.unwrap_err().status(), Status::PORT_DISCONNECTED);
+                sends.fetch_add(1, Ordering::SeqCst);
+            };
             thread::scope(|scope| {
-                let asking = scope.spawn(|| ask(&filter, b"?"));
+                scope.spawn(|| ended(filter.ask(b"reply?", &mut [0], Timeout::Never).map(drop)));
                 line.hear("has it");
-                filter.close();
-                assert_eq!(asking.join().unwrap(), Err(Status::PORT_DISCONNECTED));
-            });
-            line.say("closed");
-            world.ended();
-        },
-        |app| {
-            let port = app.connect();
-            let message = port.recv().unwrap();
-            app.say("has it");
-            app.hear("closed");
-            let status = message.reply(Status::SUCCESS, b"late").unwrap_err().status();
-            assert_eq!(status, Status::FLT_NO_WAITER_FOR_REPLY);
-            assert_eq!(hresult(status), 0x801f_0020);
-            port.close();
-        },
-    );
-}
-
-/// The application ends without closing anything: in a process of its own it is killed. Every send of the filter ends, and
-/// then the disconnect callback runs.
-#[test]
-fn row_034_the_end_of_the_application_ends_every_send() {
-    both(
-        World::new,
-        |world, line| {
-            let filter = world.accepted();
-            thread::scope(|scope| {
-                let reply = scope.spawn(|| ask(&filter, b"who answers?"));
-                line.hear("has it");
-                let buffer = scope.spawn(|| filter.send(b"who receives?", Timeout::Never).unwrap_err().status());
-                line.say("end");
-                assert_eq!(reply.join().unwrap(), Err(Status::PORT_DISCONNECTED));
-                assert_eq!(buffer.join().unwrap(), Status::PORT_DISCONNECTED);
+                scope.spawn(|| ended(filter.send(b"receiver?", Timeout::Never)));
+                line.say("both wait");
             });
             assert_eq!(world.ended(), 1);
+            assert_eq!(std::mem::take(&mut *order.lock().unwrap()), ["disconnected"]);
+            sends.store(0, Ordering::SeqCst);
         },
         |app| {
             let port = app.connect();
-            let message = port.recv().unwrap();
-            // the filter waits on although the message object is gone
-            message.detach();
+            port.recv().unwrap().detach();
             app.say("has it");
-            app.hear("end");
-            port.disconnect();
+            app.hear("both wait");
+            // refused: so its sender does wait for a larger one
+            port.recv_limited(0, Timeout::After(LONG)).unwrap().unwrap();
+            app.crash(&port);
         },
     );
 }
@@ -595,111 +361,4 @@ fn row_098_a_bad_handle_looks_like_a_dead_port() {
             }
         },
     );
-}
-
-#[test]
-fn row_101_an_old_handle_stays_dead_when_the_filter_is_loaded_again() {
-    both(
-        echo,
-        |world, line| {
-            world.accepted();
-            world.unload();
-            let again = world.beside(PORT, |_| {}, |options| options).unwrap();
-            line.say("again");
-            let new = again.accepted();
-            new.send(b"new", Timeout::After(LONG)).unwrap();
-            line.hear("done");
-        },
-        |app| {
-            let old = app.connect();
-            app.hear("again");
-            is_over(&old);
-            let new = app.connect();
-            assert_eq!(new.recv().unwrap().body(), b"new");
-            is_over(&old);
-            app.say("done");
-        },
-    );
-}
-
-#[test]
-fn row_102_ids_begin_again_with_each_connection() {
-    both(
-        World::new,
-        |world, line| {
-            for _ in 0..3 {
-                let filter = world.accepted();
-                for _ in 0..4 {
-                    ask(&filter, b"?").unwrap();
-                }
-                line.say("answered");
-                world.ended();
-            }
-        },
-        |app| {
-            for _ in 0..3 {
-                let port = app.connect();
-                for id in 1..=4 {
-                    let message = port.recv().unwrap();
-                    assert_eq!(message.id(), id);
-                    message.reply(Status::SUCCESS, b"").unwrap();
-                }
-                app.hear("answered");
-                port.close();
-            }
-        },
-    );
-}
-
-#[test]
-fn row_103_a_filter_that_keeps_a_dead_client_keeps_no_place() {
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let make = || {
-        let kept = Arc::clone(&kept);
-        World::with(
-            move |filter| filter.on_disconnect = Box::new(move |client| kept.lock().unwrap().push(client.clone())),
-            |options| options.max_connections(1),
-        )
-    };
-    both(
-        make,
-        |world, line| {
-            line.hear("done");
-            let kept = std::mem::take(&mut *kept.lock().unwrap());
-            assert_eq!(kept.len(), 5);
-            for client in kept {
-                is_over_for_the_filter(&client);
-            }
-            world.accepted();
-        },
-        |app| {
-            for _ in 0..5 {
-                app.connect().close();
-            }
-            app.say("done");
-        },
-    );
-}
-
-#[test]
-fn row_104_any_part_of_the_program_may_send_to_a_client() {
-    watchdog();
-    let ours = World::new();
-    let (app, client) = ours.pair();
-    let other = World::with(
-        move |filter| {
-            filter.on_message = Box::new(move |_, input, _| {
-                client
-                    .send(input, Timeout::After(Duration::from_secs(10)))
-                    .map_or_else(|e| e.status().into(), |()| 0.into())
-            });
-        },
-        |options| options,
-    );
-    let second = other.connect();
-    thread::scope(|scope| {
-        let receiver = scope.spawn(|| app.recv().unwrap().body().to_vec());
-        second.send(b"by another port", &mut []).unwrap();
-        assert_eq!(receiver.join().unwrap(), b"by another port");
-    });
 }

@@ -1,11 +1,11 @@
-//! Names and security: rows 15 to 20, 99 and 105 of the table in `doc/windows.md`.
+//! Names and security: rows 15 to 20 and 99 of the table in `doc/windows.md`.
 
 mod common;
 
 use std::os::unix::net::UnixListener;
 
-use common::{App, LONG, PORT, World, both, hresult, watchdog};
-use fltmgr::{SecurityDescriptor, Status, Timeout};
+use common::{App, LONG, PORT, World, both, hresult};
+use fltmgr::{Status, Timeout};
 
 /// The status with which a port of this name cannot be created.
 fn uncreatable(world: &World, name: &str) -> Status {
@@ -183,14 +183,4 @@ fn row_099_something_else_that_listens_is_told_apart() {
             app.say("tried");
         },
     );
-}
-
-#[test]
-fn row_105_a_port_has_its_own_copy_of_the_descriptor() {
-    watchdog();
-    let security = SecurityDescriptor::null_dacl();
-    let world = World::with(|_| {}, |options| options.security(security.clone()));
-    drop(security);
-    let (app, filter) = world.pair();
-    assert!(app.is_connected() && filter.is_connected());
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use common::{App, LONG, Line, World, both, hresult};
-use fltmgr::{Answer, Client, Connection, Status, Timeout};
+use fltmgr::{Answer, Client, Connection, Port, PortOptions, SecurityDescriptor, Status, Timeout};
 
 /// A world whose message callback is `on_message`.
 fn calling(on_message: impl Fn(&Client, &[u8], &mut [u8]) -> Answer + Send + Sync + 'static) -> World {
@@ -43,18 +43,26 @@ fn row_083_a_filter_without_a_message_callback_rejects_requests() {
             Ok(())
         }
     }
-    let world = World::new();
-    let options = fltmgr::PortOptions::default().namespace(world.namespace());
-    let options = options.security(fltmgr::SecurityDescriptor::null_dacl());
-    let _port = fltmgr::Port::create(r"\Silent", options, Silent).unwrap();
-    let silent = Connection::options().namespace(world.namespace()).connect(r"\Silent", b"").unwrap();
-    let status = silent.send(b"x", &mut []).unwrap_err().status();
-    assert_eq!(status, Status::INVALID_DEVICE_REQUEST);
-    assert_eq!(hresult(status), 0x8007_0001);
-    both(World::new, wait_for_the_end, |app| {
-        let answer = request(&app.connect());
-        assert_eq!(answer, (Status::INVALID_DEVICE_REQUEST.into(), *b"...."));
-    });
+    both(
+        World::new,
+        |world, line| {
+            let options = PortOptions::default().namespace(world.namespace());
+            let options = options.security(SecurityDescriptor::null_dacl());
+            let port = Port::create(r"\Silent", options, Silent).unwrap();
+            line.say("made");
+            line.hear("done");
+            drop(port);
+        },
+        |app| {
+            app.hear("made");
+            let port = app.connect_to(r"\Silent", b"").unwrap();
+            assert_eq!(request(&port), (Status::INVALID_DEVICE_REQUEST.into(), *b"...."));
+            let status = port.send(b"x", &mut []).unwrap_err().status();
+            assert_eq!(status, Status::INVALID_DEVICE_REQUEST);
+            assert_eq!(hresult(status), 0x8007_0001);
+            app.say("done");
+        },
+    );
 }
 
 #[test]

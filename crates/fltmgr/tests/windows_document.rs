@@ -16,7 +16,20 @@ fn names(text: &str) -> BTreeSet<String> {
 
 /// The tests of this crate: functions marked as tests.
 fn tests() -> BTreeSet<String> {
-    let files = ["close", "completions", "connect", "message", "names", "order", "receive", "request"];
+    let files = [
+        "close",
+        "completions",
+        "connect",
+        "create",
+        "message",
+        "names",
+        "order",
+        "receive",
+        "reply",
+        "request",
+        "timeout",
+        "unload",
+    ];
     let mut tests = BTreeSet::new();
     for file in files {
         let text = read(&format!("tests/{file}.rs"));

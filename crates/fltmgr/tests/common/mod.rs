@@ -1,14 +1,17 @@
 //! A port in a namespace of its own, a filter that remembers what happens, and an application in this process or another.
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
+pub(crate) mod log;
 mod pairing;
 pub(crate) mod raw;
+pub(crate) mod skip;
+pub(crate) mod talk;
 
 pub(crate) use pairing::{App, Line, both, hresult};
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fltmgr::namespace::Namespace;
 use fltmgr::{Answer, Client, Completions, Connection, Port, PortOptions, Received, SecurityDescriptor, Serve, Status};
@@ -210,12 +213,21 @@ impl Posted {
     }
 }
 
+/// Waits until something is so.
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < LONG, "it never happened");
+        std::thread::park_timeout(Duration::from_micros(100));
+    }
+}
+
 /// Ends the test program when a test hangs: a deadline for everything that has none of its own.
 pub(crate) fn watchdog() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         std::thread::spawn(|| {
-            std::thread::park_timeout(Duration::from_secs(60));
+            std::thread::park_timeout(Duration::from_secs(150));
             eprintln!("a test hangs");
             std::process::abort();
         });

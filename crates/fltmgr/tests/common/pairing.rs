@@ -5,6 +5,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -12,6 +13,7 @@ use std::sync::Mutex;
 
 use fltmgr::namespace::Namespace;
 use fltmgr::{ConnectOptions, Connection, Error, Status};
+use rustix::process::{Signal, getpid, kill_process};
 
 use super::{LONG, PORT, World, watchdog};
 
@@ -51,11 +53,17 @@ pub(crate) struct App {
     dir: PathBuf,
     /// To the filter's side.
     pub(crate) line: Line,
+    /// In a process of its own.
+    apart: bool,
 }
 
 impl App {
+    pub(crate) fn namespace(&self) -> Namespace {
+        Namespace::at(&self.dir)
+    }
+
     pub(crate) fn options(&self) -> ConnectOptions {
-        Connection::options().namespace(Namespace::at(&self.dir))
+        Connection::options().namespace(self.namespace())
     }
 
     pub(crate) fn connect(&self) -> Connection {
@@ -75,6 +83,16 @@ impl App {
         self.connect_to(name, b"").map(drop).unwrap_err().status()
     }
 
+    /// Ends the application without closing anything: a process of its own is killed. In the filter's process nobody can be
+    /// killed, so there the connection is disconnected under those who use it.
+    pub(crate) fn crash(&self, port: &Connection) {
+        if self.apart {
+            std::fs::write(self.dir.join(CRASH), "").unwrap();
+            kill_process(getpid(), Signal::KILL).unwrap();
+        }
+        port.disconnect();
+    }
+
     pub(crate) fn say(&self, word: &str) {
         self.line.say(word);
     }
@@ -87,6 +105,8 @@ impl App {
 const TEST: &str = "FLTMGR_TEST";
 const DIR: &str = "FLTMGR_TEST_DIR";
 const TALK: &str = "talk";
+/// The file that says that the application has killed itself.
+const CRASH: &str = "crash";
 
 /// Runs a test twice: `application` in a thread of this process, then in a process of its own. `make` makes the world of
 /// `filter` anew for each. To be called once in a test.
@@ -99,7 +119,7 @@ pub(crate) fn both<A: Fn(&App) + Sync>(make: impl Fn() -> World, filter: impl Fn
         assert_eq!(wanted, test);
         let dir = PathBuf::from(std::env::var_os(DIR).expect("set by the other process"));
         let line = Line::new(UnixStream::connect(dir.join(TALK)).unwrap());
-        application(&App { dir, line });
+        application(&App { dir, line, apart: true });
         return;
     }
     in_one_process(make(), &filter, &application);
@@ -108,7 +128,7 @@ pub(crate) fn both<A: Fn(&App) + Sync>(make: impl Fn() -> World, filter: impl Fn
 
 fn in_one_process(mut world: World, filter: impl Fn(&mut World, &Line), application: impl Fn(&App) + Sync) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let app = App { dir: world.dir.path().to_owned(), line: Line::new(theirs) };
+    let app = App { dir: world.dir.path().to_owned(), line: Line::new(theirs), apart: false };
     std::thread::scope(|scope| {
         let application = &application;
         let application = scope.spawn(move || application(&app));
@@ -137,9 +157,13 @@ fn in_two_processes(mut world: World, filter: impl Fn(&mut World, &Line), test: 
     }
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "the application's process: {}\n{said}", ended.status);
+    let crashed = world.dir.path().join(CRASH).exists() && ended.status.signal() == Some(Signal::KILL.as_raw());
+    assert!(crashed || ended.status.success(), "the application's process: {}\n{said}", ended.status);
     filtered.unwrap_or_else(|panic| resume_unwind(panic));
-    assert!(String::from_utf8_lossy(&ended.stdout).contains("1 passed"), "the application's process ran nothing");
+    assert!(
+        crashed || String::from_utf8_lossy(&ended.stdout).contains("1 passed"),
+        "the application's process ran nothing"
+    );
 }
 
 /// The HRESULT that a Windows program sees for a status.
