@@ -1,7 +1,7 @@
 //! The manager on real operations: a supervised command, and (as root) a file system of its own.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -148,7 +148,16 @@ fn killing_at_the_end_leaves_nothing() {
     assert!(source.wait().unwrap().success());
     manager.wait().unwrap();
     let pid = dir.read("pid");
-    assert!(!Path::new(&format!("/proc/{}", pid.trim())).exists());
+    // killed by now; who started it is gone, so it is another's to bury, who takes a moment
+    let start = Instant::now();
+    while let Ok(state) = fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+        let zombie = state.rsplit(')').next().unwrap().starts_with(" Z");
+        if zombie {
+            break;
+        }
+        assert!(start.elapsed() < LONG, "it lives: {state}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
 }
 
 const INSIDE: &str = "FLTMGR_TEST_MOUNTED";
