@@ -4,13 +4,15 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sys::fork::ForkGuard;
 
-/// More than this many callbacks at a time wait for each other.
-const MAX_THREADS: usize = 512;
+/// More than this many callbacks at a time wait for each other. No user's requests may hold more than a quarter of these unless a
+/// port says so.
+const MAX_THREADS: usize = 1024;
 /// How long a thread waits for the next job before it ends.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -27,6 +29,8 @@ struct State {
 
 static STATE: Mutex<State> = Mutex::new(State { process: None, jobs: VecDeque::new(), threads: 0, idle: 0 });
 static CALLED: Condvar = Condvar::new();
+/// Jobs wait for threads that do something else, and no more are made.
+static STRAINED: AtomicBool = AtomicBool::new(false);
 
 /// The state, as this process's own.
 fn state() -> MutexGuard<'static, State> {
@@ -63,12 +67,19 @@ pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
         return;
     }
     if state.threads == MAX_THREADS {
+        STRAINED.store(true, Ordering::Relaxed);
         return;
     }
     if let Err(error) = spawn(&mut state) {
         // the job waits for a thread that exists, or for the next call to make one
         tracing::warn!(%error, threads = state.threads, "no thread for a callback");
+        STRAINED.store(true, Ordering::Relaxed);
     }
+}
+
+/// Whether jobs wait for a thread: one that only lingers should end what it does.
+pub(crate) fn is_strained() -> bool {
+    STRAINED.load(Ordering::Relaxed)
 }
 
 fn work() {
@@ -80,6 +91,7 @@ fn work() {
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
             state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
         }
+        STRAINED.store(false, Ordering::Relaxed);
         state.idle += 1;
         let (next, waited) = CALLED.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
         state = next;

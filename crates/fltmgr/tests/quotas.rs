@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use common::{LONG, PORT, World, watchdog};
 use fltmgr::namespace::Namespace;
-use fltmgr::{Answer, Connection, PortName, PortOptions, Status, Usage};
+use fltmgr::{Answer, Connection, PortName, PortOptions, Question, Status, Timeout, Usage};
+use proto::wire::FromHost;
 
 fn me() -> u32 {
     rustix::process::geteuid().as_raw()
@@ -129,35 +130,228 @@ fn bytes_of_one_users_requests() {
     const LIMIT: usize = 1 << 20;
     let (world, go) = world(|options| options.max_request_bytes_per_user(LIMIT));
     let port = Arc::new(world.connect());
-    let held = |bytes: usize| Usage { connections: 1, request_bytes: bytes as u64, ..Usage::default() };
+    let held = |requests: u64, bytes: usize| Usage {
+        connections: 1,
+        requests,
+        request_bytes: bytes as u64,
+        ..Usage::default()
+    };
     // the input's bytes and the output's count alike
     let waits = |input: usize, output: usize| {
         let port = Arc::clone(&port);
         thread::spawn(move || port.send(&vec![b'w'; input], &mut vec![0; output]).map_err(|error| error.status()))
     };
     let first = waits(LIMIT / 4, LIMIT - LIMIT / 4 - 1);
-    eventually(&world, held(LIMIT - 1));
+    eventually(&world, held(1, LIMIT - 1));
     let second = waits(1, 0);
-    eventually(&world, held(LIMIT));
+    eventually(&world, held(2, LIMIT));
     let error = port.send(b"x", &mut []).unwrap_err();
     assert_eq!(error.status(), Status::INSUFFICIENT_RESOURCES);
     assert!(error.to_string().contains("max_request_bytes_per_user"), "{error}");
     assert_eq!(port.send(&[b'x'; 200_000], &mut []).unwrap_err().status(), Status::INSUFFICIENT_RESOURCES);
     another_is_served(&world);
-    assert_eq!(usage(&world), held(LIMIT));
+    assert_eq!(usage(&world), held(2, LIMIT));
     go.send(()).unwrap();
     go.send(()).unwrap();
     assert_eq!(first.join().unwrap(), Ok(LIMIT / 4));
     assert_eq!(second.join().unwrap(), Ok(0));
     // one request alone, just as large as it may be, again and again: nothing of the last is held when it is answered
     for _ in 0..20 {
-        assert_eq!(usage(&world), held(0));
+        assert_eq!(usage(&world), held(0, 0));
         assert_eq!(port.send(&[b'x'; LIMIT / 2], &mut vec![0; LIMIT / 2]).unwrap(), LIMIT / 2);
     }
     let error = port.send(&[b'x'; LIMIT / 2 + 1], &mut vec![0; LIMIT / 2]).unwrap_err();
     assert_eq!(error.status(), Status::INSUFFICIENT_RESOURCES);
     Arc::into_inner(port).unwrap().close();
     assert_eq!(usage(&world), Usage::default());
+}
+
+#[test]
+fn requests_of_one_user() {
+    let (world, go) = world(|options| options.max_requests_per_user(3));
+    let ports = [Arc::new(world.connect()), Arc::new(world.connect())];
+    let held = |requests: u64| Usage { connections: 2, requests, request_bytes: requests, ..Usage::default() };
+    // in whichever connections they are
+    let waits = |port: &Arc<Connection>| {
+        let port = Arc::clone(port);
+        thread::spawn(move || port.send(b"w", &mut []).map_err(|error| error.status()))
+    };
+    let mut waiting = vec![waits(&ports[0]), waits(&ports[1])];
+    eventually(&world, held(2));
+    assert_eq!(ports[1].send(b"x", &mut [0; 9]).unwrap(), 1, "one more has room");
+    assert_eq!(usage(&world), held(2));
+    waiting.push(waits(&ports[0]));
+    eventually(&world, held(3));
+    for port in &ports {
+        let error = port.send(b"x", &mut []).unwrap_err();
+        assert_eq!(error.status(), Status::INSUFFICIENT_RESOURCES);
+        assert!(error.to_string().contains("max_requests_per_user"), "{error}");
+    }
+    another_is_served(&world);
+    assert_eq!(usage(&world), held(3));
+    for waiting in waiting {
+        go.send(()).unwrap();
+        assert_eq!(waiting.join().unwrap(), Ok(0));
+    }
+    assert_eq!(ports[0].send(b"x", &mut []).unwrap(), 0);
+    drop(ports);
+    eventually(&world, Usage::default());
+}
+
+/// Bytes that differ from piece to piece.
+fn pattern(len: usize) -> Vec<u8> {
+    let mut bytes = (0..251).collect::<Vec<u8>>().repeat(len / 251 + 1);
+    bytes.truncate(len);
+    bytes
+}
+
+#[test]
+fn the_longest_request_and_answer_pass_unless_the_port_says_otherwise() {
+    const MOST: usize = 64 << 20;
+    let (world, _go) = world(|options| options);
+    let port = world.connect();
+    let mut output = vec![0; MOST];
+    let input = pattern(MOST);
+    assert_eq!(port.send(&input, &mut output).unwrap(), MOST);
+    assert!(output == input);
+    // one byte more of either is refused, and the connection goes on
+    let too_much = |input: &[u8], output: &mut [u8]| {
+        assert_eq!(port.send(input, output).unwrap_err().status(), Status::INSUFFICIENT_RESOURCES);
+        assert_eq!(port.send(b"x", &mut [0; 1]).unwrap(), 1);
+    };
+    too_much(&pattern(MOST + 1), &mut []);
+    too_much(b"x", &mut vec![0; MOST + 1]);
+    assert_eq!(port.send(&input[..MOST - 1], &mut output[..2]).unwrap(), 2);
+    assert_eq!(port.send(&input[..2], &mut output[..MOST - 1]).unwrap(), 2);
+}
+
+#[test]
+fn a_port_may_take_longer_requests() {
+    // what one user may hold follows by itself
+    const MOST: usize = 100 << 20;
+    let (world, _go) = world(|options| options.max_request(MOST));
+    let port = world.connect();
+    let input = pattern(MOST);
+    let mut output = vec![0; MOST];
+    assert_eq!(port.send(&input, &mut output).unwrap(), MOST);
+    assert!(output == input);
+    let long = (64 << 20) + 1;
+    assert_eq!(port.send(&input[..long], &mut []).unwrap(), 0);
+    assert_eq!(port.send(b"x", &mut output[..long]).unwrap(), 1);
+    let error = port.send(&vec![0; MOST + 1], &mut []).unwrap_err();
+    assert_eq!(error.status(), Status::INSUFFICIENT_RESOURCES);
+}
+
+#[test]
+fn messages_to_a_client_have_any_length_that_their_filter_has() {
+    const LEN: usize = 100 << 20;
+    let (world, _go) = world(|options| options);
+    let (port, client) = world.pair();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let message = port.recv().unwrap();
+            assert!(message.body() == pattern(LEN));
+            let payload = message.body().to_vec();
+            message.reply(Status::SUCCESS, &payload).unwrap();
+        });
+        let mut reply = vec![0; LEN];
+        assert_eq!(client.ask(&pattern(LEN), &mut reply, Timeout::Never).unwrap().len, LEN);
+        assert!(reply == pattern(LEN));
+    });
+}
+
+#[test]
+fn questions_of_one_connection_that_wait_for_replies() {
+    let (world, _go) = world(|options| options);
+    let (port, client) = world.pair();
+    let (other, others) = world.pair();
+    thread::scope(|scope| {
+        let (take, taken) = sync_channel(2000);
+        let port = &port;
+        scope.spawn(move || {
+            let mut receiver = port.receiver(4).unwrap();
+            while let Ok(message) = receiver.recv() {
+                take.send(message).unwrap();
+            }
+        });
+        let mut waiting: Vec<_> = (0..1023).map(|_| client.start(b"?", 10, Timeout::Never).unwrap()).collect();
+        waiting.push(client.start(b"?", 10, Timeout::Never).unwrap());
+        let error = client.start(b"?", 10, Timeout::Never).unwrap_err();
+        assert_eq!(error.status(), Status::INSUFFICIENT_RESOURCES);
+        assert!(error.to_string().contains("1,024"), "{error}");
+        // who wants no reply, and another connection, need no place
+        client.send(b"!", Timeout::Never).unwrap();
+        scope.spawn(|| other.recv().unwrap().reply(Status::SUCCESS, b"fine").unwrap());
+        assert_eq!(others.ask(b"?", &mut [0; 4], Timeout::Never).unwrap().len, 4);
+        // a reply makes room for one more
+        taken.recv().unwrap().reply(Status::SUCCESS, b"one").unwrap();
+        assert_eq!(waiting.remove(0).wait(&mut [0; 10]).unwrap().len, 3);
+        waiting.push(client.start(b"?", 10, Timeout::Never).unwrap());
+        assert_eq!(client.start(b"?", 10, Timeout::Never).unwrap_err().status(), Status::INSUFFICIENT_RESOURCES);
+        port.disconnect();
+        drop(taken);
+        for pending in waiting {
+            assert_eq!(pending.wait(&mut [0; 10]).unwrap_err().status(), Status::PORT_DISCONNECTED);
+        }
+    });
+}
+
+#[test]
+fn questions_of_one_connection_that_wait_for_a_receive() {
+    let (world, _go) = world(|options| options);
+    let (port, client) = world.pair();
+    let (done, ended) = sync_channel(2000);
+    let ask = |number: usize| {
+        let done = done.clone();
+        let message = number.to_le_bytes().to_vec();
+        let question = Question { message, reply_len: 8, fd: None, timeout: Timeout::Never };
+        client.ask_then(question, move |answer| {
+            done.send((number, answer.map(|answered| answered.payload).map_err(|error| error.status()))).unwrap();
+        });
+    };
+    (0..1024).for_each(ask);
+    assert!(ended.try_recv().is_err(), "all of them wait");
+    ask(1024);
+    assert_eq!(ended.recv().unwrap(), (1024, Err(Status::INSUFFICIENT_RESOURCES)));
+    let message = port.recv().unwrap();
+    assert_eq!(message.body(), 0_usize.to_le_bytes());
+    message.reply(Status::SUCCESS, b"0").unwrap();
+    assert_eq!(ended.recv().unwrap(), (0, Ok(b"0".to_vec())));
+    // room for one more; another connection's questions are not counted with these
+    ask(1025);
+    ask(1026);
+    assert_eq!(ended.recv().unwrap(), (1026, Err(Status::INSUFFICIENT_RESOURCES)));
+    let (other, others) = world.pair();
+    thread::scope(|scope| {
+        scope.spawn(|| other.recv().unwrap().reply(Status::SUCCESS, b"fine").unwrap());
+        assert_eq!(others.ask(b"?", &mut [0; 4], Timeout::Never).unwrap().len, 4);
+    });
+    for number in (1..1024_usize).chain([1025]) {
+        let message = port.recv().unwrap();
+        assert_eq!(message.body(), number.to_le_bytes());
+        message.reply(Status::SUCCESS, &[]).unwrap();
+        assert_eq!(ended.recv().unwrap(), (number, Ok(Vec::new())));
+    }
+}
+
+/// Many at once who say what they want at once: no limit of those who say nothing is in their way.
+#[test]
+fn a_crowd_of_one_user_may_connect_at_once() {
+    let (world, _go) = world(|options| options);
+    let namespace = world.namespace();
+    let barrier = std::sync::Barrier::new(32);
+    let connected = thread::scope(|scope| {
+        let crowd: Vec<_> = (0..32)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    Connection::options().namespace(namespace.clone()).connect(PORT, b"")
+                })
+            })
+            .collect();
+        crowd.into_iter().map(|one| one.join().unwrap()).collect::<Result<Vec<_>, _>>()
+    });
+    assert_eq!(connected.unwrap().len(), 32);
 }
 
 #[test]
@@ -176,7 +370,16 @@ fn clients_of_one_user_that_say_nothing() {
             continue;
         }
         let turned_away = silent();
-        assert_eq!(turned_away.recv(&mut [0; 8]).unwrap().len, 0, "the end");
+        let mut packet = [0; 600];
+        let len = turned_away.recv(&mut packet).unwrap().len;
+        let Ok(FromHost::Refused(refused)) = FromHost::parse(&packet[..len]) else { panic!("{:?}", &packet[..len]) };
+        assert_eq!(refused.status(), Status::INSUFFICIENT_RESOURCES);
+        assert!(
+            refused.sentence().contains("has 2 clients that say nothing, and may have 2"),
+            "{}",
+            refused.sentence()
+        );
+        assert_eq!(turned_away.recv(&mut packet).unwrap().len, 0, "the end");
         another_is_served(&world);
         let unchanged = usage(&world) == full;
         drop((one, two));

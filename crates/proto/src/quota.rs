@@ -15,12 +15,14 @@ pub enum Kind {
     HalfOpen,
     /// Connections, from before the connect callback until the disconnect callback has returned.
     Connections,
+    /// Requests under way: each may hold a thread of the host.
+    Requests,
     /// Bytes of requests and of the room for their answers.
     RequestBytes,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::HalfOpen, Self::Connections, Self::RequestBytes];
+    const ALL: [Self; 4] = [Self::HalfOpen, Self::Connections, Self::Requests, Self::RequestBytes];
 }
 
 /// How much one user may hold of each kind.
@@ -30,13 +32,17 @@ pub struct Limits {
     pub half_open: u64,
     /// [`Kind::Connections`].
     pub connections: u64,
+    /// [`Kind::Requests`].
+    pub requests: u64,
     /// [`Kind::RequestBytes`].
     pub request_bytes: u64,
 }
 
 impl Default for Limits {
+    /// 8 and 64 are enough for a user's programs; 256 requests are a quarter of the threads that a host has for all callbacks;
+    /// 128 MiB are one request of 64 MiB with as much room for its answer.
     fn default() -> Self {
-        Self { half_open: 8, connections: 64, request_bytes: 64 << 20 }
+        Self { half_open: 8, connections: 64, requests: 256, request_bytes: 128 << 20 }
     }
 }
 
@@ -46,6 +52,7 @@ impl Limits {
         match kind {
             Kind::HalfOpen => self.half_open,
             Kind::Connections => self.connections,
+            Kind::Requests => self.requests,
             Kind::RequestBytes => self.request_bytes,
         }
     }
@@ -157,6 +164,7 @@ impl fmt::Display for Exceeded {
         match self.kind {
             Kind::HalfOpen => write!(f, "user {uid} has {held} clients that say nothing, and may have {limit}"),
             Kind::Connections => write!(f, "user {uid} has {held} connections, and may have {limit}"),
+            Kind::Requests => write!(f, "user {uid} has {held} requests under way, and may have {limit}"),
             Kind::RequestBytes => write!(f, "user {uid} has {held} bytes in requests, and may have {limit}"),
         }
     }
@@ -168,7 +176,7 @@ impl std::error::Error for Exceeded {}
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { half_open: 2, connections: 3, request_bytes: 100 };
+    const LIMITS: Limits = Limits { half_open: 2, connections: 3, requests: 4, request_bytes: 100 };
 
     #[test]
     fn one_below_the_limit_at_it_and_one_above() {

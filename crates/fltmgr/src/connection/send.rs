@@ -31,8 +31,8 @@ impl Connection {
         let error = Error::new(answer.status, format!("{SENDING} {}", self.link.name));
         Err(if answer.status == Status::INSUFFICIENT_RESOURCES {
             error.hint(
-                "the filter says so, or its host, which limits the length of one request (max_request) and the bytes \
-                 that all requests of one user hold (max_request_bytes_per_user)",
+                "the filter says so, or its host, which limits the length of one request (max_request), and how many \
+                 one user has under way (max_requests_per_user) and how many bytes these hold (max_request_bytes_per_user)",
             )
         } else {
             error

@@ -6,7 +6,6 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
-use std::time::Duration;
 
 use proto::access::{Token, check_connect, explain};
 use proto::name::PortName;
@@ -14,7 +13,7 @@ use proto::quota::{Charge, Kind, Quotas, User};
 use proto::slots::{Desk, Requests};
 use proto::status::Status;
 use proto::violation::Violation;
-use proto::wire::{FromClient, FromHost, Hello, Info, MAX_MESSAGE_LEN, MAX_SMALL_MESSAGE_LEN, Refused};
+use proto::wire::{FromClient, FromHost, Hello, Info, MAX_SMALL_MESSAGE_LEN, Refused};
 use sys::fork::ForkGuard;
 use sys::memory::Memory;
 use sys::monitor::{Interest, Monitor, Watch, Watching};
@@ -22,14 +21,13 @@ use sys::peer::Credentials;
 use sys::socket::Socket;
 
 use super::client::{Client, Inner};
+use super::guest::Guest;
 use super::listener::Accepting;
 use super::process::{Mortal, Process};
 use super::{PortOptions, Serve, Usage};
 use crate::namespace::{Claim, Namespace};
 use crate::{Error, pool, wait};
 
-/// How long a client has to say what it wants.
-const HELLO_TIME: Duration = Duration::from_secs(1);
 /// Packets that are read from one client before the monitor looks at the others.
 const READ_AT_A_TIME: usize = 64;
 
@@ -51,6 +49,7 @@ pub(super) struct Core<S: Serve> {
     pub(super) listening: Mutex<Option<Door>>,
     /// What users hold. Locked for a moment only.
     quotas: Mutex<Quotas>,
+    pub(super) guests: Mutex<Vec<Weak<Guest<S>>>>,
     /// Places taken, those of handshakes under way too.
     places: AtomicU32,
     next: AtomicU64,
@@ -150,7 +149,7 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
     }
     let name = PortName::parse(name).map_err(|status| Error::new(status, doing()))?;
     let sddl = options.security.to_string();
-    let quotas = Quotas::new(options.limits);
+    let quotas = Quotas::new(options.limits());
     wait::warm_up();
     let system = |error| Error::with_source(Status::INSUFFICIENT_RESOURCES, doing(), error);
     let monitor = Monitor::of_this_process().map_err(system)?;
@@ -164,6 +163,7 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
         guard: ForkGuard::new(),
         listening: Mutex::new(None),
         quotas: Mutex::new(quotas),
+        guests: Mutex::default(),
         places: AtomicU32::new(0),
         next: AtomicU64::new(1),
         served: Mutex::default(),
@@ -201,6 +201,7 @@ impl<S: Serve> Listening for Core<S> {
         Usage {
             half_open: quotas.held(uid, Kind::HalfOpen),
             connections: quotas.held(uid, Kind::Connections),
+            requests: quotas.held(uid, Kind::Requests),
             request_bytes: quotas.held(uid, Kind::RequestBytes),
         }
     }
@@ -242,46 +243,19 @@ impl<S: Serve> Listening for Core<S> {
 }
 
 impl<S: Serve> Core<S> {
-    /// Gives a new client a second to say what it wants.
-    pub(super) fn half_open(self: &Arc<Self>, socket: Socket) {
-        let Ok(peer) = Credentials::of_peer(&socket) else { return };
-        let charge = match self.user(peer.uid).charge(Kind::HalfOpen, 1) {
-            Ok(charge) => Mutex::new(Some(charge)),
-            Err(exceeded) => {
-                tracing::debug!(port = %self.name, %exceeded, "client turned away");
-                return; // the socket closes: the client sees the end
-            }
-        };
-        let socket = Arc::new(socket);
-        let guest = Arc::new(Guest {
-            charge,
-            core: Arc::clone(self),
-            peer,
-            socket: Arc::clone(&socket),
-            watching: Mutex::new(None),
-            done: AtomicBool::new(false),
-        });
-        let Ok(monitor) = Monitor::of_this_process() else { return };
-        // held while the watch is registered: an event that comes at once waits for it
-        let mut slot = lock(&guest.watching);
-        let watch: Arc<dyn Watch> = Arc::clone(&guest) as _;
-        match monitor.watch(socket, Interest::Readable, Some(HELLO_TIME), watch) {
-            Ok(watching) => *slot = Some(watching),
-            Err(_) => {
-                drop(slot);
-                guest.leave();
-            }
-        }
-    }
-
     /// What everyone may know; `None` once the port is closed.
-    fn info(&self) -> Option<Info> {
+    pub(super) fn info(&self) -> Option<Info> {
         let places = self.places.load(Ordering::Relaxed);
         lock(&self.listening).as_ref().map(|door| door.claim.info(places, self.options.max_connections))
     }
 
     /// Decides about a client, and makes its connection.
-    fn admit(self: &Arc<Self>, hello: &Hello<'_>, peer: Credentials, socket: Arc<Socket>) -> Result<(), Refused> {
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        hello: &Hello<'_>,
+        peer: Credentials,
+        socket: Arc<Socket>,
+    ) -> Result<(), Refused> {
         let ours =
             hello.name() == &self.name || (self.options.case_insensitive && hello.name().eq_ignore_case(&self.name));
         if !ours {
@@ -326,7 +300,7 @@ impl<S: Serve> Core<S> {
             })
     }
 
-    fn user(&self, uid: u32) -> Arc<User> {
+    pub(super) fn user(&self, uid: u32) -> Arc<User> {
         lock(&self.quotas).user(uid)
     }
 
@@ -410,81 +384,6 @@ impl<S: Serve> Core<S> {
             }
         }
         Ok(())
-    }
-}
-
-/// A client that has not said yet what it wants.
-struct Guest<S: Serve> {
-    charge: Mutex<Option<Charge>>,
-    core: Arc<Core<S>>,
-    peer: Credentials,
-    socket: Arc<Socket>,
-    watching: Mutex<Option<Watching>>,
-    done: AtomicBool,
-}
-
-impl<S: Serve> Guest<S> {
-    /// Stops watching and uncounts, once; false when that has been done.
-    fn leave(&self) -> bool {
-        if self.done.swap(true, Ordering::SeqCst) {
-            return false;
-        }
-        drop(lock(&self.watching).take());
-        drop(lock(&self.charge).take());
-        true
-    }
-
-    /// Answers a client's first message.
-    fn answer(&self, packet: &[u8]) {
-        let refuse = |refused: Refused| {
-            let _ = self.socket.try_send(&FromHost::Refused(refused).encode(), &[]);
-        };
-        match FromClient::parse(packet) {
-            Ok(FromClient::Hello(hello)) => {
-                if let Err(refused) = self.core.admit(&hello, self.peer.clone(), Arc::clone(&self.socket)) {
-                    refuse(refused);
-                }
-            }
-            Ok(FromClient::Query) => {
-                if let Some(info) = self.core.info() {
-                    let _ = self.socket.try_send(&FromHost::Info(info).encode(), &[]);
-                }
-            }
-            Ok(_) => refuse(Refused::new(Violation::OutOfTurn.status(), Violation::OutOfTurn.to_string())),
-            Err(violation) => refuse(Refused::new(violation.status(), violation.to_string())),
-        }
-    }
-}
-
-impl<S: Serve> Watch for Guest<S> {
-    fn readable(&self) {
-        let mut packet = vec![0; MAX_MESSAGE_LEN];
-        let Ok(received) = self.socket.try_recv(&mut packet) else { return };
-        if !self.leave() || received.len == 0 {
-            return;
-        }
-        packet.truncate(received.len);
-        // the filter's callback may block: not on the monitor's thread
-        let guest = Self {
-            charge: Mutex::new(None),
-            core: Arc::clone(&self.core),
-            peer: self.peer.clone(),
-            socket: Arc::clone(&self.socket),
-            watching: Mutex::new(None),
-            done: AtomicBool::new(true),
-        };
-        let whole = !received.truncated && received.files.is_empty();
-        pool::run(move || guest.answer(if whole { &packet } else { &[] }));
-    }
-
-    fn hangup(&self) {
-        self.leave();
-    }
-
-    fn expired(&self) {
-        tracing::debug!(port = %self.core.name, pid = self.peer.pid, "a client said nothing for a second");
-        self.leave();
-        self.socket.shutdown();
     }
 }
 

@@ -5,6 +5,7 @@ mod client;
 mod courier;
 mod deliver;
 mod flying;
+mod guest;
 mod listener;
 mod process;
 mod requests;
@@ -128,6 +129,7 @@ pub struct PortOptions {
     namespace: Option<Namespace>,
     max_request: usize,
     limits: Limits,
+    request_bytes_per_user: Option<usize>,
 }
 
 impl Default for PortOptions {
@@ -140,6 +142,7 @@ impl Default for PortOptions {
             namespace: None,
             max_request: 64 << 20,
             limits: Limits::default(),
+            request_bytes_per_user: None,
         }
     }
 }
@@ -176,8 +179,8 @@ impl PortOptions {
         self
     }
 
-    /// The most bytes that one request or its output may have, 64 MiB unless set: the filter's process holds them. A longer
-    /// request ends with [`Status::INSUFFICIENT_RESOURCES`].
+    /// The most bytes that one request may have, and the most room for its output, 64 MiB each unless set: the filter's
+    /// process holds both. A longer request, or one with more room, ends with [`Status::INSUFFICIENT_RESOURCES`].
     #[must_use]
     pub fn max_request(mut self, bytes: usize) -> Self {
         self.max_request = bytes;
@@ -193,12 +196,29 @@ impl PortOptions {
         self
     }
 
-    /// How many bytes the requests of one user may hold in the filter's process at a time, their outputs counted, 64 MiB
-    /// unless set. A request that does not fit ends with [`Status::INSUFFICIENT_RESOURCES`].
+    /// How many bytes the requests of one user may hold in the filter's process at a time, the room for their outputs counted.
+    /// Unless set, 128 MiB, or twice [`PortOptions::max_request`] where that is more: so that the longest request that the port
+    /// takes, with as much output, fits, and a user at this limit has one of those or many small ones. A request that does
+    /// not fit ends with [`Status::INSUFFICIENT_RESOURCES`].
     #[must_use]
     pub fn max_request_bytes_per_user(mut self, bytes: usize) -> Self {
-        self.limits.request_bytes = bytes as u64;
+        self.request_bytes_per_user = Some(bytes);
         self
+    }
+
+    /// How many requests of one user may be under way at a time, in all its connections (one connection has 16 at most): 256
+    /// unless set. Each may hold a thread, of which the filter's process has 1,024 for all callbacks. One more ends with
+    /// [`Status::INSUFFICIENT_RESOURCES`].
+    #[must_use]
+    pub fn max_requests_per_user(mut self, requests: u32) -> Self {
+        self.limits.requests = requests.into();
+        self
+    }
+
+    fn limits(&self) -> Limits {
+        let bytes = |bytes: usize| bytes as u64;
+        let enough = self.limits.request_bytes.max(bytes(self.max_request).saturating_mul(2));
+        Limits { request_bytes: self.request_bytes_per_user.map_or(enough, bytes), ..self.limits }
     }
 
     /// How many clients of one user may have connected without having said yet what they want, for which they have a second:
@@ -217,7 +237,9 @@ pub struct Usage {
     pub half_open: u64,
     /// Connections, until their disconnect callback has returned.
     pub connections: u64,
-    /// Bytes of requests under way, and of the room for their answers.
+    /// Requests under way.
+    pub requests: u64,
+    /// Their bytes, and those of the room for their answers.
     pub request_bytes: u64,
 }
 

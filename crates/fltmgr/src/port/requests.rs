@@ -76,7 +76,9 @@ impl<S: Serve> Served<S> {
             bits => Some(bits),
         };
         let on = On { word: &Upper(requests.0), reasons: futex::ANY, patience: &inner.requests, asleep: &inner.asleep };
-        let deadline = Deadline::Monotonic(clock::monotonic() + LINGER);
+        // nobody lingers while others have no thread: a client that rings for nothing would keep those it does not use
+        let linger = if pool::is_strained() { Duration::ZERO } else { LINGER };
+        let deadline = Deadline::Monotonic(clock::monotonic() + linger);
         wait(&on, Some(deadline), look, || requests.prepare_sleep()).unwrap_or(0)
     }
 
@@ -86,7 +88,7 @@ impl<S: Serve> Served<S> {
         let Some(request) = host::take_request(inner.memory.shared(), slot) else { return };
         let mut output = Vec::new();
         let (mut held, answer) = match self.hold(&request) {
-            Ok(charge) => (Some(charge), self.answer(&request, &mut output)),
+            Ok(charges) => (Some(charges), self.answer(&request, &mut output)),
             Err(status) => (None, status.into()),
         };
         let writes = !answer.status.is_error();
@@ -117,7 +119,7 @@ impl<S: Serve> Served<S> {
     }
 
     /// Charges the user with what a request holds here, all of it before any of it is there.
-    fn hold(&self, request: &Request) -> Result<Charge, Status> {
+    fn hold(&self, request: &Request) -> Result<[Charge; 2], Status> {
         let most = self.port.options.max_request as u64;
         if request.len == 0 {
             return Err(Status::INVALID_PARAMETER);
@@ -125,11 +127,15 @@ impl<S: Serve> Served<S> {
         if request.len > most || request.capacity > most {
             return Err(Status::INSUFFICIENT_RESOURCES);
         }
-        self.user.charge(Kind::RequestBytes, request.len.saturating_add(request.capacity)).map_err(|exceeded| {
-            let pid = self.client.inner.peer.pid;
-            tracing::debug!(port = %self.port.name, pid, %exceeded, "request refused");
-            Status::INSUFFICIENT_RESOURCES
-        })
+        let charge = |kind, amount| {
+            self.user.charge(kind, amount).map_err(|exceeded| {
+                let pid = self.client.inner.peer.pid;
+                tracing::debug!(port = %self.port.name, pid, %exceeded, "request refused");
+                Status::INSUFFICIENT_RESOURCES
+            })
+        };
+        let one = charge(Kind::Requests, 1)?;
+        Ok([one, charge(Kind::RequestBytes, request.len.saturating_add(request.capacity))?])
     }
 
     fn answer(&self, request: &Request, output: &mut Vec<u8>) -> Answer {

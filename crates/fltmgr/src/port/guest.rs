@@ -1,0 +1,167 @@
+//! Those who have connected and not said yet what they want.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use proto::quota::{Charge, Exceeded, Kind};
+use proto::status::Status;
+use proto::violation::Violation;
+use proto::wire::{FromClient, FromHost, MAX_MESSAGE_LEN, Refused};
+use sys::monitor::{Interest, Monitor, Watch, Watching};
+use sys::peer::Credentials;
+use sys::socket::Socket;
+
+use super::Serve;
+use super::accept::{Core, lock};
+use crate::pool;
+
+/// How long a client has to say what it wants.
+const HELLO_TIME: Duration = Duration::from_secs(1);
+
+impl<S: Serve> Core<S> {
+    /// Gives a new client a second to say what it wants.
+    pub(super) fn half_open(self: &Arc<Self>, socket: Socket) {
+        let Ok(peer) = Credentials::of_peer(&socket) else { return };
+        let uid = peer.uid;
+        let guest = Arc::new(Guest {
+            charge: Mutex::new(None),
+            core: Arc::clone(self),
+            peer,
+            socket: Arc::new(socket),
+            watching: Mutex::new(None),
+            done: AtomicBool::new(false),
+        });
+        match self.charge_half_open(uid) {
+            Ok(charge) => *lock(&guest.charge) = Some(charge),
+            Err(exceeded) => return guest.turn_away(&exceeded),
+        }
+        {
+            let mut guests = lock(&self.guests);
+            if guests.len() == guests.capacity() {
+                guests.retain(|guest| guest.strong_count() != 0);
+            }
+            guests.push(Arc::downgrade(&guest));
+        }
+        let Ok(monitor) = Monitor::of_this_process() else { return };
+        // held while the watch is registered: an event that comes at once waits for it
+        let mut slot = lock(&guest.watching);
+        let watch: Arc<dyn Watch> = Arc::clone(&guest) as _;
+        match monitor.watch(Arc::clone(&guest.socket) as _, Interest::Readable, Some(HELLO_TIME), watch) {
+            Ok(watching) => *slot = Some(watching),
+            Err(_) => {
+                drop(slot);
+                guest.leave();
+            }
+        }
+    }
+
+    /// A place among those of a user who say nothing. When none is free, those are heard first who have spoken meanwhile: a
+    /// crowd that connects at once is in nobody's way.
+    fn charge_half_open(&self, uid: u32) -> Result<Charge, Exceeded> {
+        let user = self.user(uid);
+        user.charge(Kind::HalfOpen, 1).or_else(|_| {
+            let guests: Vec<_> = lock(&self.guests).iter().filter_map(std::sync::Weak::upgrade).collect();
+            guests.iter().filter(|guest| guest.peer.uid == uid).for_each(|guest| _ = guest.hear());
+            user.charge(Kind::HalfOpen, 1)
+        })
+    }
+}
+
+/// A client that has not said yet what it wants.
+pub(super) struct Guest<S: Serve> {
+    charge: Mutex<Option<Charge>>,
+    core: Arc<Core<S>>,
+    peer: Credentials,
+    socket: Arc<Socket>,
+    watching: Mutex<Option<Watching>>,
+    done: AtomicBool,
+}
+
+impl<S: Serve> Guest<S> {
+    /// Stops watching and uncounts, once; false when that has been done.
+    fn leave(&self) -> bool {
+        if self.done.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        drop(lock(&self.watching).take());
+        drop(lock(&self.charge).take());
+        true
+    }
+
+    /// There is no place for it among those of its user who say nothing: it is told so, unless it has spoken already.
+    fn turn_away(&self, exceeded: &Exceeded) {
+        // no harm as long as there are threads to answer it
+        if !pool::is_strained() && self.hear() {
+            return;
+        }
+        tracing::debug!(port = %self.core.name, %exceeded, "client turned away");
+        let refused = Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{}: {exceeded}", self.core.name));
+        let _ = self.socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+    }
+
+    /// Reads a client's first message, which is answered elsewhere; false when it has said nothing.
+    fn hear(&self) -> bool {
+        if self.done.load(Ordering::SeqCst) {
+            return true; // what comes now is not said to us
+        }
+        let mut packet = vec![0; MAX_MESSAGE_LEN];
+        let Ok(received) = self.socket.try_recv(&mut packet) else { return false };
+        // it counts until a thread has taken it up: nobody's can be many that wait for one
+        let charge = lock(&self.charge).take();
+        if !self.leave() || received.len == 0 {
+            return true;
+        }
+        packet.truncate(received.len);
+        // the filter's callback may block: not on the monitor's thread
+        let guest = Self {
+            charge: Mutex::new(charge),
+            core: Arc::clone(&self.core),
+            peer: self.peer.clone(),
+            socket: Arc::clone(&self.socket),
+            watching: Mutex::new(None),
+            done: AtomicBool::new(true),
+        };
+        let whole = !received.truncated && received.files.is_empty();
+        pool::run(move || guest.answer(if whole { &packet } else { &[] }));
+        true
+    }
+
+    /// Answers a client's first message.
+    fn answer(&self, packet: &[u8]) {
+        drop(lock(&self.charge).take());
+        let refuse = |refused: Refused| {
+            let _ = self.socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+        };
+        match FromClient::parse(packet) {
+            Ok(FromClient::Hello(hello)) => {
+                if let Err(refused) = self.core.admit(&hello, self.peer.clone(), Arc::clone(&self.socket)) {
+                    refuse(refused);
+                }
+            }
+            Ok(FromClient::Query) => {
+                if let Some(info) = self.core.info() {
+                    let _ = self.socket.try_send(&FromHost::Info(info).encode(), &[]);
+                }
+            }
+            Ok(_) => refuse(Refused::new(Violation::OutOfTurn.status(), Violation::OutOfTurn.to_string())),
+            Err(violation) => refuse(Refused::new(violation.status(), violation.to_string())),
+        }
+    }
+}
+
+impl<S: Serve> Watch for Guest<S> {
+    fn readable(&self) {
+        self.hear();
+    }
+
+    fn hangup(&self) {
+        self.leave();
+    }
+
+    fn expired(&self) {
+        tracing::debug!(port = %self.core.name, pid = self.peer.pid, "a client said nothing for a second");
+        self.leave();
+        self.socket.shutdown();
+    }
+}
