@@ -226,11 +226,11 @@ mod tests {
 
     #[test]
     fn long_components_are_hashed() {
-        let long = "x".repeat(30_000);
+        let long = "x".repeat(1_000);
         let file = file_component(&long);
         assert_eq!(file.len(), READABLE_PREFIX_LEN + 2 + 32);
         assert!(file.starts_with("xxx") && file.contains(HASH_MARK));
-        assert_ne!(file, file_component(&"x".repeat(30_001)));
+        assert_ne!(file, file_component(&"x".repeat(1_001)));
         assert!(PortName::parse(&format!(r"\a\{long}")).unwrap().is_hashed());
         assert_eq!(file_component(&"y".repeat(MAX_FILE_COMPONENT_LEN)), "y".repeat(MAX_FILE_COMPONENT_LEN));
     }

@@ -1,9 +1,11 @@
 //! Both ends of 1 to 20 connections in one thread, driven by a seed: posts, cancels, deliveries, replies of all kinds,
 //! deadlines and disconnects in any order, against a model that knows nothing of words and bits.
 //!
-//! `FLTMGR_SEEDS=20000 cargo test -p fltmgr-proto --release --test pair` for more; `FLTMGR_SEED=17` for one alone.
+//! `FLTMGR_SEEDS=1000000 cargo test -p fltmgr-proto --release --test pair` for more; `FLTMGR_SEED=17` for one alone.
 #![cfg(not(loom))]
 
+#[path = "pair/memory.rs"]
+mod memory;
 #[path = "pair/model.rs"]
 mod model;
 #[path = "pair/random.rs"]
@@ -11,12 +13,17 @@ mod random;
 #[path = "pair/world.rs"]
 mod world;
 
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
 use model::{Fate, Model, State};
 use random::Random;
 use world::Connection;
 
 fn run(seed: u64) -> Tally {
-    let mut random = Random(seed);
+    let mut random = Random::seeded(seed);
     // one connection is the common case, many are the dear one
     let count = if random.below(4) == 0 { random.below(20) + 1 } else { random.below(3) + 1 };
     let hostile = random.below(3 * count);
@@ -85,14 +92,24 @@ fn any_schedule_goes_as_the_model_says() {
         return;
     }
     // Miri takes a second for each
-    let seeds = number("FLTMGR_SEEDS").unwrap_or(if cfg!(miri) { 1 } else { 2_000 });
-    let mut tally = Tally::default();
-    for seed in 0..seeds {
-        match std::panic::catch_unwind(|| run(seed)) {
-            Ok(seen) => tally.sum(&seen),
-            Err(_) => panic!("seed {seed}: run again with FLTMGR_SEED={seed}"),
+    let seeds = number("FLTMGR_SEEDS").unwrap_or(if cfg!(miri) { 1 } else { 20_000 });
+    let (next, total) = (AtomicU64::new(0), Mutex::new(Tally::default()));
+    let work = || {
+        let mut tally = Tally::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return total.lock().unwrap().sum(&tally);
+            }
+            match std::panic::catch_unwind(|| run(seed)) {
+                Ok(seen) => tally.sum(&seen),
+                Err(_) => panic!("seed {seed}: run again with FLTMGR_SEED={seed}"),
+            }
         }
-    }
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let tally = total.into_inner().unwrap();
     println!("{tally:?}");
     if seeds >= 100 {
         let Tally { delivered, replied, timed_out, disconnected, refused, late } = tally;

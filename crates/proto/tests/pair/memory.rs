@@ -1,0 +1,30 @@
+//! A connection's two regions, used again and again: eight fresh megabytes for each would be most of the work.
+
+use std::cell::RefCell;
+
+use proto::slots::{HostRegion, SharedRegion};
+use zerocopy::FromZeros as _;
+
+type Regions = (Box<HostRegion>, Box<SharedRegion>);
+
+thread_local! {
+    static SPARE: RefCell<Vec<Regions>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Two regions like new, but for old payloads in the windows.
+pub(crate) fn take() -> Regions {
+    let spare = SPARE.with_borrow_mut(Vec::pop);
+    spare.unwrap_or_else(|| (HostRegion::boxed(), SharedRegion::boxed()))
+}
+
+/// Takes them back.
+pub(crate) fn put((mut host, mut shared): Regions) {
+    host.slots.zero();
+    host.waiters.zero();
+    shared.allocation.zero();
+    shared.attention.zero();
+    shared.requests.zero();
+    shared.slots.zero();
+    shared.waiters.zero();
+    SPARE.with_borrow_mut(|spare| spare.push((host, shared)));
+}
