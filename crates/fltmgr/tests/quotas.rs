@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::raw::Raw;
 use common::{LONG, PORT, World, watchdog};
 use fltmgr::namespace::Namespace;
 use fltmgr::{Answer, Connection, PortName, PortOptions, Question, Status, Timeout, Usage};
@@ -195,6 +196,26 @@ fn requests_of_one_user() {
     }
     assert_eq!(ports[0].send(b"x", &mut []).unwrap(), 0);
     drop(ports);
+    eventually(&world, Usage::default());
+}
+
+/// A client that begins requests and never goes on with them holds a thread for each, and not all there are.
+#[test]
+fn requests_that_are_never_finished() {
+    let (world, _go) = world(|options| options);
+    let mut stalled: Vec<_> = (0..16).map(|_| Raw::connect(&world.namespace())).collect();
+    for raw in &stalled {
+        (0..16).for_each(|_| _ = raw.post_send(b"the first piece", 100_000, 0));
+    }
+    let full = Usage { connections: 16, requests: 256, request_bytes: 256 * 100_000, ..Usage::default() };
+    eventually(&world, full);
+    let raw = Raw::connect(&world.namespace());
+    let refused = raw.completed(raw.post_send(b"one more", 8, 0));
+    assert_eq!(refused.status, Status::INSUFFICIENT_RESOURCES.0);
+    stalled.push(raw);
+    another_is_served(&world);
+    assert_eq!(usage(&world), Usage { connections: 17, ..full });
+    drop(stalled);
     eventually(&world, Usage::default());
 }
 

@@ -9,7 +9,7 @@ use crate::slots::{
     ATTENTION_HUNGRY, ATTENTION_REPLIED, Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, HostSlot,
     SharedRegion, State, WAITERS, Word, write_words,
 };
-use crate::sync::{AtomicU32, Ordering, fence};
+use crate::sync::{AtomicU32, Ordering, Swap, fence, swap};
 
 /// [`HostSlot::flags`]: the filter waits for a reply.
 pub const FLAG_REPLY: u32 = 1;
@@ -304,14 +304,14 @@ fn written_to(shared: &SharedRegion, index: usize, generation: Generation) -> bo
     shared.waiters[index].claim.generation.load(Ordering::Acquire) == generation.number()
 }
 
-/// Takes a posted slot; false when it was cancelled, or posted anew, or never.
+/// Takes a posted slot; false when it was cancelled, or posted anew, or never, or changes all the while.
 fn claim_slot(word: &AtomicU32, generation: Generation) -> bool {
     let taken = Word::new(State::Taken, generation).raw();
-    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+    let swapped = swap(word, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
         (seen.is(State::Posted, generation) && !seen.dead()).then_some(taken | (now & Word::SLEEP))
     });
-    before.is_ok()
+    matches!(swapped, Swap::Done(_))
 }
 
 fn disarm(host: &HostRegion, waiter: Waiter) {
@@ -411,11 +411,16 @@ pub fn complete(host: &HostRegion, shared: &SharedRegion, taken: Taken) -> bool 
     host.slots[taken.slot].done.store(taken.generation.number(), Ordering::Release);
     let word = &shared.slots[taken.slot].word;
     let done = Word::new(State::Done, taken.generation).raw();
-    let before = word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
+    let swapped = swap(word, Ordering::Relaxed, |now| {
         // the receiver may have seen `done` and gone on already
         Word::from_raw(now).is(State::Taken, taken.generation).then_some(done | (now & Word::DEAD))
     });
-    before.is_ok_and(|before| Word::from_raw(before).sleeps())
+    match swapped {
+        Swap::Done(before) => Word::from_raw(before).sleeps(),
+        Swap::Unfit => false,
+        // whoever sleeps there finds it complete
+        Swap::Restless => Word::from_raw(word.swap(done, Ordering::AcqRel)).sleeps(),
+    }
 }
 
 /// Whether the reply of `waiter` is there.
@@ -423,15 +428,16 @@ pub fn replied(shared: &SharedRegion, waiter: Waiter) -> bool {
     Word::from_raw(shared.waiters[waiter.index].word.load(Ordering::Acquire)).is(State::Done, waiter.generation)
 }
 
-/// Says that the filter will sleep on `waiter`; the value to sleep on, or `None` when there is something to look at.
+/// Says that the filter will sleep on `waiter`; the value to sleep on, or `None` when there is something to look at: the
+/// reply, the end, or else a hostile peer that changes the word all the while.
 pub fn prepare_sleep(shared: &SharedRegion, waiter: Waiter) -> Option<u32> {
     let word = &shared.waiters[waiter.index].word;
     let asleep = Word::new(State::Posted, waiter.generation).raw() | Word::SLEEP;
-    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+    let swapped = swap(word, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
         (!seen.is(State::Done, waiter.generation) && !seen.dead()).then_some(asleep)
     });
-    before.is_ok().then_some(asleep)
+    matches!(swapped, Swap::Done(_)).then_some(asleep)
 }
 
 /// Whether the waiter's word says that the connection is gone. Only the host may say so, after it has closed.
@@ -451,10 +457,18 @@ pub fn expire(shared: &SharedRegion, waiter: Waiter) -> bool {
     }
     let word = &shared.waiters[waiter.index].word;
     let expired = Word::new(State::Expired, waiter.generation).raw();
-    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+    let swapped = swap(word, Ordering::Acquire, |now| {
         (!Word::from_raw(now).is(State::Done, waiter.generation)).then_some(expired | (now & Word::DEAD))
     });
-    before.is_ok()
+    match swapped {
+        Swap::Done(_) => true,
+        Swap::Unfit => false,
+        Swap::Restless => {
+            // whatever was there: nobody waits any more
+            word.store(expired, Ordering::Release);
+            true
+        }
+    }
 }
 
 /// What a replier wrote beside its waiter: read once, then judged.

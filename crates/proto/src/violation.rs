@@ -43,6 +43,8 @@ pub enum Violation {
     BadReply,
     /// A word in shared memory says that the connection is gone, and the host has not said so.
     ForgedEnd,
+    /// A word in shared memory changes whenever it is to be slept on, or rings again and again for nothing.
+    Restless,
 }
 
 impl Violation {
@@ -65,6 +67,7 @@ impl Violation {
             Self::Truncated => "truncated",
             Self::BadReply => "bad-reply",
             Self::ForgedEnd => "forged-end",
+            Self::Restless => "restless",
         }
     }
 
@@ -107,6 +110,7 @@ impl fmt::Display for Violation {
             Self::Truncated => f.write_str("the message or its file descriptors are more than any message has"),
             Self::BadReply => f.write_str("a reply names memory that does not exist"),
             Self::ForgedEnd => f.write_str("the shared memory says that the connection has ended, and it has not"),
+            Self::Restless => f.write_str("a word of the shared memory changes without end, or rings for nothing"),
         }
     }
 }

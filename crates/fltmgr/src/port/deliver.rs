@@ -375,7 +375,10 @@ impl Inner {
         let prepare = || {
             let asleep = host::prepare_sleep(shared, waiter);
             if asleep.is_none() {
-                self.ended(host::marked_dead(shared, waiter));
+                let dead = host::marked_dead(shared, waiter);
+                if !self.ended(dead) && !host::replied(shared, waiter) {
+                    self.violated(Violation::Restless);
+                }
             }
             asleep
         };

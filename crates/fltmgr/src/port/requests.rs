@@ -11,6 +11,8 @@ use proto::host::{self, Header, Outcome, Request};
 use proto::quota::{Charge, Kind};
 use proto::slots::{Chunks, GETS, Requests, Wake, read_words};
 use proto::status::Status;
+use proto::violation::Violation;
+use smallvec::SmallVec;
 use sys::clock::{self, Deadline};
 use sys::futex::{self, Upper};
 
@@ -26,6 +28,18 @@ const LINGER: Duration = Duration::from_millis(20);
 /// as broken: a thread of the host must not be held for good.
 const STALL: Duration = Duration::from_secs(30);
 
+/// How often a worker is rung for nothing before the client counts as broken: an honest one never does that.
+const MOST_EMPTY: u32 = 1000;
+
+/// What a request holds of its user's account.
+type Held = [Charge; 2];
+
+/// What was found of what was rung.
+struct Requested {
+    rung: usize,
+    accepted: SmallVec<[(Request, Held); 2]>,
+}
+
 impl<S: Serve> Served<S> {
     /// The application rang: sends a worker, unless there are as many as requests can be under way.
     pub(super) fn rung(self: &Arc<Self>) {
@@ -36,6 +50,7 @@ impl<S: Serve> Served<S> {
     }
 
     fn work(self: Arc<Self>) {
+        let mut empty = 0;
         loop {
             let requests = self.requests();
             self.desk().sit_down(&requests);
@@ -48,14 +63,25 @@ impl<S: Serve> Served<S> {
                 }
                 Wake::Socket => self.rung(),
             }
-            let mut slots = slots(bits);
-            let Some(first) = slots.next() else { break };
-            for slot in slots {
+            if bits == 0 {
+                break;
+            }
+            let mut requests = self.take(bits);
+            if requests.rung == 0 {
+                empty += 1;
+                if empty == MOST_EMPTY {
+                    self.client.inner.violated(Violation::Restless);
+                }
+                continue;
+            }
+            empty = 0;
+            let Some((first, held)) = requests.accepted.pop() else { continue };
+            for (request, held) in requests.accepted {
                 // requests run side by side: a callback may wait for another's request
                 let served = Arc::clone(&self);
-                pool::run(move || served.serve(slot));
+                pool::run(move || served.serve(&request, held));
             }
-            self.serve(first);
+            self.serve(&first, held);
         }
         let refused = self.desk().leave(&self.requests());
         if refused {
@@ -82,15 +108,31 @@ impl<S: Serve> Served<S> {
         wait(&on, Some(deadline), look, || requests.prepare_sleep()).unwrap_or(0)
     }
 
-    /// Runs the request in `slot`, if there is one.
-    fn serve(&self, slot: usize) {
-        let inner = &self.client.inner;
-        let Some(request) = host::take_request(inner.memory.shared(), slot) else { return };
+    /// Takes what was rung. What the user has no room for is refused here: only what is charged waits for a thread.
+    fn take(&self, bits: u64) -> Requested {
+        let mut requested = Requested { rung: 0, accepted: SmallVec::new() };
+        for slot in slots(bits) {
+            let Some(request) = host::take_request(self.client.inner.memory.shared(), slot) else { continue };
+            requested.rung += 1;
+            match self.hold(&request) {
+                Ok(held) => requested.accepted.push((request, held)),
+                Err(status) => self.conclude(&request, status.into(), &[], None),
+            }
+        }
+        requested
+    }
+
+    /// Runs a request.
+    fn serve(&self, request: &Request, held: Held) {
         let mut output = Vec::new();
-        let (mut held, answer) = match self.hold(&request) {
-            Ok(charges) => (Some(charges), self.answer(&request, &mut output)),
-            Err(status) => (None, status.into()),
-        };
+        let answer = self.answer(request, &mut output);
+        self.conclude(request, answer, &output, Some(held));
+    }
+
+    /// Answers a request.
+    fn conclude(&self, request: &Request, answer: Answer, output: &[u8], mut held: Option<Held>) {
+        let inner = &self.client.inner;
+        let slot = request.taken.slot;
         let writes = !answer.status.is_error();
         let written = if writes { answer.len.min(output.len()) } else { 0 };
         let kept = writes || answer.status == Status::FLT_BUFFER_TOO_SMALL;
@@ -119,7 +161,7 @@ impl<S: Serve> Served<S> {
     }
 
     /// Charges the user with what a request holds here, all of it before any of it is there.
-    fn hold(&self, request: &Request) -> Result<[Charge; 2], Status> {
+    fn hold(&self, request: &Request) -> Result<Held, Status> {
         let most = self.port.options.max_request as u64;
         if request.len == 0 {
             return Err(Status::INVALID_PARAMETER);

@@ -1,7 +1,7 @@
 //! The requests word: how an application's SENDs find a thread of the host, and how that thread leaves without missing one.
 
 use super::{SENDS, Wake};
-use crate::sync::{AtomicU64, Ordering, replace};
+use crate::sync::{AtomicU64, Ordering, replace, replace_soon};
 
 /// Bit of the requests word: nobody at the host looks; ring the socket.
 pub const REQUEST_RING: u64 = 1 << 61;
@@ -108,11 +108,11 @@ impl Desk {
             return if old & REQUESTS == 0 { Wake::None } else { Wake::Socket };
         }
         // the wish that woke this worker was the others' too; where it comes too late, those look again who are about to sleep
-        let old = replace(requests.0, |now| match now & REQUESTS {
+        let old = replace_soon(requests.0, |now| match now & REQUESTS {
             0 => now | REQUEST_PARKED,
             _ => now & !REQUEST_PARKED,
         });
-        if old & REQUESTS == 0 { Wake::None } else { Wake::One }
+        if old.is_some_and(|old| old & REQUESTS == 0) { Wake::None } else { Wake::One }
     }
 
     /// A worker that got up has left. True: somebody rang who was refused a worker because this one still counted.
