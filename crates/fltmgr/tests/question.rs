@@ -5,7 +5,7 @@ mod common;
 use std::thread;
 use std::time::Duration;
 
-use common::{LONG, World, watchdog};
+use common::{LONG, World, both, watchdog};
 use fltmgr::{Question, Status, Timeout};
 
 #[test]
@@ -84,4 +84,48 @@ fn a_file_travels_with_its_question() {
         filter.ask_then(question, move |answered| sender.send(answered.unwrap().payload).unwrap());
         assert_eq!(answer.recv_timeout(LONG).unwrap(), b"content");
     });
+}
+
+/// As many messages of a connection may wait for replies as there are waiters; one more is refused. It costs the application
+/// nothing, and all the others are answered.
+#[test]
+fn more_messages_than_can_wait_for_replies_are_refused() {
+    const MOST: usize = 1024;
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            let start = || filter.start(b"?", 4, Timeout::After(LONG));
+            let pending: Vec<_> = (0..MOST).map(|_| start().unwrap()).collect();
+            for _ in 0..3 {
+                assert_eq!(start().unwrap_err().status(), Status::INSUFFICIENT_RESOURCES);
+                let asked = filter.ask(b"?", &mut [0; 4], Timeout::After(LONG));
+                assert_eq!(asked.unwrap_err().status(), Status::INSUFFICIENT_RESOURCES);
+            }
+            // no reply is wanted, so no waiter is
+            filter.send(b"answer them", Timeout::After(LONG)).unwrap();
+            for (number, pending) in pending.into_iter().enumerate() {
+                let mut reply = [0; 4];
+                assert_eq!(pending.wait(&mut reply).unwrap().len, 4);
+                assert_eq!(u32::from_le_bytes(reply), number as u32 + 1);
+            }
+            line.say("answered");
+        },
+        |app| {
+            let port = app.connect();
+            let mut ids = Vec::new();
+            loop {
+                let message = port.recv().unwrap();
+                if message.body() == b"answer them" {
+                    break;
+                }
+                ids.push(message.detach());
+            }
+            assert_eq!(ids.len(), MOST);
+            for id in ids {
+                port.reply(id, Status::SUCCESS, &(id as u32).to_le_bytes()).unwrap();
+            }
+            app.hear("answered");
+        },
+    );
 }

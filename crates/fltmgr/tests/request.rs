@@ -6,6 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
+use common::log::{keep_warnings, warning};
 use common::{App, LONG, Line, World, both, hresult};
 use fltmgr::{Answer, Client, Connection, Port, PortOptions, SecurityDescriptor, Status, Timeout};
 
@@ -155,6 +156,37 @@ fn row_090_a_time_out_of_the_callback_is_a_failure() {
     );
 }
 
+/// Success codes other than zero are failures on Windows too, whose length and data arrive.
+#[test]
+fn a_success_that_is_not_zero_is_a_failure_with_length_and_data() {
+    let reparse = Status(0x0000_0104);
+    both(
+        || answering(Answer { status: Status(0x0000_0104), len: 3 }),
+        wait_for_the_end,
+        |app| {
+            let port = app.connect();
+            assert_eq!(request(&port), (Answer { status: reparse, len: 3 }, *b"ooo."));
+            assert_eq!(port.send(b"x", &mut []).unwrap_err().status(), reparse);
+            assert!(reparse.to_hresult().is_failure());
+        },
+    );
+}
+
+/// On Windows the request would never end.
+#[test]
+fn a_callback_that_answers_pending_is_refused_and_logged() {
+    keep_warnings();
+    both(
+        || answering(Answer { status: Status::PENDING, len: 3 }),
+        |world, _| {
+            world.accepted();
+            warning(&["message callback", "STATUS_PENDING", r"\TestPort"]);
+            world.ended();
+        },
+        |app| assert_eq!(request(&app.connect()), (Status::INVALID_PARAMETER.into(), *b"....")),
+    );
+}
+
 #[test]
 fn row_091_an_error_of_another_facility_is_passed_on_and_is_no_more_than_a_failure_on_windows() {
     both(
@@ -232,9 +264,9 @@ fn row_094_the_callbacks_input_outlives_the_client() {
                 // ends with the connection, or with the answer if that is sooner
                 scope.spawn(|| port.send(&vec![b'i'; 200_000], &mut [0; 1000]).map(drop).unwrap_or_default());
                 app.hear("in the callback");
-                // disconnecting waits for the callback, which waits for this word
+                // the callback ends after this word only
                 app.say("gone");
-                port.disconnect();
+                app.crash(&port);
             });
         },
     );

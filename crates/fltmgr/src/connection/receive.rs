@@ -318,6 +318,10 @@ impl Get {
         link.receives.peer_ran_on(completion.cpu);
         match completion.outcome {
             Some(Outcome::TooSmall) => {
+                // a filter that has taken it and cannot use it, because too many messages wait for replies, gives it back
+                if completion.len <= self.capacity {
+                    return Ok(Read::Aborted);
+                }
                 let needed = usize::try_from(completion.len).unwrap_or(usize::MAX);
                 Ok(Read::TooSmall { needed, id: completion.id })
             }
