@@ -113,6 +113,11 @@ fn row_019_case_matters_unless_the_port_says_otherwise() {
         World::new,
         |world, line| {
             line.hear("exact");
+            // a port for any case is in the way of every case, and none may be in its way
+            let any_case = world.beside(r"\TESTPORT", |_| {}, |options| options.case_insensitive(true));
+            assert_eq!(any_case.map(drop).unwrap_err().status(), Status::OBJECT_NAME_COLLISION);
+            let third = world.beside(r"\TESTPORT", |_| {}, |options| options).unwrap();
+            drop(third);
             let other = world.beside(r"\AnyCase", |_| {}, |options| options.case_insensitive(true)).unwrap();
             assert_eq!(uncreatable(world, r"\ANYCASE"), Status::OBJECT_NAME_COLLISION);
             line.say("any case");

@@ -158,7 +158,7 @@ fn a_client_in_the_queue_is_refused_when_the_name_is_dropped() {
 }
 
 #[test]
-fn row_20_one_name_has_one_host() {
+fn one_name_has_one_host() {
     let (dir, namespace) = world();
     let first = claim(&namespace, r"\Scanner").unwrap();
     let error = claim(&namespace, r"\Scanner").unwrap_err();
@@ -302,7 +302,7 @@ fn deep_namespaces_work() {
 }
 
 #[test]
-fn row_19_case_counts_unless_the_host_says_otherwise() {
+fn case_counts_unless_the_host_says_otherwise() {
     let (_dir, namespace) = world();
     let exact = claim(&namespace, r"\Exact").unwrap();
     assert_eq!(find_status(&namespace, r"\EXACT"), Status::OBJECT_NAME_NOT_FOUND);
@@ -350,7 +350,7 @@ fn spellings_of_one_name_race_for_it() {
 }
 
 #[test]
-fn row_17_directories_must_exist() {
+fn directories_must_exist() {
     let (dir, namespace) = world();
     let error = claim(&namespace, r"\Dir\Port").unwrap_err();
     assert_eq!(error.status(), Status::OBJECT_PATH_NOT_FOUND);
@@ -377,7 +377,7 @@ fn row_17_directories_must_exist() {
 }
 
 #[test]
-fn row_18_other_objects_are_not_ports() {
+fn other_objects_are_not_ports() {
     let (dir, namespace) = world();
     std::fs::write(dir.path().join("File"), "").unwrap();
     std::os::unix::fs::symlink("File", dir.path().join("Link")).unwrap();
@@ -407,7 +407,7 @@ fn a_stale_socket_is_taken_over() {
 }
 
 #[test]
-fn row_1_the_error_says_what_there_is() {
+fn the_error_says_what_there_is() {
     let (dir, namespace) = world();
     let error = namespace.find(&name(r"\Foo")).unwrap_err();
     assert_eq!(error.status(), Status::OBJECT_NAME_NOT_FOUND);
