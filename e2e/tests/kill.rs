@@ -1,27 +1,26 @@
 //! Life and death: each end is killed, stopped or ends, in whatever it is doing, and the other end's waits end as they should.
 //!
-//! The other process is this test program again, told by `ROLE` what to do ([`other_process`]).
+//! The other process is this test program again ([`other_process`]). `states` has every state of either end; here is what needs
+//! many rounds, measures, or forks.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use e2e::{Again, say};
 use fltmgr::namespace::Namespace;
 use fltmgr::{Answer, Client, Connection, Port, PortOptions, SecurityDescriptor, Serve, Status, Timeout};
-use rustix::process::{Pid, Signal, kill_process};
 
 /// Long enough that only a hang gets there.
 const LONG: Duration = Duration::from_secs(20);
 const NAME: &str = r"\Mortal";
 
-/// A filter that says who comes and who goes, and answers requests after it has said so.
+/// A filter that says who comes and who goes, and answers requests, some of them after a while.
 struct Filter {
     came: SyncSender<Client>,
     went: SyncSender<()>,
-    asked: SyncSender<()>,
 }
 
 impl Serve for Filter {
@@ -34,7 +33,6 @@ impl Serve for Filter {
 
     fn message(&self, (): &(), input: &[u8], output: &mut [u8]) -> Answer {
         if input == b"stay" {
-            self.asked.send(()).unwrap();
             thread::park_timeout(Duration::from_millis(20));
         }
         output.len().into()
@@ -50,7 +48,6 @@ struct Host {
     _port: Port,
     came: Receiver<Client>,
     went: Receiver<()>,
-    asked: Receiver<()>,
 }
 
 fn create(dir: &Path, filter: Filter) -> Port {
@@ -64,9 +61,8 @@ impl Host {
         let dir = tempfile::tempdir().unwrap();
         let (came, on_came) = sync_channel(100_000);
         let (went, on_went) = sync_channel(100_000);
-        let (asked, on_asked) = sync_channel(100_000);
-        let port = create(dir.path(), Filter { came, went, asked });
-        Self { dir, _port: port, came: on_came, went: on_went, asked: on_asked }
+        let port = create(dir.path(), Filter { came, went });
+        Self { dir, _port: port, came: on_came, went: on_went }
     }
 
     fn accepted(&self) -> Client {
@@ -82,100 +78,33 @@ fn connect(dir: &Path) -> Result<Connection, fltmgr::Error> {
     Connection::options().namespace(Namespace::at(dir)).connect(NAME, b"")
 }
 
-/// This program again.
-struct Other {
-    child: Child,
-    _orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Other {
-    fn start(role: &str, dir: &Path) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "other_process", "--nocapture", "--test-threads=1"]);
-        command.env("ROLE", role).env("DIR", dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let orders = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().unwrap());
-        Self { child, _orders: orders, answers }
-    }
-
-    /// Waits until it has said this.
-    fn says(&mut self, word: &str) {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            assert_ne!(self.answers.read_line(&mut line).unwrap(), 0, "it ended without saying {word}");
-            if line.trim_end().ends_with(&format!("SAYS {word}")) {
-                return;
-            }
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-    }
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn say(word: &str) {
-    println!("\nSAYS {word}");
-    std::io::stdout().flush().unwrap();
-}
-
-/// Stays until the test ends, then ends too.
-fn stay() {
-    let _ = std::io::stdin().read_line(&mut String::new());
-}
-
-/// Not a test of its own: what [`Other`] runs.
+/// Not a test of its own: what the other process does.
 #[test]
 fn other_process() {
-    let Ok(role) = std::env::var("ROLE") else { return };
-    let dir = std::env::var("DIR").unwrap();
-    let dir = Path::new(&dir);
+    let Some((role, dir)) = e2e::role() else { return };
+    let dir = dir.as_path();
     if role == "host" {
         let (came, on_came) = sync_channel(100_000);
         let (went, _on_went) = sync_channel(100_000);
-        let (asked, _on_asked) = sync_channel(100_000);
-        let _port = create(dir, Filter { came, went, asked });
+        let _port = create(dir, Filter { came, went });
         say("ready");
         let client = on_came.recv().unwrap();
         // delivers what the other end posts, and waits for a reply that it does not give
         let _ = client.ask(b"hold this", &mut [0; 4], Timeout::Never);
-        stay();
+        let _ = e2e::order();
         return;
     }
     let port = connect(dir).unwrap();
     match role.as_str() {
-        "idle" => say("ready"),
         "receiving" => {
             let mut receiver = port.receiver(3).unwrap();
             say("ready");
             let _ = receiver.recv();
         }
-        "holding" | "exits" | "panics" | "closes" => {
-            let message = port.recv().unwrap();
+        "holding" => {
+            let _message = port.recv().unwrap();
             say("ready");
-            match role.as_str() {
-                "exits" => std::process::exit(0),
-                "panics" => panic!("on purpose"),
-                "closes" => {
-                    message.detach();
-                    port.disconnect();
-                }
-                _ => stay(),
-            }
+            let _ = e2e::order();
         }
         "forked" => {
             // SAFETY: the child only sets a timer and waits.
@@ -189,9 +118,6 @@ fn other_process() {
             }
             say("ready");
         }
-        "sending" => loop {
-            let _ = port.send(b"stay", &mut [0; 100]);
-        },
         "busy" => {
             say("ready");
             thread::scope(|scope| {
@@ -204,18 +130,12 @@ fn other_process() {
         }
         other => panic!("no role {other}"),
     }
-    stay();
+    // stays until the test ends
+    let _ = e2e::order();
 }
 
 fn watchdog() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        thread::spawn(|| {
-            thread::park_timeout(Duration::from_secs(100));
-            eprintln!("a test hangs");
-            std::process::abort();
-        });
-    });
+    e2e::watchdog(Duration::from_secs(100));
 }
 
 fn print_times(what: &str, mut times: Vec<Duration>) {
@@ -230,54 +150,10 @@ fn disconnected(result: Result<impl std::fmt::Debug, fltmgr::Error>) {
 }
 
 #[test]
-fn an_application_that_is_killed_frees_its_filter_whatever_it_does() {
-    let host = Host::new();
-    for role in ["idle", "receiving", "sending"] {
-        let mut app = Other::start(role, host.dir.path());
-        let client = host.accepted();
-        if role == "sending" {
-            host.asked.recv_timeout(LONG).unwrap();
-        } else {
-            app.says("ready");
-        }
-        app.kill();
-        disconnected(client.ask(&[0; 100_000], &mut [0; 4], Timeout::Never).map(|_| ()).and_then(|()| {
-            // the receives that were posted took it; nobody answers
-            client.send(b"?", Timeout::Never)
-        }));
-        host.ended();
-        assert!(!client.is_connected());
-        host.asked.try_iter().for_each(drop);
-    }
-}
-
-#[test]
-fn an_application_that_ends_with_a_message_in_its_hands_frees_the_sender() {
-    let host = Host::new();
-    for role in ["holding", "exits", "panics", "closes"] {
-        let mut app = Other::start(role, host.dir.path());
-        let client = host.accepted();
-        thread::scope(|scope| {
-            let asking = scope.spawn(|| client.ask(b"?", &mut [0; 4], Timeout::Never));
-            app.says("ready");
-            if role == "holding" {
-                app.kill();
-            }
-            match asking.join().unwrap() {
-                // a panic drops the message, which answers it
-                Ok(reply) => assert_eq!((role, reply.status), ("panics", Status::CANCELLED)),
-                Err(error) => assert_eq!(error.status(), Status::PORT_DISCONNECTED, "{role}"),
-            }
-        });
-        host.ended();
-    }
-}
-
-#[test]
 fn the_sender_wakes_soon_after_the_kill() {
     let host = Host::new();
     let times = (0..200).map(|_| {
-        let mut app = Other::start("holding", host.dir.path());
+        let mut app = Again::start("holding", host.dir.path());
         let client = host.accepted();
         thread::scope(|scope| {
             let asking = scope.spawn(|| {
@@ -296,21 +172,16 @@ fn the_sender_wakes_soon_after_the_kill() {
 #[test]
 fn a_stopped_application_costs_the_timeout_and_goes_on_afterwards() {
     let host = Host::new();
-    let mut app = Other::start("receiving", host.dir.path());
+    let mut app = Again::start("receiving", host.dir.path());
     let client = host.accepted();
     app.says("ready");
-    app.signal(Signal::STOP);
-    // the signal is sent; that it has stopped shows in its state
-    let state = || std::fs::read_to_string(format!("/proc/{}/stat", app.child.id())).unwrap();
-    while !state().rsplit_once(") ").unwrap().1.starts_with('T') {
-        thread::park_timeout(Duration::from_millis(1));
-    }
+    app.stop();
     let start = Instant::now();
     let error = client.ask(b"?", &mut [0; 4], Timeout::After(Duration::from_millis(30))).unwrap_err();
     assert_eq!(error.status(), Status::TIMEOUT);
     assert!(start.elapsed() < Duration::from_secs(1));
     assert!(client.is_connected());
-    app.signal(Signal::CONT);
+    app.go_on();
     app.kill();
     host.ended();
 }
@@ -321,7 +192,7 @@ fn a_host_that_is_killed_ends_every_wait_and_its_name_is_free_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut times = Vec::new();
     for _ in 0..30 {
-        let mut host = Other::start("host", dir.path());
+        let mut host = Again::start("host", dir.path());
         host.says("ready");
         let port = connect(dir.path()).unwrap();
         let held = port.recv().unwrap();
@@ -349,7 +220,7 @@ fn a_kill_at_any_moment_leaves_the_filter_whole() {
     let host = Host::new();
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     for _ in 0..500 {
-        let mut app = Other::start("busy", host.dir.path());
+        let mut app = Again::start("busy", host.dir.path());
         let client = host.accepted();
         thread::scope(|scope| {
             let asking = scope.spawn(|| {
@@ -433,10 +304,9 @@ fn ticks(pid: u32) -> u64 {
 fn an_idle_connection_uses_no_processor() {
     watchdog();
     let dir = tempfile::tempdir().unwrap();
-    let mut host = Other::start("host", dir.path());
+    let mut host = Again::start("host", dir.path());
     host.says("ready");
-    let app = Other::start("holding", dir.path());
-    let mut app = app;
+    let mut app = Again::start("holding", dir.path());
     app.says("ready");
     // both wait now: the filter for a reply, the application for a word
     let settled = |pid| {
@@ -452,12 +322,12 @@ fn an_idle_connection_uses_no_processor() {
         }
         last
     };
-    let before = [settled(host.child.id()), settled(app.child.id())];
+    let before = [settled(host.pid()), settled(app.pid())];
     let until = Instant::now() + Duration::from_millis(300);
     while let Some(left) = until.checked_duration_since(Instant::now()) {
         thread::park_timeout(left);
     }
-    let after = [ticks(host.child.id()), ticks(app.child.id())];
+    let after = [ticks(host.pid()), ticks(app.pid())];
     for (before, after) in before.into_iter().zip(after) {
         assert!(after - before <= 1, "{before} to {after} ticks in 300 ms");
     }
@@ -466,7 +336,7 @@ fn an_idle_connection_uses_no_processor() {
 #[test]
 fn the_end_of_the_process_counts_where_a_forked_child_keeps_the_socket() {
     let host = Host::new();
-    let mut app = Other::start("forked", host.dir.path());
+    let mut app = Again::start("forked", host.dir.path());
     let client = host.accepted();
     app.says("ready");
     thread::scope(|scope| {
