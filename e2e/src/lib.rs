@@ -20,6 +20,7 @@ pub use process::{Ended, Process, finish};
 pub use random::{Random, mix, number_from};
 
 use std::ffi::OsStr;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -173,6 +174,12 @@ fn within<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> Op
         // How often to look, not how long something takes.
         std::thread::park_timeout(Duration::from_millis(2));
     }
+}
+
+/// Says that a test was left out because a right is missing. Past the harness's capture, so that a run shows it.
+pub fn skip_privileged(why: impl std::fmt::Display) {
+    // a closed standard error is no reason to fail
+    let _ = writeln!(std::io::stderr(), "\nSKIP privileged: {why}");
 }
 
 /// Whether the tests have root's rights.

@@ -41,11 +41,7 @@ fn a_bad_name_shows_a_good_one() {
 #[test]
 fn a_refused_user_learns_whom_the_port_admits() {
     if !e2e::is_root() {
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("\nSKIP privileged: two users are needed, and the test does not run as root\n"),
-        );
-        return;
+        return e2e::skip_privileged("two users are needed, and the test does not run as root");
     }
     let world = World::new();
     let mut host = world.spawn(world.fltmc().args(["run", "--port", "Mine", "--", "true"]));

@@ -32,11 +32,7 @@ fn exactly_the_infected_files_are_refused_to_an_ordinary_user() {
 #[test]
 fn exactly_the_infected_files_are_refused_to_root() {
     if !e2e::is_root() {
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("\nSKIP privileged: the test does not run as root\n"),
-        );
-        return;
+        return e2e::skip_privileged("the test does not run as root");
     }
     grep(&World::new());
 }

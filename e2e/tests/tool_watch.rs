@@ -11,10 +11,7 @@ fn watch<'w>(world: &'w World, rules: &[&str]) -> Option<Process<'w>> {
     let doctor = finish(world.fltmc().args(["doctor", "--json"]));
     let line = doctor.out.lines().find(|line| line.contains("fanotify permission class")).expect("a check");
     if line.contains("missing") {
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("\nSKIP privileged: fanotify permission events: {line}\n"),
-        );
+        e2e::skip_privileged(format_args!("fanotify permission events: {line}"));
         return None;
     }
     std::fs::create_dir(world.dir().join("fs")).unwrap();

@@ -1,56 +1,19 @@
 //! The manager's promises, on made-up operations.
 
-use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+mod common;
+
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use common::eventually;
+use common::ops::{PATIENT, Rule, keeper, rule};
 use fltmgr::Status;
-use fltmgr::filter::{Altitude, By, Filter, Manager, OnMiss, OpKind, OpSet, Operation, Verdict};
+use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Operation, Verdict};
 use fltmgr::source::{Request, Synthetic};
 
-const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(30);
 const DENIED: Verdict = Verdict::Deny(Status::ACCESS_DENIED);
-
-struct Test<F> {
-    name: &'static str,
-    altitude: u32,
-    ops: OpSet,
-    deadline: Duration,
-    on_miss: OnMiss,
-    pre: F,
-}
-
-impl<F: Fn(Operation) + Send + Sync + 'static> Filter for Test<F> {
-    fn name(&self) -> &str {
-        self.name
-    }
-    fn altitude(&self) -> Altitude {
-        self.altitude.into()
-    }
-    fn ops(&self) -> OpSet {
-        self.ops
-    }
-    fn deadline(&self) -> Duration {
-        self.deadline
-    }
-    fn on_miss(&self) -> OnMiss {
-        self.on_miss
-    }
-    fn pre(&self, operation: Operation) {
-        (self.pre)(operation);
-    }
-}
-
-fn filter<F: Fn(Operation) + Send + Sync + 'static>(altitude: u32, pre: F) -> Test<F> {
-    Test { name: "test", altitude, ops: OpSet::OPEN, deadline: LONG, on_miss: OnMiss::Allow, pre }
-}
-
-/// A filter that hands its operations out.
-fn keeper(altitude: u32) -> (Test<impl Fn(Operation) + Send + Sync + 'static>, Receiver<Operation>) {
-    let (give, take): (SyncSender<Operation>, _) = sync_channel(100);
-    (filter(altitude, move |operation| give.send(operation).unwrap()), take)
-}
 
 fn open() -> Request {
     Request::new(OpKind::Open, "/some/file")
@@ -61,7 +24,7 @@ fn higher_filters_are_asked_first_and_a_deny_ends_it() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let logging = |altitude: u32, deny: &'static str| {
         let log = log.clone();
-        filter(altitude, move |operation| {
+        rule(altitude, move |operation| {
             log.lock().unwrap().push(altitude);
             if operation.path().to_str() == Some(deny) {
                 assert!(operation.deny(Status::ACCESS_DENIED));
@@ -75,7 +38,7 @@ fn higher_filters_are_asked_first_and_a_deny_ends_it() {
     let builder = builder.filter(logging(1, "/low")).unwrap().filter(logging(30, "/high")).unwrap();
     let manager = builder.filter(logging(7, "/middle")).unwrap().start(source.clone()).unwrap();
     let ask = |path: &str| {
-        let verdict = source.submit(Request::new(OpKind::Open, path)).wait(LONG).unwrap();
+        let verdict = source.submit(Request::new(OpKind::Open, path)).wait(PATIENT).unwrap();
         (verdict, std::mem::take(&mut *log.lock().unwrap()))
     };
     assert_eq!(ask("/none"), (Verdict::Allow, vec![30, 7, 1]));
@@ -83,22 +46,22 @@ fn higher_filters_are_asked_first_and_a_deny_ends_it() {
     assert_eq!(ask("/middle"), (DENIED, vec![30, 7]));
     assert_eq!(ask("/low"), (DENIED, vec![30, 7, 1]));
     let exec = source.submit(Request::new(OpKind::Exec, "/low"));
-    assert_eq!((exec.wait(LONG), log.lock().unwrap().len()), (Some(Verdict::Allow), 0));
+    assert_eq!((exec.wait(PATIENT), log.lock().unwrap().len()), (Some(Verdict::Allow), 0));
     let counters = manager.counters();
     assert_eq!((counters.asked, counters.allowed(), counters.denied()), (4, 1, 3));
 }
 
 #[test]
 fn one_altitude_takes_one_filter() {
-    let builder = Manager::builder().filter(filter(7, drop)).unwrap();
-    let error = builder.filter(filter(7, drop)).unwrap_err();
+    let builder = Manager::builder().filter(rule(7, drop)).unwrap();
+    let error = builder.filter(rule(7, drop)).unwrap_err();
     assert_eq!(error.status(), Status::FLT_INSTANCE_ALTITUDE_COLLISION);
 }
 
 #[test]
 fn what_a_source_can_not_hold_back_is_an_error() {
     let source = Arc::new(Synthetic::with_capabilities(OpSet::OPEN));
-    let wants = Test { ops: OpSet::OPEN | OpSet::RENAME, ..filter(1, drop) };
+    let wants = Rule { ops: OpSet::OPEN | OpSet::RENAME, ..rule(1, drop) };
     let error = Manager::builder().filter(wants).unwrap().start(source).unwrap_err();
     assert_eq!(error.status(), Status::NOT_SUPPORTED);
     assert!(error.to_string().contains("can not hold back rename"), "{error}");
@@ -111,14 +74,14 @@ fn the_deadline_answers_by_policy_and_a_late_answer_is_told() {
     for (on_miss, expected) in [(OnMiss::Allow, Verdict::Allow), (OnMiss::Deny, DENIED)] {
         let (keeper, operations) = keeper(5);
         let source = Arc::new(Synthetic::new());
-        let filter = Test { deadline: SHORT, on_miss, ..keeper };
+        let filter = Rule { deadline: SHORT, on_miss, ..keeper };
         let manager = Manager::builder().filter(filter).unwrap().start(source.clone()).unwrap();
         let start = Instant::now();
         let made = source.submit(open());
-        let operation = operations.recv_timeout(LONG).unwrap();
+        let operation = operations.recv_timeout(PATIENT).unwrap();
         assert!(operation.remaining() <= SHORT);
         assert_eq!(manager.outstanding().len(), usize::from(made.verdict().is_none()));
-        assert_eq!(made.wait(LONG), Some(expected));
+        assert_eq!(made.wait(PATIENT), Some(expected));
         assert!(start.elapsed() >= SHORT, "{:?}", start.elapsed());
         assert!(!operation.deny(Status::ACCESS_DENIED), "too late");
         assert_eq!(made.answers(), 1);
@@ -133,20 +96,20 @@ fn the_deadline_answers_by_policy_and_a_late_answer_is_told() {
 #[test]
 fn a_missed_filter_does_not_hide_the_one_below() {
     let (keeper, kept) = keeper(9);
-    let below = filter(1, |operation| assert!(operation.deny(Status::ACCESS_DENIED)));
+    let below = rule(1, |operation| assert!(operation.deny(Status::ACCESS_DENIED)));
     let source = Arc::new(Synthetic::new());
-    let above = Test { deadline: SHORT, ..keeper };
+    let above = Rule { deadline: SHORT, ..keeper };
     let manager = Manager::builder().filter(above).unwrap().filter(below).unwrap().start(source.clone()).unwrap();
     let made = source.submit(open());
-    assert_eq!(made.wait(LONG), Some(DENIED));
-    assert!(!kept.recv_timeout(LONG).unwrap().allow());
+    assert_eq!(made.wait(PATIENT), Some(DENIED));
+    assert!(!kept.recv_timeout(PATIENT).unwrap().allow());
     assert_eq!((manager.counters().denied(), manager.counters().late), (1, 1));
 }
 
 #[test]
 fn a_dropped_operation_and_a_panic_answer_by_policy() {
-    let careless = Test { on_miss: OnMiss::Deny, ..filter(5, drop) };
-    let clumsy = filter(9, |operation| {
+    let careless = Rule { on_miss: OnMiss::Deny, ..rule(5, drop) };
+    let clumsy = rule(9, |operation| {
         if operation.path().ends_with("boom") {
             std::panic::resume_unwind(Box::new("a bug"));
         }
@@ -154,45 +117,41 @@ fn a_dropped_operation_and_a_panic_answer_by_policy() {
     });
     let source = Arc::new(Synthetic::new());
     let manager = Manager::builder().filter(careless).unwrap().filter(clumsy).unwrap().start(source.clone()).unwrap();
-    assert_eq!(source.submit(open()).wait(LONG), Some(DENIED));
-    assert_eq!(source.submit(Request::new(OpKind::Open, "/boom")).wait(LONG), Some(DENIED));
+    assert_eq!(source.submit(open()).wait(PATIENT), Some(DENIED));
+    assert_eq!(source.submit(Request::new(OpKind::Open, "/boom")).wait(PATIENT), Some(DENIED));
     assert_eq!(manager.counters().denied_by(By::Dropped), 2);
     // The drop is a part of the panic, which is counted when it is over.
-    let start = Instant::now();
-    while manager.counters().panicked != 1 {
-        assert!(start.elapsed() < LONG);
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually(|| manager.counters().panicked == 1);
 }
 
 #[test]
 fn stopping_answers_what_waits() {
     let (keeper, kept) = keeper(9);
-    let strict = Test { on_miss: OnMiss::Deny, ..filter(1, |_| unreachable!("nobody is asked at the end")) };
+    let strict = Rule { on_miss: OnMiss::Deny, ..rule(1, |_| unreachable!("nobody is asked at the end")) };
     let source = Arc::new(Synthetic::new());
     let manager = Manager::builder().filter(keeper).unwrap().filter(strict).unwrap().start(source.clone()).unwrap();
     let made: Vec<_> = (0..3).map(|_| source.submit(open())).collect();
-    let operations: Vec<_> = (0..3).map(|_| kept.recv_timeout(LONG).unwrap()).collect();
+    let operations: Vec<_> = (0..3).map(|_| kept.recv_timeout(PATIENT).unwrap()).collect();
     manager.stop();
     manager.wait().unwrap();
-    assert!(made.iter().all(|made| made.wait(LONG) == Some(DENIED)), "the strict filter below has its say");
+    assert!(made.iter().all(|made| made.wait(PATIENT) == Some(DENIED)), "the strict filter below has its say");
     assert!(operations.into_iter().all(|operation| !operation.allow()));
     assert_eq!(manager.counters().denied_by(By::End), 3);
-    assert_eq!(source.submit(open()).wait(LONG), Some(Verdict::Allow), "nothing is held back any more");
+    assert_eq!(source.submit(open()).wait(PATIENT), Some(Verdict::Allow), "nothing is held back any more");
 }
 
 #[test]
 fn overload_is_answered_at_once() {
     let (keeper, kept) = keeper(9);
     let source = Arc::new(Synthetic::new());
-    let strict = Test { on_miss: OnMiss::Deny, ..keeper };
+    let strict = Rule { on_miss: OnMiss::Deny, ..keeper };
     let manager = Manager::builder().filter(strict).unwrap().max_waiting(2).start(source.clone()).unwrap();
     let held = [source.submit(open()), source.submit(open())];
-    let operations = [kept.recv_timeout(LONG).unwrap(), kept.recv_timeout(LONG).unwrap()];
-    assert_eq!(source.submit(open()).wait(LONG), Some(DENIED));
+    let operations = [kept.recv_timeout(PATIENT).unwrap(), kept.recv_timeout(PATIENT).unwrap()];
+    assert_eq!(source.submit(open()).wait(PATIENT), Some(DENIED));
     assert_eq!(manager.counters().denied_by(By::Overload), 1);
     assert!(operations.into_iter().all(Operation::allow));
-    assert!(held.iter().all(|made| made.wait(LONG) == Some(Verdict::Allow)));
+    assert!(held.iter().all(|made| made.wait(PATIENT) == Some(Verdict::Allow)));
 }
 
 /// Many threads answer, drop and time out at once; every operation gets one answer.
@@ -200,9 +159,9 @@ fn overload_is_answered_at_once() {
 fn every_operation_is_answered_once() {
     let (give, take): (Sender<Operation>, Receiver<Operation>) = unbounded();
     let give = Mutex::new(give);
-    let busy = Test {
+    let busy = Rule {
         deadline: Duration::from_millis(2),
-        ..filter(5, move |operation| give.lock().unwrap().send(operation).unwrap())
+        ..rule(5, move |operation| give.lock().unwrap().send(operation).unwrap())
     };
     let source = Arc::new(Synthetic::new());
     let manager = Manager::builder().filter(busy).unwrap().start(source.clone()).unwrap();
@@ -225,7 +184,7 @@ fn every_operation_is_answered_once() {
         })
         .collect();
     let made: Vec<_> = (0..5_000).map(|_| source.submit(open())).collect();
-    assert!(made.iter().all(|made| made.wait(LONG).is_some()));
+    assert!(made.iter().all(|made| made.wait(PATIENT).is_some()));
     let given: u64 = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
     assert!(made.iter().all(|made| made.answers() == 1));
     let counters = manager.counters();
@@ -243,18 +202,14 @@ fn unbounded() -> (Sender<Operation>, Receiver<Operation>) {
 #[test]
 fn records_say_what_happened_and_never_wait() {
     let source = Arc::new(Synthetic::new());
-    let rule = filter(5, |operation| assert!(operation.deny(Status::ACCESS_DENIED)));
+    let rule = rule(5, |operation| assert!(operation.deny(Status::ACCESS_DENIED)));
     let (builder, records) = Manager::builder().filter(rule).unwrap().records(2);
     let manager = builder.start(source.clone()).unwrap();
     for _ in 0..5 {
-        source.submit(open()).wait(LONG).unwrap();
+        source.submit(open()).wait(PATIENT).unwrap();
     }
     // The record of the last one follows its answer.
-    let start = Instant::now();
-    while manager.counters().records_dropped < 3 {
-        assert!(start.elapsed() < LONG);
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually(|| manager.counters().records_dropped == 3);
     let record = records.recv().unwrap();
     assert_eq!((record.sequence, record.kind, record.path.to_str()), (0, OpKind::Open, Some("/some/file")));
     assert_eq!((record.verdict, record.by, record.filter), (DENIED, By::Rule, Some(("test".into(), 5.into()))));

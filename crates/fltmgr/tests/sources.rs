@@ -1,5 +1,7 @@
 //! The manager on real operations: a supervised command, and (as root) a file system of its own.
 
+mod common;
+
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -8,39 +10,11 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use common::ops::{PATIENT, Rule, rule};
+use common::{eventually, skip};
 use fltmgr::Status;
-use fltmgr::filter::{Altitude, By, Filter, Manager, OnMiss, OpKind, OpSet, Operation};
+use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Operation};
 use fltmgr::source::{AtEnd, Fanotify, Supervise};
-
-const LONG: Duration = Duration::from_secs(30);
-
-struct Test<F> {
-    ops: OpSet,
-    deadline: Duration,
-    on_miss: OnMiss,
-    pre: F,
-}
-
-impl<F: Fn(Operation) + Send + Sync + 'static> Filter for Test<F> {
-    fn name(&self) -> &str {
-        "test"
-    }
-    fn altitude(&self) -> Altitude {
-        1.into()
-    }
-    fn ops(&self) -> OpSet {
-        self.ops
-    }
-    fn deadline(&self) -> Duration {
-        self.deadline
-    }
-    fn on_miss(&self) -> OnMiss {
-        self.on_miss
-    }
-    fn pre(&self, operation: Operation) {
-        (self.pre)(operation);
-    }
-}
 
 struct Dir(PathBuf);
 
@@ -74,7 +48,7 @@ fn a_supervised_command_is_held_back() {
     let dir = Dir::new();
     fs::write(dir.0.join("good"), "fine").unwrap();
     fs::write(dir.0.join("bad"), "worse").unwrap();
-    let rule = |operation: Operation| {
+    let judge = |operation: Operation| {
         let status = match operation.path().file_name().and_then(|name| name.to_str()) {
             Some("bad") => Status::ACCESS_DENIED,
             Some("busy") => Status::SHARING_VIOLATION,
@@ -82,7 +56,7 @@ fn a_supervised_command_is_held_back() {
         };
         assert!(operation.deny(status));
     };
-    let filter = Test { ops: OpSet::all(), deadline: LONG, on_miss: OnMiss::Allow, pre: rule };
+    let filter = Rule { ops: OpSet::all(), ..rule(1, judge) };
     let source = Arc::new(Supervise::new(dir.shell("cat good; cat bad; mkdir busy; exit 5")));
     let (builder, records) = Manager::builder().filter(filter).unwrap().records(10_000);
     let manager = builder.start(source.clone()).unwrap();
@@ -96,7 +70,7 @@ fn a_supervised_command_is_held_back() {
     let all: Vec<_> = std::iter::from_fn(|| records.recv()).collect();
     let bad = all.iter().find(|record| record.path == dir.0.join("bad")).unwrap();
     assert_eq!((bad.kind, bad.comm.as_str(), bad.by), (OpKind::Open, "cat", By::Rule));
-    assert!(bad.pid > 1 && bad.latency < LONG);
+    assert!(bad.pid > 1 && bad.latency < PATIENT);
 }
 
 #[test]
@@ -113,7 +87,7 @@ fn a_silent_filter_holds_nobody_longer_than_its_deadline() {
             }
         };
         let deadline = Duration::from_millis(100);
-        let filter = Test { ops: OpSet::OPEN, deadline, on_miss, pre: silent };
+        let filter = Rule { deadline, on_miss, ..rule(1, silent) };
         let source = Arc::new(Supervise::new(dir.shell("cat slow")));
         let start = Instant::now();
         let manager = Manager::builder().filter(filter).unwrap().start(source.clone()).unwrap();
@@ -128,7 +102,7 @@ fn a_silent_filter_holds_nobody_longer_than_its_deadline() {
 #[test]
 fn a_denied_or_missing_command_is_an_error() {
     let deny = |operation: Operation| assert!(operation.deny(Status::ACCESS_DENIED));
-    let filter = |pre| Test { ops: OpSet::EXEC, deadline: LONG, on_miss: OnMiss::Allow, pre };
+    let filter = |pre| Rule { ops: OpSet::EXEC, ..rule(1, pre) };
     let source = Arc::new(Supervise::new(Command::new("/bin/true")));
     let _manager = Manager::builder().filter(filter(deny)).unwrap().start(source.clone()).unwrap();
     assert_eq!(source.wait().unwrap_err().status(), Status::ACCESS_DENIED);
@@ -141,7 +115,7 @@ fn a_denied_or_missing_command_is_an_error() {
 fn killing_at_the_end_leaves_nothing() {
     let dir = Dir::new();
     let allow = |operation: Operation| assert!(operation.allow());
-    let filter = Test { ops: OpSet::OPEN, deadline: LONG, on_miss: OnMiss::Allow, pre: allow };
+    let filter = rule(1, allow);
     let script = "sleep 1000 & echo $! > pid; exit 0";
     let source = Arc::new(Supervise::new(dir.shell(script)).at_end(AtEnd::Kill));
     let manager = Manager::builder().filter(filter).unwrap().start(source.clone()).unwrap();
@@ -149,15 +123,10 @@ fn killing_at_the_end_leaves_nothing() {
     manager.wait().unwrap();
     let pid = dir.read("pid");
     // killed by now; who started it is gone, so it is another's to bury, who takes a moment
-    let start = Instant::now();
-    while let Ok(state) = fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
-        let zombie = state.rsplit(')').next().unwrap().starts_with(" Z");
-        if zombie {
-            break;
-        }
-        assert!(start.elapsed() < LONG, "it lives: {state}");
-        std::thread::park_timeout(Duration::from_millis(1));
-    }
+    eventually(|| match fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+        Ok(state) => state.rsplit(')').next().unwrap().starts_with(" Z"),
+        Err(_) => true,
+    });
 }
 
 const INSIDE: &str = "FLTMGR_TEST_MOUNTED";
@@ -166,8 +135,7 @@ const INSIDE: &str = "FLTMGR_TEST_MOUNTED";
 fn a_file_system_is_held_back() {
     if let Err(error) = Fanotify::new(["/"]) {
         assert_eq!(error.status(), Status::PRIVILEGE_NOT_HELD, "{error}");
-        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("\nSKIP privileged: {error}\n"));
-        return;
+        return skip::privileged(error);
     }
     let dir = Dir::new();
     let script = "mount -t tmpfs -o size=16m none \"$0\" || exit 77; exec \"$@\"";
@@ -181,11 +149,7 @@ fn a_file_system_is_held_back() {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(77) {
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("\nSKIP privileged: no private mount: {text}\n"),
-        );
-        return;
+        return skip::privileged(format_args!("no private mount: {text}"));
     }
     assert!(output.status.success() && text.contains("all passed"), "{text}");
 }
@@ -203,7 +167,7 @@ fn inside() {
     fs::write(dir.join("bad"), "worse").unwrap();
     let held = Arc::new(Mutex::new(Vec::new()));
     let keep = held.clone();
-    let rule = move |operation: Operation| match operation.path().file_name().and_then(|name| name.to_str()) {
+    let judge = move |operation: Operation| match operation.path().file_name().and_then(|name| name.to_str()) {
         Some("bad") => assert!(operation.deny(Status::ACCESS_DENIED)),
         Some("slow") => keep.lock().unwrap().push(operation),
         Some("good") => {
@@ -212,7 +176,7 @@ fn inside() {
         }
         _ => assert!(operation.allow()),
     };
-    let filter = Test { ops: OpSet::OPEN, deadline: Duration::from_millis(100), on_miss: OnMiss::Deny, pre: rule };
+    let filter = Rule { deadline: Duration::from_millis(100), on_miss: OnMiss::Deny, ..rule(1, judge) };
     let source = Arc::new(Fanotify::new([&dir]).unwrap());
     let (builder, records) = Manager::builder().filter(filter).unwrap().records(1000);
     let manager = builder.start(source.clone()).unwrap();
@@ -241,7 +205,7 @@ fn inside() {
     let all: Vec<_> = std::iter::from_fn(|| records.recv()).collect();
     let bad = all.iter().find(|record| record.path == dir.join("bad")).unwrap();
     assert_eq!((bad.comm.as_str(), bad.uid), ("cat", 0));
-    let wants = Test { ops: OpSet::RENAME, deadline: LONG, on_miss: OnMiss::Allow, pre: drop };
+    let wants = Rule { ops: OpSet::RENAME, ..rule(1, drop) };
     let error = Manager::builder().filter(wants).unwrap().start(source).unwrap_err();
     assert_eq!(error.status(), Status::NOT_SUPPORTED);
     println!("all passed");

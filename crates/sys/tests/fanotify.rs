@@ -3,6 +3,9 @@
 //! The test starts this binary again in the namespace. Every opener has an alarm, whose default action ends even the wait for
 //! a verdict; the listener has a watchdog that ends it, and then the kernel allows everything.
 
+#[path = "common/skip.rs"]
+mod skip;
+
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,11 +21,7 @@ const INSIDE: &str = "FLTMGR_TEST_MOUNTED";
 #[test]
 fn on_a_file_system_of_its_own() {
     if let Err(error) = Group::new() {
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("\nSKIP privileged: fanotify_init: {error}\n"),
-        );
-        return;
+        return skip::privileged(format_args!("fanotify_init: {error}"));
     }
     let dir = std::env::temp_dir().join(format!("fltmgr-fanotify-{}", std::process::id()));
     fs::create_dir(&dir).unwrap();
@@ -38,11 +37,7 @@ fn on_a_file_system_of_its_own() {
     fs::remove_dir(&dir).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     if output.status.code() == Some(77) {
-        let _ = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("\nSKIP privileged: no private mount: {}\n", String::from_utf8_lossy(&output.stderr)),
-        );
-        return;
+        return skip::privileged(format_args!("no private mount: {}", String::from_utf8_lossy(&output.stderr)));
     }
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("all passed"), "{text}");

@@ -1,5 +1,8 @@
 //! Packets, the files in them, and who sends them.
 
+#[path = "common/skip.rs"]
+mod skip;
+
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -242,9 +245,7 @@ fn the_kernel_says_who_connected() {
 #[test]
 fn a_peer_may_be_in_many_groups() {
     if !rustix::process::geteuid().is_root() {
-        let _ =
-            Write::write_fmt(&mut std::io::stderr(), format_args!("\nSKIP privileged: only root can set its groups\n"));
-        return;
+        return skip::privileged("only root can set its groups");
     }
     let (_dir, fd) = directory();
     let listener = Listener::bind(fd.as_fd(), "port").unwrap();

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 pub(crate) mod log;
+pub(crate) mod ops;
 mod pairing;
 pub(crate) mod raw;
 pub(crate) mod skip;

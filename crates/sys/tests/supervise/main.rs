@@ -5,4 +5,6 @@ mod lives;
 mod opens;
 mod others;
 mod probe;
+#[path = "../common/skip.rs"]
+mod skip;
 mod world;

@@ -1,11 +1,16 @@
 //! Owning and finding names, with threads and processes.
 
+mod process;
+#[path = "../common/skip.rs"]
+#[allow(dead_code, reason = "each test program uses its part")]
+mod skip;
+mod users;
+
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -13,6 +18,8 @@ use fltmgr::namespace::{Claim, Namespace};
 use fltmgr::{Error, PortName, Status};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use tempfile::TempDir;
+
+use process::Process;
 
 fn name(text: &str) -> PortName {
     PortName::parse(text).unwrap()
@@ -36,66 +43,6 @@ fn world() -> (TempDir, Namespace) {
 fn files(dir: &Path) -> BTreeSet<String> {
     let names = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name != ".namespace.lock").collect()
-}
-
-/// This test program again, as another process that does what `ROLE` says and is told when on its standard input.
-struct Process {
-    child: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(role: &str, port: &str, configure: impl FnOnce(&mut Command)) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "other_process", "--nocapture", "--test-threads=1"]);
-        command.env("ROLE", role).env("PORT", port).stdin(Stdio::piped()).stdout(Stdio::piped());
-        configure(&mut command);
-        let mut child = command.spawn().unwrap();
-        let orders = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().unwrap());
-        Self { child, orders, answers }
-    }
-
-    fn host(dir: &Path, port: &str) -> Self {
-        Self::start("claim", port, |command| {
-            command.env("FLTMGR_NAMESPACE", dir);
-        })
-    }
-
-    fn go(&mut self) {
-        self.orders.as_mut().unwrap().write_all(b"go\n").unwrap();
-    }
-
-    /// The next line that the process says to us, past what the test harness prints.
-    fn answer(&mut self) -> String {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            assert_ne!(self.answers.read_line(&mut line).unwrap(), 0, "the process has ended without an answer");
-            if let Some((_, answer)) = line.split_once("ANSWER ") {
-                return answer.trim_end().to_owned();
-            }
-        }
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Lets the process end in its own way.
-    fn leave(mut self) {
-        drop(self.orders.take());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Not a test of its own: what a [`Process`] runs.
@@ -449,82 +396,4 @@ fn the_list_has_the_facts() {
     let info = claim.info(3, 7);
     assert_eq!((nanos, &info.name, info.pid, info.uid), (u128::from(info.started), &port.name, port.pid, port.uid));
     assert_eq!((info.case_insensitive, &info.sddl, info.connections, info.max_connections), (true, &port.sddl, 3, 7));
-}
-
-/// Runs a role as a user without rights. `None` if this process may not.
-fn as_nobody(role: &str, port: &str, configure: impl FnOnce(&mut Command)) -> Option<String> {
-    if !rustix::process::geteuid().is_root() {
-        let _ = Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("\nSKIP privileged: only root can become another user\n"),
-        );
-        return None;
-    }
-    let mut process = Process::start(role, port, |command| {
-        command.env_remove("FLTMGR_NAMESPACE").env_remove("XDG_RUNTIME_DIR").uid(65_534).gid(65_534);
-        configure(command);
-    });
-    process.go();
-    let answer = process.answer();
-    process.leave();
-    Some(answer)
-}
-
-#[test]
-fn a_directory_that_may_not_be_written_to() {
-    let (dir, namespace) = world();
-    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let _claim = claim(&namespace, r"\Scanner").unwrap();
-    let configure = |command: &mut Command| {
-        command.env("FLTMGR_NAMESPACE", dir.path());
-    };
-    let Some(answer) = as_nobody("claim", r"\Other", configure) else { return };
-    assert!(answer.starts_with("STATUS_ACCESS_DENIED"), "{answer}");
-    assert!(answer.contains(&format!("uid 65534) may not write to {}", dir.path().display())), "{answer}");
-    assert!(answer.contains("set FLTMGR_NAMESPACE"), "{answer}");
-    // But to look up and connect needs no right; that is for the port's descriptor to decide.
-    assert_eq!(as_nobody("find", r"\Scanner", configure).unwrap(), "found");
-    // Anyone who could open the lock could keep the name from us for ever.
-    assert_eq!(as_nobody("claim", r"\Scanner", configure).unwrap().split(' ').next(), Some("STATUS_ACCESS_DENIED"));
-
-    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
-    let answer = as_nobody("find", r"\Scanner", configure).unwrap();
-    assert!(answer.starts_with("STATUS_ACCESS_DENIED"), "{answer}");
-}
-
-#[test]
-fn a_users_own_directory_is_made_and_checked() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o1777)).unwrap();
-    let in_temporary = |command: &mut Command| {
-        command.env("TMPDIR", dir.path());
-    };
-    let own = dir.path().join("fltmgr-65534");
-    let Some(answer) = as_nobody("claim", r"\Scanner", in_temporary) else { return };
-    assert_eq!(answer, format!("won {}", own.display()));
-    assert_eq!(own.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
-
-    std::fs::set_permissions(&own, PermissionsExt::from_mode(0o777)).unwrap();
-    for role in ["claim", "find"] {
-        let answer = as_nobody(role, r"\Scanner", in_temporary).unwrap();
-        assert!(answer.starts_with("STATUS_ACCESS_DENIED") && answer.contains("chmod go-w"), "{answer}");
-    }
-
-    std::fs::remove_dir_all(&own).unwrap();
-    std::fs::create_dir(&own).unwrap();
-    for role in ["claim", "find"] {
-        let answer = as_nobody(role, r"\Scanner", in_temporary).unwrap();
-        assert!(answer.starts_with("STATUS_ACCESS_DENIED") && answer.contains("belongs to uid 0"), "{answer}");
-    }
-
-    std::fs::remove_dir(&own).unwrap();
-    std::os::unix::fs::symlink(dir.path(), &own).unwrap();
-    let answer = as_nobody("claim", r"\Scanner", in_temporary).unwrap();
-    assert!(answer.starts_with("STATUS_ACCESS_DENIED") && answer.contains("symbolic link"), "{answer}");
-
-    let in_runtime = |command: &mut Command| {
-        command.env("XDG_RUNTIME_DIR", dir.path());
-    };
-    let answer = as_nobody("claim", r"\Scanner", in_runtime).unwrap();
-    assert_eq!(answer, format!("won {}", dir.path().join("fltmgr").display()));
 }
