@@ -181,7 +181,10 @@ impl<S: Serve> Served<S> {
     }
 
     fn answer(&self, request: &Request, output: &mut Vec<u8>) -> Answer {
-        let Some(input) = self.input(request) else { return Status::INSUFFICIENT_RESOURCES.into() };
+        let input = match self.input(request) {
+            Ok(input) => input,
+            Err(status) => return status.into(),
+        };
         let capacity = request.capacity as usize;
         if output.try_reserve_exact(capacity).is_err() {
             return Status::INSUFFICIENT_RESOURCES.into();
@@ -190,24 +193,27 @@ impl<S: Serve> Served<S> {
         self.call(&input, output)
     }
 
-    /// Copies a request's input, once. `None` when there is no memory for it, or the client stops in the middle.
-    fn input(&self, request: &Request) -> Option<Vec<u8>> {
+    /// Copies a request's input, once. Fails when there is no memory for it, or the client stops or goes in the middle.
+    fn input(&self, request: &Request) -> Result<Vec<u8>, Status> {
         let inner = &self.client.inner;
         let slot = request.taken.slot;
         let (ours, theirs) = (&inner.memory.host().slots[slot], &inner.memory.shared().slots[slot]);
-        let chunks = Chunks::new(usize::try_from(request.len).ok()?);
+        let memory = Status::INSUFFICIENT_RESOURCES;
+        let chunks = Chunks::new(usize::try_from(request.len).map_err(|_| memory)?);
         let mut input = Vec::new();
         for index in 0..chunks.count() {
             if index > 0 {
                 let stalled = Deadline::Monotonic(clock::monotonic() + STALL);
                 let read = |filled: u32| filled as usize > index;
-                if wait_counter(&theirs.filled, Some(stalled), read, || inner.closed()) != Counted::Reached {
-                    return None;
+                match wait_counter(&theirs.filled, Some(stalled), read, || inner.closed()) {
+                    Counted::Reached => {}
+                    Counted::Gone => return Err(Status::PORT_DISCONNECTED),
+                    Counted::TimedOut => return Err(Status::TIMEOUT),
                 }
             }
             // memory follows what has arrived, not what was announced
             let range = chunks.range(index);
-            input.try_reserve(range.len()).ok()?;
+            input.try_reserve(range.len()).map_err(|_| memory)?;
             input.resize(range.end, 0);
             read_words(&inner.memory.shared().windows[slot].words, &mut input[range]);
             if chunks.count() > 1 {
@@ -215,7 +221,7 @@ impl<S: Serve> Served<S> {
                 futex::wake(&ours.drained, 1, futex::ANY);
             }
         }
-        Some(input)
+        Ok(input)
     }
 
     fn call(&self, input: &[u8], output: &mut [u8]) -> Answer {
