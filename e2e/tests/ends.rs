@@ -42,14 +42,19 @@ fn a_long_request_that_the_end_interrupts_is_disconnected() {
     let dir = tempfile::tempdir().unwrap();
     let (filter, connect) = world(dir.path());
     let uid = rustix::process::getuid().as_raw();
-    for _ in 0..20 {
+    let mut interrupted = 0;
+    while interrupted < 10 {
         let (port, client) = connect();
-        std::thread::scope(|scope| {
+        let status = std::thread::scope(|scope| {
             let sending = scope.spawn(|| port.send(&vec![7; 16 << 20], &mut []));
-            until("a request under way", || (filter.usage(uid).request_bytes > 0).then_some(()));
+            let under_way = || (filter.usage(uid).request_bytes > 0 || sending.is_finished()).then_some(());
+            until("a request under way", under_way);
             client.close();
-            assert_eq!(sending.join().unwrap().unwrap_err().status(), Status::PORT_DISCONNECTED);
+            sending.join().unwrap().unwrap_err().status()
         });
+        // the other is the filter's answer, of a request that was through before the end
+        assert!([Status::PORT_DISCONNECTED, Status::INVALID_DEVICE_REQUEST].contains(&status), "{status:?}");
+        interrupted += u32::from(status == Status::PORT_DISCONNECTED);
         port.close();
     }
 }
