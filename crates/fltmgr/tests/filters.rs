@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, Sender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -217,4 +217,52 @@ fn records_say_what_happened_and_never_wait() {
     assert_eq!(records.recv().unwrap().sequence, 1);
     drop(manager);
     assert!(records.recv().is_none());
+}
+
+#[test]
+fn a_callback_that_blocks_holds_up_its_own_operation_only() {
+    let (block, blocked) = sync_channel::<()>(0);
+    let blocked = Arc::new(Mutex::new(blocked));
+    let pre = move |operation: Operation| {
+        if operation.path().to_str() == Some("/blocks") {
+            // waits for the end of the test, one after the other
+            let _ = blocked.lock().unwrap().recv();
+        }
+        operation.allow();
+    };
+    let source = Arc::new(Synthetic::new());
+    let slow = Rule { deadline: SHORT, on_miss: OnMiss::Deny, ..rule(7, pre) };
+    let manager = Manager::builder().filter(slow).unwrap().start(source.clone()).unwrap();
+    for held in 1..=20 {
+        let stuck = source.submit(Request::new(OpKind::Open, "/blocks"));
+        let others: Vec<_> = (0..10).map(|_| source.submit(Request::new(OpKind::Open, "/some/file"))).collect();
+        // answered by their filter, or by their deadline when the machine was slow: never not at all
+        others.iter().for_each(|other| assert!(other.wait(PATIENT).is_some()));
+        assert_eq!(stuck.wait(PATIENT), Some(DENIED), "its deadline counts, although the call has not returned");
+        assert!(manager.counters().denied_by(By::Deadline) >= held);
+    }
+    drop(block);
+    drop(manager);
+}
+
+#[test]
+fn a_callback_that_blocks_lower_down_holds_no_deadline_up() {
+    let (block, blocked) = sync_channel::<()>(0);
+    let blocked = Arc::new(Mutex::new(blocked));
+    let stuck = move |operation: Operation| {
+        let _ = blocked.lock().unwrap().recv();
+        operation.allow();
+    };
+    // the upper one never answers, so that the lower one is asked because of a deadline
+    let (upper, held) = keeper(9);
+    let upper = Rule { deadline: SHORT, on_miss: OnMiss::Allow, ..upper };
+    let lower = Rule { deadline: SHORT, on_miss: OnMiss::Deny, ..rule(7, stuck) };
+    let source = Arc::new(Synthetic::new());
+    let manager = Manager::builder().filter(upper).unwrap().filter(lower).unwrap().start(source.clone()).unwrap();
+    let made: Vec<_> = (0..10).map(|_| source.submit(Request::new(OpKind::Open, "/some/file"))).collect();
+    for made in made {
+        assert_eq!(made.wait(PATIENT), Some(DENIED));
+    }
+    drop(block);
+    drop((manager, held));
 }

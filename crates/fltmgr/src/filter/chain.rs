@@ -117,10 +117,22 @@ impl Pending {
         }
         self.core.deadlines.remove(self.deadline(), self.sequence);
         match verdict {
-            Verdict::Allow => self.ask(stage + 1, Some((stage, by)), None),
+            Verdict::Allow => self.pass(stage, by),
             Verdict::Deny(_) => self.finish(verdict, Some((stage, by))),
         }
         true
+    }
+
+    /// The filter of this stage has allowed it: the next one's turn. That one's callback is not run on a thread that others wait
+    /// for, as that of the deadlines or of an application's replies.
+    fn pass(self: Arc<Self>, stage: usize, by: By) {
+        let kind = self.waiting.kind().set();
+        let asks = self.core.filters[stage + 1..].iter().any(|filter| filter.ops().contains(kind));
+        if asks && !super::readers::reads_here() {
+            crate::pool::run(move || self.ask(stage + 1, Some((stage, by)), None));
+        } else {
+            self.ask(stage + 1, Some((stage, by)), None);
+        }
     }
 
     /// Answers by the filter's default.

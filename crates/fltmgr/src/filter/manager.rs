@@ -11,6 +11,7 @@ use proto::status::Status;
 use super::chain::Core;
 use super::counters::Tally;
 use super::deadline::{Deadlines, Due};
+use super::readers::Readers;
 use super::record::{self, Records};
 use super::{By, Counters, Filter, OpSet};
 use crate::Error;
@@ -33,7 +34,8 @@ pub struct Builder {
 pub struct Manager {
     core: Arc<Core>,
     source: Arc<dyn Source>,
-    readers: Mutex<Vec<JoinHandle<Result<(), Error>>>>,
+    readers: Arc<Readers>,
+    watch: Option<JoinHandle<()>>,
     timer: Option<JoinHandle<()>>,
 }
 
@@ -130,19 +132,16 @@ impl Builder {
                 pending.miss(stage, by);
             }
         });
+        let readers = Readers::new(core.clone(), source.clone());
         // From here on the manager's drop ends what was started.
-        let manager = Manager { core, source, readers: Mutex::default(), timer: Some(timer.map_err(failed)?) };
+        let mut manager = Manager { core, source, readers, watch: None, timer: Some(timer.map_err(failed)?) };
         manager.source.start(ops)?;
         for _ in 0..manager.source.threads().max(1) {
-            let (core, source) = (manager.core.clone(), manager.source.clone());
-            let reader = thread::Builder::new().name("fltmgr-source".into()).spawn(move || {
-                while let Some(waiting) = source.next()? {
-                    core.submit(waiting);
-                }
-                Ok(())
-            });
-            manager.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader.map_err(failed)?);
+            manager.readers.start().map_err(failed)?;
         }
+        let readers = manager.readers.clone();
+        let watch = thread::Builder::new().name("fltmgr-readers".into()).spawn(move || readers.watch());
+        manager.watch = Some(watch.map_err(failed)?);
         Ok(manager)
     }
 }
@@ -178,13 +177,19 @@ impl Manager {
     /// # Errors
     /// The first error that ended a reader of the source.
     pub fn wait(&self) -> Result<(), Error> {
-        let readers = std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner));
         let mut result = Ok(());
-        for reader in readers {
-            let ended = reader.join().unwrap_or_else(|_| Err(Error::new(Status::INTERNAL_ERROR, "reading the source")));
-            result = result.and(ended);
+        loop {
+            // those that took the place of others meanwhile, too
+            let readers = self.readers.take();
+            if readers.is_empty() {
+                return result;
+            }
+            for reader in readers {
+                let ended = reader.join();
+                let ended = ended.unwrap_or_else(|_| Err(Error::new(Status::INTERNAL_ERROR, "reading the source")));
+                result = result.and(ended);
+            }
         }
-        result
     }
 
     /// Ends the source, and answers everything that waits by the filters' policies.
@@ -205,6 +210,10 @@ impl Drop for Manager {
         // An operation that was on its way to a filter when we stopped.
         for (pending, stage) in self.core.deadlines.all() {
             pending.miss(stage, By::End);
+        }
+        self.readers.close();
+        if let Some(watch) = self.watch.take() {
+            let _ = watch.join();
         }
         self.core.deadlines.close();
         if let Some(timer) = self.timer.take() {

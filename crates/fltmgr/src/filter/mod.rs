@@ -11,6 +11,7 @@ mod counters;
 mod deadline;
 mod manager;
 mod operation;
+mod readers;
 mod record;
 
 use std::fmt;
@@ -145,8 +146,10 @@ pub trait Filter: Send + Sync + 'static {
         OnMiss::Allow
     }
 
-    /// An operation is about to happen. Called on a thread that reads the source, or on whatever thread answered for the filter
-    /// above: it must not block, nor open files that the source watches. A panic answers by [`Filter::on_miss`].
+    /// An operation is about to happen. Called on a thread of the library's, several at a time. It should hand the operation on
+    /// and return: one that blocks costs a thread and, after some milliseconds, no other operation anything; but of 256 that
+    /// block at one time nothing more is read. It must not open files that the source watches. A panic answers by
+    /// [`Filter::on_miss`], and so does the deadline, whether the call has returned or not.
     #[doc(alias = "PFLT_PRE_OPERATION_CALLBACK")]
     fn pre(&self, operation: Operation);
 }

@@ -1,0 +1,136 @@
+//! The threads that read a source and call filters: one more whenever all of them are held up.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::chain::Core;
+use crate::Error;
+use crate::source::Source;
+
+/// When nobody has read the source for so long, somebody else begins to.
+const HELD_UP: Duration = Duration::from_millis(5);
+/// More callbacks than this that block at one time hold the source up.
+const MAX_READERS: usize = 256;
+
+thread_local! {
+    static READS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread reads a source: it may call a filter, whatever that does, because another takes its place.
+pub(super) fn reads_here() -> bool {
+    READS.get()
+}
+
+/// The threads that read one source.
+#[derive(Debug)]
+pub(super) struct Readers {
+    core: Arc<Core>,
+    source: Arc<dyn Source>,
+    threads: Mutex<Vec<JoinHandle<Result<(), Error>>>>,
+    /// Those that wait for the source.
+    free: AtomicUsize,
+    /// How often one has come back to it.
+    turns: AtomicU64,
+    /// The thread that watches sleeps until nobody is free.
+    watch_sleeps: AtomicBool,
+    closed: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Readers {
+    pub(super) fn new(core: Arc<Core>, source: Arc<dyn Source>) -> Arc<Self> {
+        Arc::new(Self {
+            core,
+            source,
+            threads: Mutex::default(),
+            free: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
+            watch_sleeps: AtomicBool::new(false),
+            closed: Mutex::new(false),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// Starts one more.
+    pub(super) fn start(self: &Arc<Self>) -> std::io::Result<()> {
+        let readers = Arc::clone(self);
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        // free from here on: it is as good as there
+        self.free.fetch_add(1, Ordering::SeqCst);
+        let started = thread::Builder::new().name("fltmgr-source".into()).spawn(move || readers.read());
+        match started {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                self.free.fetch_sub(1, Ordering::SeqCst);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self) -> Result<(), Error> {
+        READS.set(true);
+        loop {
+            let next = self.source.next();
+            let last = self.free.fetch_sub(1, Ordering::SeqCst) == 1;
+            if !matches!(next, Ok(Some(_))) {
+                // the source has ended: nobody is needed any more
+                self.close();
+            }
+            let Some(waiting) = next? else { return Ok(()) };
+            if last && self.watch_sleeps.swap(false, Ordering::SeqCst) {
+                drop(self.closed.lock());
+                self.changed.notify_all();
+            }
+            self.core.submit(waiting);
+            self.turns.fetch_add(1, Ordering::SeqCst);
+            self.free.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Sees to it that somebody reads, until [`Readers::close`]: a callback that blocks holds its own operation up, and no other.
+    pub(super) fn watch(self: &Arc<Self>) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*closed {
+            if self.free.load(Ordering::SeqCst) != 0 {
+                self.watch_sleeps.store(true, Ordering::SeqCst);
+                // looked at again after saying so: whoever is the last one free sees it or is seen
+                if self.free.load(Ordering::SeqCst) != 0 {
+                    closed = self.changed.wait(closed).unwrap_or_else(PoisonError::into_inner);
+                }
+                continue;
+            }
+            let turns = self.turns.load(Ordering::SeqCst);
+            closed = self.changed.wait_timeout(closed, HELD_UP).unwrap_or_else(PoisonError::into_inner).0;
+            let held_up = self.free.load(Ordering::SeqCst) == 0 && self.turns.load(Ordering::SeqCst) == turns;
+            if held_up && !*closed {
+                self.relieve();
+            }
+        }
+    }
+
+    fn relieve(self: &Arc<Self>) {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).len();
+        if threads == MAX_READERS {
+            return; // said when the last one was made
+        }
+        tracing::warn!(source = self.source.name(), threads, "a filter's callback blocks: one more thread reads");
+        if let Err(error) = self.start() {
+            tracing::warn!(%error, source = self.source.name(), "a filter's callback blocks, and nobody reads");
+        }
+    }
+
+    /// Nobody else will begin to read.
+    pub(super) fn close(&self) {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Takes out those that read, to wait for them.
+    pub(super) fn take(&self) -> Vec<JoinHandle<Result<(), Error>>> {
+        std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
