@@ -1,7 +1,18 @@
 //! What must hold for any bytes. The fuzz targets and the ordinary test that replays their corpora call the same functions.
 #![allow(dead_code, unreachable_pub, reason = "each target uses one of them")]
 
+mod client;
+mod host;
+#[path = "../../crates/proto/tests/pair/memory.rs"]
+mod memory;
+#[path = "../../crates/proto/tests/pair/model.rs"]
+mod model;
+#[path = "../../crates/proto/tests/pair/random.rs"]
+mod random;
 mod slots;
+mod steps;
+#[path = "../../crates/proto/tests/pair/world.rs"]
+mod world;
 
 use proto::access::{AccessMask, GenericMapping, Token, access_check, explain};
 use proto::descriptor::SecurityDescriptor;
@@ -9,7 +20,7 @@ use proto::name::{MAX_FILE_COMPONENT_LEN, PortName};
 use proto::wire::{FromClient, FromHost, MAX_MESSAGE_LEN};
 
 #[allow(unused_imports, reason = "each target uses one of them")]
-pub use slots::slots;
+pub use {client::client, host::host, slots::slots};
 
 /// A port's name, and the file names that stand for it.
 pub fn name(data: &[u8]) {

@@ -190,6 +190,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hundreds of thousands of characters, and nothing but the standard library's text")]
     fn length_is_counted_in_utf16() {
         // The backslash is a unit too.
         let units = MAX_NAME_UTF16_BYTES / 2 - 1;

@@ -8,8 +8,7 @@ pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 /// Replaces a word by what `next` makes of it, in one order with all such changes; the old value. For the application, whose
 /// own word it is.
 pub(crate) fn replace(word: &AtomicU64, next: impl Fn(u64) -> u64) -> u64 {
-    let (Ok(old) | Err(old)) = word.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |now| Some(next(now)));
-    old
+    word.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |now| Some(next(now))).unwrap_or_else(std::convert::identity)
 }
 
 /// How often the host tries to swap a word that its peer changes meanwhile. An honest peer changes a word a few times at most

@@ -11,12 +11,14 @@ type Check = fn(&[u8]);
 #[test]
 fn every_corpus_passes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
-    let targets: [(&str, Check); 5] = [
+    let targets: [(&str, Check); 7] = [
         ("name", checks::name),
         ("sddl", checks::sddl),
         ("descriptor", checks::descriptor),
         ("wire", checks::wire),
         ("slots", checks::slots),
+        ("host", checks::host),
+        ("client", checks::client),
     ];
     for (target, check) in targets {
         let mut seen = 0;

@@ -6,10 +6,10 @@ use loom::thread;
 
 use proto::client;
 use proto::host::{self, FLAG_ATTENTION};
-use proto::slots::{ATTENTION_EXPECTING, Attention, REASON_REPLY};
+use proto::slots::GETS;
 
 use crate::model;
-use crate::world::{World, upper, wait};
+use crate::world::World;
 
 /// A filter asleep on its waiter is woken by the reply and finds it whole.
 ///
@@ -161,22 +161,57 @@ fn a_reply_rings_who_expects_replies() {
             let world = Arc::clone(&world);
             move || world.reply(to, 5)
         });
-        let word = &world.shared.attention.word;
-        loop {
-            world.book.lock().unwrap().host.pull(&world.shared);
-            if host::replied(&world.shared, waiter) {
-                break;
-            }
-            let rung = || Attention(word).has_replies().then_some(());
-            wait(
-                &world.attention,
-                || upper(word),
-                REASON_REPLY,
-                rung,
-                || Attention(word).prepare_sleep(ATTENTION_EXPECTING),
-            );
-        }
-        assert_eq!(world.collect(waiter), 5);
+        assert_eq!(world.expect(waiter), 5);
         assert!(replier.join().unwrap());
+    });
+}
+
+/// A reply and a GET are rung on one word, and two sleep there: one who waits for a GET and takes the bit of the reply tells
+/// the one who waits for the reply, and the other way round.
+///
+/// Fails with: `leaves_work` without its look at `rung.replies`; a courier that keeps the GETs it collected to itself.
+#[test]
+fn a_reply_and_a_get_on_one_word_reach_both() {
+    model(|| {
+        let world = World::new();
+        let (waiter, to) = world.arm(FLAG_ATTENTION);
+        let courier = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.expect(waiter)
+        });
+        let sender = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.take().slot
+        });
+        assert!(world.reply(to, 5));
+        world.post();
+        assert_eq!(courier.join().unwrap(), 5);
+        assert!(sender.join().unwrap() < GETS);
+    });
+}
+
+/// A courier gives a question up while its reply is published: either the reply is used or the replier is told, and who is
+/// expecting another reply is woken by that one.
+///
+/// Fails with: `expire` as a store; `ring` without its second swap.
+#[test]
+fn a_reply_that_comes_too_late_keeps_no_other_from_ringing() {
+    model(|| {
+        let world = World::new();
+        let (late, to_late) = world.arm(FLAG_ATTENTION);
+        let (other, to_other) = world.arm(FLAG_ATTENTION);
+        let repliers = [(to_late, 5), (to_other, 6)].map(|(to, payload)| {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.reply(to, payload))
+        });
+        let expired = host::expire(&world.shared, late);
+        if expired {
+            world.end(late);
+        } else {
+            assert_eq!(world.collect(late), 5);
+        }
+        assert_eq!(world.expect(other), 6);
+        let [late, other] = repliers.map(|replier| replier.join().unwrap());
+        assert_eq!((late, other), (!expired, true));
     });
 }

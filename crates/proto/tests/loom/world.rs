@@ -8,8 +8,8 @@ use loom::sync::{Condvar, Mutex};
 use proto::client::{self, Posted, Publish, ReplyTo};
 use proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Waiter};
 use proto::slots::{
-    ATTENTION_DEAD, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, HostRegion, REASON_BUFFER,
-    REASON_REPLY, SharedRegion, Wake, read_words,
+    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, HostRegion,
+    REASON_BUFFER, REASON_REPLY, SharedRegion, Wake, read_words,
 };
 
 pub(crate) const ANY: u32 = u32::MAX;
@@ -221,6 +221,34 @@ impl World {
         };
         let prepare = || host::prepare_sleep(&self.shared, waiter);
         wait(&self.waiter, || word.load(Ordering::SeqCst), ANY, look, prepare).then(|| self.collect(waiter))
+    }
+
+    /// A courier, as `fltmgr::port::courier` has it: waits for a reply on the attention word, with all the others.
+    pub(crate) fn expect(&self, waiter: Waiter) -> u64 {
+        let word = &self.shared.attention.word;
+        loop {
+            let seen = self.stirred.load(Ordering::SeqCst);
+            if Attention(word).has_replies() {
+                let mut book = self.book.lock().unwrap();
+                let rung = book.host.pull(&self.shared);
+                if book.hungry > 0 && (rung.gets || rung.replies) {
+                    self.stir();
+                }
+            }
+            if host::replied(&self.shared, waiter) {
+                return self.collect(waiter);
+            }
+            wait(
+                &self.attention,
+                || upper(word),
+                REASON_REPLY,
+                || (Attention(word).has_replies() || self.stirred.load(Ordering::SeqCst) != seen).then_some(()),
+                || {
+                    let asleep = Attention(word).prepare_sleep(ATTENTION_EXPECTING);
+                    asleep.filter(|_| self.stirred.load(Ordering::SeqCst) == seen)
+                },
+            );
+        }
     }
 
     pub(crate) fn collect(&self, waiter: Waiter) -> u64 {
