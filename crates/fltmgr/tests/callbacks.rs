@@ -8,19 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use common::talk::{ask, is_over};
-use common::{App, Filter, LONG, Line, PORT, World, both, eventually};
+use common::{App, LONG, Line, World, both};
 use fltmgr::{Answer, Client, Port, Question, Status, Timeout};
 
 const SHORT: Timeout = Timeout::After(Duration::from_millis(10));
-
-/// A world whose port its own callbacks can reach, by taking it out of this box.
-type Handle = Arc<Mutex<Option<Port>>>;
-
-fn reachable(handle: &Handle, filter: impl FnOnce(&mut Filter, Handle)) -> World {
-    let mut world = World::with(|built| filter(built, Arc::clone(handle)), |options| options);
-    *handle.lock().unwrap() = world.port.take();
-    world
-}
 
 /// What callbacks tell their test.
 fn channel<T>() -> (SyncSender<T>, Receiver<T>) {
@@ -214,154 +205,6 @@ fn from_every_callback_another_port_may_be_created() {
     );
 }
 
-/// The port closes under its callback: the connection stays, the name goes.
-fn closes(handle: &Handle) -> impl Fn() + Send + Sync + 'static {
-    let handle = Arc::clone(handle);
-    move || {
-        let port = handle.lock().unwrap().take();
-        if let Some(port) = port {
-            port.close();
-        }
-    }
-}
-
-#[test]
-fn from_every_callback_the_port_may_be_closed() {
-    for from in ["connect", "message", "disconnect"] {
-        let handle = Handle::default();
-        let mut world = reachable(&handle, |filter, handle| set(filter, from, closes(&handle)));
-        let port = world.connect();
-        world.accepted();
-        if from != "connect" {
-            assert!(handle.lock().unwrap().is_some());
-        }
-        port.send(b"x", &mut []).unwrap();
-        port.close();
-        assert_eq!(world.ended(), 1);
-        assert!(handle.lock().unwrap().is_none(), "{from}");
-        assert_eq!(world.connect_with(b"").unwrap_err().status(), Status::OBJECT_NAME_NOT_FOUND, "{from}");
-        world.unload();
-    }
-}
-
-/// Sets one of the three callbacks.
-fn set(filter: &mut Filter, from: &str, act: impl Fn() + Send + Sync + 'static) {
-    match from {
-        "connect" => {
-            filter.on_connect = Box::new(move |_, _| {
-                act();
-                Ok(())
-            });
-            filter.on_message = Box::new(|_, _, _| 0.into());
-        }
-        "message" => {
-            filter.on_message = Box::new(move |_, _, _| {
-                act();
-                0.into()
-            });
-        }
-        "disconnect" => {
-            filter.on_disconnect = Box::new(move |_| act());
-            filter.on_message = Box::new(|_, _, _| 0.into());
-        }
-        other => panic!("no callback {other}"),
-    }
-}
-
-fn unloads(handle: &Handle) -> impl Fn() + Send + Sync + 'static {
-    let handle = Arc::clone(handle);
-    move || {
-        let port = handle.lock().unwrap().take();
-        if let Some(port) = port {
-            port.unload();
-        }
-    }
-}
-
-fn unloaded_from(from: &'static str, handle: &Handle) -> World {
-    reachable(handle, |filter, handle| set(filter, from, unloads(&handle)))
-}
-
-fn is_unloaded(world: &World, connections: u32) {
-    let mut ended: Vec<_> = (0..connections).map(|_| world.ended()).collect();
-    ended.sort_unstable();
-    assert_eq!(ended, (1..=connections).collect::<Vec<_>>());
-    world.nothing_more();
-}
-
-/// On Windows an unload from a callback waits for that callback, for ever. Here it ends what there is and returns.
-#[test]
-fn from_the_connect_callback_the_filter_may_be_unloaded() {
-    let handle = Handle::default();
-    both(
-        || unloaded_from("connect", &handle),
-        |world, line| {
-            world.accepted();
-            is_unloaded(world, 1);
-            line.hear("over");
-        },
-        |app| {
-            // it stood for a moment
-            let port = app.connect();
-            assert_eq!(port.recv().unwrap_err().status(), Status::PORT_DISCONNECTED);
-            is_over(&port);
-            assert_eq!(app.refusal(PORT), Status::OBJECT_NAME_NOT_FOUND);
-            app.say("over");
-        },
-    );
-}
-
-#[test]
-fn from_a_message_callback_the_filter_may_be_unloaded() {
-    let handle = Handle::default();
-    both(
-        || unloaded_from("message", &handle),
-        |world, line| {
-            world.accepted();
-            world.accepted();
-            line.say("both are in");
-            is_unloaded(world, 2);
-            line.hear("over");
-        },
-        |app| {
-            let (port, other) = (app.connect(), app.connect());
-            app.hear("both are in");
-            // as for a callback that closes its connection: its status, or the end, whichever is seen first
-            let sent = port.send(b"unload", &mut []).map_err(|error| error.status());
-            assert!(matches!(sent, Ok(0) | Err(Status::PORT_DISCONNECTED)), "{sent:?}");
-            for port in [&port, &other] {
-                assert_eq!(port.recv().unwrap_err().status(), Status::PORT_DISCONNECTED);
-                is_over(port);
-            }
-            assert_eq!(app.refusal(PORT), Status::OBJECT_NAME_NOT_FOUND);
-            app.say("over");
-        },
-    );
-}
-
-#[test]
-fn from_the_disconnect_callback_the_filter_may_be_unloaded() {
-    let handle = Handle::default();
-    both(
-        || unloaded_from("disconnect", &handle),
-        |world, line| {
-            world.accepted();
-            world.accepted();
-            line.say("both are in");
-            is_unloaded(world, 2);
-            line.hear("over");
-        },
-        |app| {
-            let (port, other) = (app.connect(), app.connect());
-            app.hear("both are in");
-            port.close();
-            assert_eq!(other.recv().unwrap_err().status(), Status::PORT_DISCONNECTED);
-            assert_eq!(app.refusal(PORT), Status::OBJECT_NAME_NOT_FOUND);
-            app.say("over");
-        },
-    );
-}
-
 /// A client asks its filter, which asks the client, which asks its filter again: six deep, all over one connection.
 #[test]
 fn calls_may_go_back_and_forth() {
@@ -480,39 +323,4 @@ fn a_callback_that_panics_is_an_internal_error() {
 /// Without the panic hook's noise.
 fn boom() -> ! {
     std::panic::resume_unwind(Box::new("a bug in a callback"))
-}
-
-/// An unload ends a message callback's own questions: otherwise it would wait for itself.
-#[test]
-fn an_unload_ends_what_its_message_callbacks_wait_for() {
-    let make = || {
-        World::with(
-            |filter| {
-                filter.on_message = Box::new(|client, _, _| {
-                    let asked = client.ask(b"?", &mut [0; 4], Timeout::Never);
-                    asked.map_or_else(|error| error.status(), |reply| reply.status).into()
-                });
-            },
-            |options| options,
-        )
-    };
-    both(
-        make,
-        |world, line| {
-            let filter = world.accepted();
-            line.hear("asked");
-            world.unload();
-            assert_eq!(world.ended(), 1);
-            eventually(|| !filter.is_connected());
-        },
-        |app| {
-            let port = app.connect();
-            thread::scope(|scope| {
-                let sent = scope.spawn(|| port.send(b"x", &mut []).unwrap_err().status());
-                port.recv().unwrap().detach();
-                app.say("asked");
-                assert_eq!(sent.join().unwrap(), Status::PORT_DISCONNECTED);
-            });
-        },
-    );
 }

@@ -1,11 +1,14 @@
 //! The built-in filter: rules, questions, and a whole way from a supervised program to a scanner and back.
 
+mod common;
+
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use common::eventually;
 use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Verdict};
 use fltmgr::guard::question::{Answer, AnswerFlags, Question, QuestionFlags};
 use fltmgr::guard::{Applications, Ask, Done, Guard, scan};
@@ -184,14 +187,6 @@ impl Stage {
 
 fn everyone() -> fltmgr::SecurityDescriptor {
     "D:(A;;GA;;;WD)".parse().unwrap()
-}
-
-fn eventually(mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < LONG);
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]
