@@ -24,6 +24,7 @@ use super::client::{Client, Inner};
 use super::guest::Guest;
 use super::listener::Accepting;
 use super::process::{Mortal, Process};
+use super::violations::Violations;
 use super::{PortOptions, Serve, Usage};
 use crate::namespace::{Claim, Namespace};
 use crate::{Error, pool, wait};
@@ -36,6 +37,7 @@ pub(super) trait Listening: Send + Sync + fmt::Debug {
     fn name(&self) -> &PortName;
     fn clients(&self) -> Vec<Client>;
     fn usage(&self, uid: u32) -> Usage;
+    fn violations(&self) -> Vec<(&'static str, u64)>;
     fn close(&self);
     fn unload(self: Arc<Self>);
 }
@@ -50,6 +52,7 @@ pub(super) struct Core<S: Serve> {
     /// What users hold. Locked for a moment only.
     quotas: Mutex<Quotas>,
     pub(super) guests: Mutex<Vec<Weak<Guest<S>>>>,
+    pub(super) violations: Arc<Violations>,
     /// Places taken, those of handshakes under way too.
     places: AtomicU32,
     next: AtomicU64,
@@ -125,6 +128,8 @@ pub(super) struct Served<S: Serve> {
     key: u64,
     session: RwLock<Option<S::Session>>,
     desk: Mutex<Desk>,
+    /// How often workers were rung for nothing since the last request.
+    pub(super) empty: AtomicU32,
     watching: OnceLock<Watching>,
     /// The client's process, whose end is told while somebody holds this.
     process: Option<Arc<Process>>,
@@ -164,6 +169,7 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
         listening: Mutex::new(None),
         quotas: Mutex::new(quotas),
         guests: Mutex::default(),
+        violations: Arc::default(),
         places: AtomicU32::new(0),
         next: AtomicU64::new(1),
         served: Mutex::default(),
@@ -204,6 +210,10 @@ impl<S: Serve> Listening for Core<S> {
             requests: quotas.held(uid, Kind::Requests),
             request_bytes: quotas.held(uid, Kind::RequestBytes),
         }
+    }
+
+    fn violations(&self) -> Vec<(&'static str, u64)> {
+        self.violations.read()
     }
 
     fn close(&self) {
@@ -315,7 +325,9 @@ impl<S: Serve> Core<S> {
             |error: std::io::Error| Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {error}"));
         let (memory, files) = Memory::create().map_err(resources)?;
         Requests(&memory.shared().requests.word).open();
-        let client = Client { inner: Arc::new(Inner::new(self.name.clone(), peer, memory, Arc::clone(&socket))) };
+        let violations = Arc::clone(&self.violations);
+        let inner = Inner::new(self.name.clone(), peer, memory, Arc::clone(&socket), violations);
+        let client = Client { inner: Arc::new(inner) };
         let called = std::panic::AssertUnwindSafe(|| {
             let _runs = Callback::begin(self);
             // a message to a client that goes meanwhile ends; without a watch it would end with its timeout
@@ -351,6 +363,7 @@ impl<S: Serve> Core<S> {
             key,
             session: RwLock::new(Some(session)),
             desk: Mutex::default(),
+            empty: AtomicU32::new(0),
             watching: OnceLock::new(),
             process,
             ending: AtomicBool::new(false),

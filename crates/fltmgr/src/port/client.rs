@@ -17,6 +17,7 @@ use sys::peer::Credentials;
 use sys::socket::Socket;
 
 use super::courier::Courier;
+use super::violations::Violations;
 use crate::Error;
 
 /// One connection to a filter's port: what a filter sends messages through. Cloning gives another handle to the same
@@ -79,6 +80,7 @@ pub(crate) struct Inner {
     pub(super) replies: Patience,
     pub(super) requests: Patience,
     pub(super) courier: Courier,
+    violations: Arc<Violations>,
     guard: ForkGuard,
     closed: AtomicBool,
     /// Threads of the filter that sleep on words of this connection, or are about to.
@@ -96,7 +98,13 @@ pub(super) struct Book {
 }
 
 impl Inner {
-    pub(super) fn new(port: PortName, peer: Credentials, memory: Memory, socket: Arc<Socket>) -> Self {
+    pub(super) fn new(
+        port: PortName,
+        peer: Credentials,
+        memory: Memory,
+        socket: Arc<Socket>,
+        violations: Arc<Violations>,
+    ) -> Self {
         Self {
             port,
             peer,
@@ -109,6 +117,7 @@ impl Inner {
             replies: Patience::default(),
             requests: Patience::default(),
             courier: Courier::default(),
+            violations,
             guard: ForkGuard::new(),
             closed: AtomicBool::new(false),
             asleep: AtomicUsize::new(0),
@@ -145,7 +154,14 @@ impl Inner {
 
     /// Ends the connection: nobody falls asleep on it any more, and who sleeps wakes.
     pub(super) fn close(&self) {
+        self.close_for(None);
+    }
+
+    fn close_for(&self, violation: Option<Violation>) {
         if self.ours() && !self.closed.swap(true, Ordering::SeqCst) {
+            if let Some(violation) = violation {
+                self.violations.note(violation, &self.port, &self.peer);
+            }
             self.wake_everybody();
             if self.welcomed.load(Ordering::SeqCst) {
                 // the client's monitor sees the end of the stream; its own end stays open until it lets its handle go
@@ -163,12 +179,9 @@ impl Inner {
         }
     }
 
-    /// A peer broke the protocol: the connection ends, and the log says why.
+    /// A peer broke the protocol: the connection ends. Counted and logged if that had not ended yet.
     pub(super) fn violated(&self, violation: Violation) {
-        if !self.closed() {
-            tracing::warn!(port = %self.port, pid = self.peer.pid, uid = self.peer.uid, %violation, "client disconnected");
-        }
-        self.close();
+        self.close_for(Some(violation));
     }
 
     /// Whether the connection has ended, for a thread that saw a word which is `marked` so. Every mark comes after

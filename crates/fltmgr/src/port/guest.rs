@@ -122,18 +122,26 @@ impl<S: Serve> Guest<S> {
             watching: Mutex::new(None),
             done: AtomicBool::new(true),
         };
-        let whole = !received.truncated && received.files.is_empty();
-        pool::run(move || guest.answer(if whole { &packet } else { &[] }));
+        let whole = match (received.truncated, received.files.is_empty()) {
+            (true, _) => Err(Violation::Truncated),
+            (false, false) => Err(Violation::FileCount),
+            (false, true) => Ok(packet),
+        };
+        pool::run(move || guest.answer(whole));
         true
     }
 
     /// Answers a client's first message.
-    fn answer(&self, packet: &[u8]) {
+    fn answer(&self, packet: Result<Vec<u8>, Violation>) {
         drop(lock(&self.charge).take());
         let refuse = |refused: Refused| {
             let _ = self.socket.try_send(&FromHost::Refused(refused).encode(), &[]);
         };
-        match FromClient::parse(packet) {
+        let breach = |violation: Violation| {
+            self.core.violations.note(violation, &self.core.name, &self.peer);
+            refuse(Refused::new(violation.status(), violation.to_string()));
+        };
+        match packet.as_deref().map_err(|&violation| violation).and_then(FromClient::parse) {
             Ok(FromClient::Hello(hello)) => {
                 if let Err(refused) = self.core.admit(&hello, self.peer.clone(), Arc::clone(&self.socket)) {
                     refuse(refused);
@@ -144,8 +152,8 @@ impl<S: Serve> Guest<S> {
                     let _ = self.socket.try_send(&FromHost::Info(info).encode(), &[]);
                 }
             }
-            Ok(_) => refuse(Refused::new(Violation::OutOfTurn.status(), Violation::OutOfTurn.to_string())),
-            Err(violation) => refuse(Refused::new(violation.status(), violation.to_string())),
+            Ok(FromClient::Ring | FromClient::Bye) => breach(Violation::OutOfTurn),
+            Err(violation) => breach(violation),
         }
     }
 }

@@ -10,6 +10,7 @@ mod listener;
 mod process;
 mod requests;
 mod stream;
+mod violations;
 
 use std::sync::Arc;
 
@@ -276,6 +277,14 @@ impl Port {
     /// What the user `uid` holds of this port at this moment.
     pub fn usage(&self, uid: u32) -> Usage {
         self.core.usage(uid)
+    }
+
+    /// How many connections and handshakes have ended because the client broke the protocol, by the breach's name ([`Violation`]).
+    /// Each was logged once, as a warning.
+    ///
+    /// [`Violation`]: proto::violation::Violation
+    pub fn violations(&self) -> Vec<(&'static str, u64)> {
+        self.core.violations()
     }
 
     /// Stops listening: the name is free at once. Connections that exist go on.

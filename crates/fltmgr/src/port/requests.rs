@@ -28,7 +28,7 @@ const LINGER: Duration = Duration::from_millis(20);
 /// as broken: a thread of the host must not be held for good.
 const STALL: Duration = Duration::from_secs(30);
 
-/// How often a worker is rung for nothing before the client counts as broken: an honest one never does that.
+/// How often workers are rung for nothing before the client counts as broken: an honest one does not do that.
 const MOST_EMPTY: u32 = 1000;
 
 /// What a request holds of its user's account.
@@ -50,7 +50,6 @@ impl<S: Serve> Served<S> {
     }
 
     fn work(self: Arc<Self>) {
-        let mut empty = 0;
         loop {
             let requests = self.requests();
             self.desk().sit_down(&requests);
@@ -68,13 +67,14 @@ impl<S: Serve> Served<S> {
             }
             let mut requests = self.take(bits);
             if requests.rung == 0 {
-                empty += 1;
-                if empty == MOST_EMPTY {
+                if self.empty.fetch_add(1, Ordering::Relaxed) == MOST_EMPTY {
                     self.client.inner.violated(Violation::Restless);
                 }
                 continue;
             }
-            empty = 0;
+            if self.empty.load(Ordering::Relaxed) != 0 {
+                self.empty.store(0, Ordering::Relaxed);
+            }
             let Some((first, held)) = requests.accepted.pop() else { continue };
             for (request, held) in requests.accepted {
                 // requests run side by side: a callback may wait for another's request
