@@ -36,14 +36,14 @@ miri:
 # Fails below 95 % of the protocol's lines, or 100 % of the regions of the access check and the slot protocol. Needs cargo-llvm-cov.
 coverage:
     cargo llvm-cov clean --workspace
-    cargo llvm-cov -p fltmgr-proto --fail-under-lines 95
-    cargo llvm-cov report -p fltmgr-proto --fail-under-regions 100 --ignore-filename-regex 'src/(descriptor|name|question|quota|sddl|sid|status|violation|wait|wire)'
+    cargo llvm-cov -p fltmgr-proto --profile bare --fail-under-lines 95
+    cargo llvm-cov report -p fltmgr-proto --profile bare --fail-under-regions 100 --ignore-filename-regex 'src/(descriptor|name|question|quota|sddl|sid|status|violation|wait|wire)'
 
 # Breaks the access check and the slot protocol in some 500 ways (an hour): doc/testing.md says which no test notices, and why. Needs cargo-mutants.
 mutants:
-    FLTMGR_SEEDS=150 PROPTEST_CASES=24 cargo mutants -p fltmgr-proto --profile mutants -j2 --timeout 20 \
+    FLTMGR_SEEDS=150 PROPTEST_CASES=24 cargo mutants -p fltmgr-proto --profile bare -j2 --timeout 20 \
         -o "${CARGO_TARGET_DIR:-target}/mutants/slots" -f 'crates/proto/src/slots/*.rs' -f 'crates/proto/src/host*' -f crates/proto/src/client.rs \
         -C=--test=words -C=--test=words_edges -C=--test=pair -C=--test=words_document
-    PROPTEST_CASES=24 cargo mutants -p fltmgr-proto --profile mutants -j2 --timeout 20 \
+    PROPTEST_CASES=24 cargo mutants -p fltmgr-proto --profile bare -j2 --timeout 20 \
         -o "${CARGO_TARGET_DIR:-target}/mutants/access" -f 'crates/proto/src/access*' \
         -C=--test=access_cases -C=--test=access_properties -C=--test=access_text

@@ -9,7 +9,7 @@ use crate::slots::{
     ATTENTION_HUNGRY, ATTENTION_REPLIED, Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, HostSlot,
     SharedRegion, State, WAITERS, Word, write_words,
 };
-use crate::sync::{AtomicU32, Ordering, Swap, fence, swap};
+use crate::sync::{AtomicU32, Ordering, fence, swap, swap_at_last};
 
 /// [`HostSlot::flags`]: the filter waits for a reply.
 pub const FLAG_REPLY: u32 = 1;
@@ -307,11 +307,11 @@ fn written_to(shared: &SharedRegion, index: usize, generation: Generation) -> bo
 /// Takes a posted slot; false when it was cancelled, or posted anew, or never, or changes all the while.
 fn claim_slot(word: &AtomicU32, generation: Generation) -> bool {
     let taken = Word::new(State::Taken, generation).raw();
-    let swapped = swap(word, Ordering::Acquire, |now| {
+    let before = swap(word, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
         (seen.is(State::Posted, generation) && !seen.dead()).then_some(taken | (now & Word::SLEEP))
     });
-    matches!(swapped, Swap::Done(_))
+    before.is_some()
 }
 
 fn disarm(host: &HostRegion, waiter: Waiter) {
@@ -411,16 +411,12 @@ pub fn complete(host: &HostRegion, shared: &SharedRegion, taken: Taken) -> bool 
     host.slots[taken.slot].done.store(taken.generation.number(), Ordering::Release);
     let word = &shared.slots[taken.slot].word;
     let done = Word::new(State::Done, taken.generation).raw();
-    let swapped = swap(word, Ordering::Relaxed, |now| {
+    // of a word that never rests: whoever sleeps there finds it complete
+    let before = swap_at_last(word, Ordering::Relaxed, done, |now| {
         // the receiver may have seen `done` and gone on already
         Word::from_raw(now).is(State::Taken, taken.generation).then_some(done | (now & Word::DEAD))
     });
-    match swapped {
-        Swap::Done(before) => Word::from_raw(before).sleeps(),
-        Swap::Unfit => false,
-        // whoever sleeps there finds it complete
-        Swap::Restless => Word::from_raw(word.swap(done, Ordering::AcqRel)).sleeps(),
-    }
+    before.is_some_and(|before| Word::from_raw(before).sleeps())
 }
 
 /// Whether the reply of `waiter` is there.
@@ -433,11 +429,11 @@ pub fn replied(shared: &SharedRegion, waiter: Waiter) -> bool {
 pub fn prepare_sleep(shared: &SharedRegion, waiter: Waiter) -> Option<u32> {
     let word = &shared.waiters[waiter.index].word;
     let asleep = Word::new(State::Posted, waiter.generation).raw() | Word::SLEEP;
-    let swapped = swap(word, Ordering::Acquire, |now| {
+    let before = swap(word, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
         (!seen.is(State::Done, waiter.generation) && !seen.dead()).then_some(asleep)
     });
-    matches!(swapped, Swap::Done(_)).then_some(asleep)
+    before.is_some().then_some(asleep)
 }
 
 /// Whether the waiter's word says that the connection is gone. Only the host may say so, after it has closed.
@@ -457,18 +453,11 @@ pub fn expire(shared: &SharedRegion, waiter: Waiter) -> bool {
     }
     let word = &shared.waiters[waiter.index].word;
     let expired = Word::new(State::Expired, waiter.generation).raw();
-    let swapped = swap(word, Ordering::Acquire, |now| {
+    // of a word that never rests: whatever was there, nobody waits any more
+    let before = swap_at_last(word, Ordering::Acquire, expired, |now| {
         (!Word::from_raw(now).is(State::Done, waiter.generation)).then_some(expired | (now & Word::DEAD))
     });
-    match swapped {
-        Swap::Done(_) => true,
-        Swap::Unfit => false,
-        Swap::Restless => {
-            // whatever was there: nobody waits any more
-            word.store(expired, Ordering::Release);
-            true
-        }
-    }
+    before.is_some()
 }
 
 /// What a replier wrote beside its waiter: read once, then judged.

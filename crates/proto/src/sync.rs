@@ -15,28 +15,36 @@ pub(crate) fn replace(word: &AtomicU64, next: impl Fn(u64) -> u64) -> u64 {
 /// while one operation lasts; a hostile one may do so without end.
 const TRIES: u32 = 1000;
 
-/// What became of a swap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Swap {
-    /// It was swapped for this value.
-    Done(u32),
-    /// It was not what can be swapped.
-    Unfit,
-    /// It changed whenever it was to be swapped: the peer is hostile.
-    Restless,
+/// Swaps a word for what `next` makes of it; the old value, or `None` when it was not what can be swapped. As `fetch_update`,
+/// but it ends, whatever the peer does: with `None` too, when the word changed whenever it was to be swapped.
+pub(crate) fn swap(word: &AtomicU32, failure: Ordering, next: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+    swap_or(word, failure, next, || None)
 }
 
-/// Swaps a word for what `next` makes of it, if that is anything. As `fetch_update`, but it ends, whatever the peer does.
-pub(crate) fn swap(word: &AtomicU32, failure: Ordering, next: impl Fn(u32) -> Option<u32>) -> Swap {
+/// As [`swap`], but a word that never rests becomes `last`, whatever was there.
+pub(crate) fn swap_at_last(
+    word: &AtomicU32,
+    failure: Ordering,
+    last: u32,
+    next: impl Fn(u32) -> Option<u32>,
+) -> Option<u32> {
+    swap_or(word, failure, next, || Some(word.swap(last, Ordering::AcqRel)))
+}
+
+fn swap_or(
+    word: &AtomicU32,
+    failure: Ordering,
+    next: impl Fn(u32) -> Option<u32>,
+    restless: impl FnOnce() -> Option<u32>,
+) -> Option<u32> {
     let mut now = word.load(failure);
     for _ in 0..TRIES {
-        let Some(new) = next(now) else { return Swap::Unfit };
-        match word.compare_exchange_weak(now, new, Ordering::AcqRel, failure) {
-            Ok(before) => return Swap::Done(before),
+        match word.compare_exchange_weak(now, next(now)?, Ordering::AcqRel, failure) {
+            Ok(before) => return Some(before),
             Err(other) => now = other,
         }
     }
-    Swap::Restless
+    restless()
 }
 
 /// As [`replace`], for the host: `None` when the word changed whenever that was tried.
@@ -52,6 +60,13 @@ pub(crate) fn replace_soon(word: &AtomicU64, next: impl Fn(u64) -> u64) -> Optio
     None
 }
 
+/// Replaces a word by what `next` makes of it, or flips `bits` of one that never rests: it changes in any case.
+pub(crate) fn replace_or_flip(word: &AtomicU64, next: impl Fn(u64) -> u64, bits: u64) {
+    if replace_soon(word, next).is_none() {
+        word.fetch_xor(bits, Ordering::SeqCst);
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -65,11 +80,15 @@ mod tests {
             word.store(now.wrapping_add(1), Ordering::Relaxed);
             Some(u32::MAX)
         };
-        assert_eq!(swap(&word, Ordering::Acquire, hostile), Swap::Restless);
+        assert_eq!(swap(&word, Ordering::Acquire, hostile), None);
         assert_eq!(tries.load(Ordering::Relaxed), TRIES);
         assert_eq!(word.load(Ordering::Relaxed), TRIES, "nothing was swapped");
-        assert_eq!(swap(&word, Ordering::Acquire, |now| (now == 1).then_some(2)), Swap::Unfit);
-        assert_eq!(swap(&word, Ordering::Acquire, |now| Some(now + 1)), Swap::Done(TRIES));
+        assert_eq!(swap(&word, Ordering::Acquire, |now| (now == 1).then_some(2)), None);
+        assert_eq!(swap(&word, Ordering::Acquire, |now| Some(now + 1)), Some(TRIES));
+        assert_eq!(swap_at_last(&word, Ordering::Acquire, 7, |now| (now == 1).then_some(2)), None);
+        assert_eq!(swap_at_last(&word, Ordering::Acquire, 7, |now| Some(now + 1)), Some(TRIES + 1));
+        assert_eq!(swap_at_last(&word, Ordering::Acquire, 7, hostile), Some(TRIES + 2 + TRIES));
+        assert_eq!(word.load(Ordering::Relaxed), 7, "swapped whatever was there");
         let long = AtomicU64::new(0);
         let hostile = |now: u64| {
             long.store(now + 1, Ordering::Relaxed);
@@ -79,5 +98,9 @@ mod tests {
         assert_eq!(long.load(Ordering::Relaxed), u64::from(TRIES));
         assert_eq!(replace_soon(&long, |now| now * 2), Some(u64::from(TRIES)));
         assert_eq!(replace(&long, |now| now + 1), u64::from(TRIES) * 2);
+        replace_or_flip(&long, |_| 0, 1 << 40);
+        assert_eq!(long.load(Ordering::Relaxed), 0);
+        replace_or_flip(&long, hostile, 1 << 40);
+        assert_eq!(long.load(Ordering::Relaxed), u64::from(TRIES) | 1 << 40);
     }
 }

@@ -1,6 +1,6 @@
 //! The words that decide: their bits, and the transitions that both ends agree on.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering, replace_soon};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, replace_or_flip};
 
 use super::ATTENTION_SLOTS;
 
@@ -195,10 +195,8 @@ impl Attention<'_> {
     /// The host's side: makes everybody who is about to sleep look again.
     pub fn stir(&self) {
         let next = |now: u64| (now & !EPOCH_MASK) | (now.wrapping_add(EPOCH_ONE) & EPOCH_MASK);
-        if replace_soon(self.0, next).is_none() {
-            // a hostile peer changes the word all the while: the epoch moves all the same, once there or back
-            self.0.fetch_xor(EPOCH_ONE, Ordering::SeqCst);
-        }
+        // where a hostile peer changes the word all the while the epoch moves all the same, once there or back
+        replace_or_flip(self.0, next, EPOCH_ONE);
     }
 
     /// The host's side: whether a reply was published since the last look.
