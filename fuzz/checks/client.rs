@@ -2,8 +2,8 @@
 
 use proto::client::{self, Posted, Publish, ReplyTo};
 use proto::slots::{
-    Claim, GETS, HOST_INLINE, HostRegion, REPLY_INLINE, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Wake, Word,
-    read_words,
+    Claim, GETS, HOST_INLINE, Holder, HostRegion, REPLY_INLINE, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW,
+    Wake, Word, read_words,
 };
 use proto::sync::Ordering::Relaxed;
 
@@ -133,7 +133,7 @@ impl Application<'_> {
     }
 
     fn post_get(&mut self, capacity: u64) {
-        let Some(slot) = client::reserve_get(self.shared) else { return };
+        let Some(slot) = client::reserve_get(self.shared, Holder::FIRST) else { return };
         assert!(slot < GETS);
         match client::post_get(self.shared, slot, capacity) {
             Some((posted, wake)) => {
@@ -147,7 +147,7 @@ impl Application<'_> {
     }
 
     fn post_send(&mut self, len: u64, capacity: u64) {
-        let Some(slot) = client::reserve_send(self.shared) else { return };
+        let Some(slot) = client::reserve_send(self.shared, Holder::FIRST) else { return };
         assert!((GETS..GETS + SENDS).contains(&slot));
         match client::post_send(self.shared, slot, len, capacity) {
             Some((posted, _wake)) => {
@@ -159,7 +159,7 @@ impl Application<'_> {
     }
 
     fn release(&self, slot: usize) {
-        client::release(self.shared, slot);
+        let _ = client::release(self.shared, slot);
         assert_eq!(self.shared.allocation.used.load(Relaxed) >> slot & 1, 0);
     }
 
@@ -197,7 +197,7 @@ impl Application<'_> {
 
     fn cancel_slot(&self, slot: usize) {
         let before = Word::from_raw(self.shared.slots[slot].word.load(Relaxed));
-        let wakes = client::cancel_slot(self.shared, slot);
+        let wakes = client::cancel_slot(self.shared, slot, Holder::FIRST);
         assert_eq!(wakes, (before.state() == Some(State::Posted)).then_some(before.sleeps()));
         let after = Word::from_raw(self.shared.slots[slot].word.load(Relaxed));
         assert_eq!(after.generation(), before.generation());
@@ -242,12 +242,12 @@ impl Application<'_> {
         let theirs = &self.shared.waiters[to.waiter];
         let _reads = client::reading(self.host, to);
         let before = Word::from_raw(theirs.word.load(Relaxed));
-        if !client::claim(self.shared, to, 1) {
+        if !client::claim(self.shared, to, Holder::FIRST, 1) {
             assert_eq!(Word::from_raw(theirs.word.load(Relaxed)), before);
             return;
         }
         assert!(!before.dead());
-        assert!(!client::claim(self.shared, to, 2), "claimed twice");
+        assert!(!client::claim(self.shared, to, Holder::FIRST, 2), "claimed twice");
         let payload = vec![1; usize::from(len).min(REPLY_INLINE)];
         client::write_reply(self.shared, to, number as u32, &payload, number, None);
         match client::publish(self.shared, to) {
@@ -262,6 +262,6 @@ impl Application<'_> {
                 assert_eq!(Word::from_raw(theirs.word.load(Relaxed)), before);
             }
         }
-        assert!(!client::claim(self.shared, to, 3), "claimed again");
+        assert!(!client::claim(self.shared, to, Holder::FIRST, 3), "claimed again");
     }
 }

@@ -3,8 +3,8 @@
 use proto::client::{self, ReplyTo};
 use proto::host::{self, Header, Host, Outcome, Spare, Take, Taken, Waiter};
 use proto::slots::{
-    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, Desk, GETS, HostRegion, REPLY_INLINE, Requests, SENDS, SLOTS,
-    SharedRegion, WAITERS, read_words,
+    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, Desk, GETS, Holder, HostRegion, REPLY_INLINE, Requests, SENDS,
+    SLOTS, SharedRegion, WAITERS, read_words,
 };
 use proto::sync::Ordering::Relaxed;
 
@@ -240,7 +240,9 @@ impl Filter<'_> {
 
     /// An honest replier in the middle of all this, perhaps a slow one. What it publishes is a reply to its message alone.
     fn reply(&mut self, id: u64, slow: bool) {
-        if let Some(to) = client::find_waiter(self.host, id).filter(|&to| client::claim(self.shared, to, 0)) {
+        if let Some(to) =
+            client::find_waiter(self.host, id).filter(|&to| client::claim(self.shared, to, Holder::FIRST, 0))
+        {
             client::write_reply(self.shared, to, id as u32, &id.to_le_bytes(), 8, None);
             self.claimed.push(to);
         }

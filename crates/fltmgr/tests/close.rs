@@ -62,7 +62,7 @@ fn row_034_the_end_of_the_application_ends_every_send() {
 /// A handle cannot be given to another process here: a clone in another thread stands for the duplicate. Receives belong to
 /// the call or the `Receiver` that posted them, and end with it; the connection stays.
 #[test]
-fn row_035_a_receiver_that_ends_takes_back_its_receives_and_leaves_the_connection() {
+fn a_receiver_that_ends_takes_back_its_receives_and_leaves_the_connection() {
     both(
         World::new,
         |world, line| {
@@ -88,7 +88,7 @@ fn row_035_a_receiver_that_ends_takes_back_its_receives_and_leaves_the_connectio
 }
 
 #[test]
-fn row_036_the_last_handle_ends_the_connection() {
+fn the_last_clone_ends_the_connection() {
     both(
         echo,
         |world, line| {

@@ -62,7 +62,7 @@ fn others_go_on(raw: &Raw, client: &Client) {
             let (reply, len) = asks.join().unwrap();
             assert_eq!(reply[..len], [round, 2, 3]);
         });
-        proto::client::release(raw.shared(), posted.slot);
+        let _ = proto::client::release(raw.shared(), posted.slot);
     }
     let (message, payload) = (long(1), long(2));
     let posted = raw.post(u64::MAX);
@@ -78,7 +78,7 @@ fn others_go_on(raw: &Raw, client: &Client) {
         assert!(raw.read(posted) == message);
         sends.join().unwrap().unwrap();
     });
-    proto::client::release(raw.shared(), posted.slot);
+    let _ = proto::client::release(raw.shared(), posted.slot);
 }
 
 fn timed_out(ended: &Receiver<Result<Vec<u8>, Error>>, what: &str) {

@@ -5,8 +5,8 @@
 use crate::host::{FLAG_ATTENTION, FLAG_REPLY, Outcome};
 pub use crate::slots::Wake;
 use crate::slots::{
-    Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, REPLY_INLINE, Requests, SENDS, SLOTS, SharedRegion,
-    State, WAITERS, Word, write_words,
+    Attention, Claim, GETS, Generation, HOST_INLINE, Holder, HostRegion, REPLY_INLINE, Requests, SENDS, SLOTS,
+    SharedRegion, State, WAITERS, Word, write_words,
 };
 use crate::sync::{Ordering, fence};
 
@@ -22,29 +22,56 @@ pub struct Posted {
 const GET_SLOTS: u64 = (1 << GETS) - 1;
 const SEND_SLOTS: u64 = ((1 << SENDS) - 1) << GETS;
 
-/// Reserves the lowest free slot for a GET; `None` when all are in use.
-pub fn reserve_get(shared: &SharedRegion) -> Option<usize> {
-    reserve(shared, GET_SLOTS)
+/// Reserves the lowest free slot for a GET of `holder`; `None` when all are in use.
+pub fn reserve_get(shared: &SharedRegion, holder: Holder) -> Option<usize> {
+    reserve(shared, GET_SLOTS, holder)
 }
 
-/// Reserves the lowest free slot for a SEND, or for the window of a long reply; `None` when all are in use.
-pub fn reserve_send(shared: &SharedRegion) -> Option<usize> {
-    reserve(shared, SEND_SLOTS)
+/// Reserves the lowest free slot for a SEND of `holder`, or for the window of a long reply; `None` when all are in use.
+pub fn reserve_send(shared: &SharedRegion, holder: Holder) -> Option<usize> {
+    reserve(shared, SEND_SLOTS, holder)
 }
 
-fn reserve(shared: &SharedRegion, among: u64) -> Option<usize> {
+fn reserve(shared: &SharedRegion, among: u64, holder: Holder) -> Option<usize> {
     let used = &shared.allocation.used;
     // 64 when none is free, by which nothing can be shifted
     let lowest = |used: u64| (!used & among).trailing_zeros();
     // in one order with releases and with the count of those who wait for a slot: who counts first, then finds none, is told
     let before =
         used.fetch_update(Ordering::Acquire, Ordering::SeqCst, |now| Some(now | 1_u64.checked_shl(lowest(now))?));
-    Some(lowest(before.ok()?) as usize)
+    let slot = lowest(before.ok()?) as usize;
+    shared.slots[slot].owner.store(holder.number(), Ordering::Release);
+    Some(slot)
 }
 
-/// Gives a reserved slot back.
-pub fn release(shared: &SharedRegion, slot: usize) {
+/// Gives a reserved slot back. True when somebody waits for one: wake all on [`crate::slots::Allocation::freed`].
+#[must_use]
+pub fn release(shared: &SharedRegion, slot: usize) -> bool {
+    // in this order: a slot whose owner is told is that one's
+    shared.slots[slot].owner.store(0, Ordering::Relaxed);
     shared.allocation.used.fetch_and(!(1 << slot), Ordering::SeqCst);
+    shared.allocation.wanted.load(Ordering::SeqCst) != 0 && freed(shared)
+}
+
+/// Says that whoever waits for a slot must look again; true when somebody does, whom to wake as after [`release`].
+#[must_use]
+pub fn freed(shared: &SharedRegion) -> bool {
+    let wanted = shared.allocation.wanted.swap(0, Ordering::SeqCst) != 0;
+    shared.allocation.freed.fetch_add(1, Ordering::SeqCst);
+    wanted
+}
+
+/// Says that a thread will wait for a slot; the value of [`crate::slots::Allocation::freed`] to sleep on, if none is free
+/// after this.
+pub fn want_slot(shared: &SharedRegion) -> u32 {
+    let seen = shared.allocation.freed.load(Ordering::SeqCst);
+    shared.allocation.wanted.store(1, Ordering::SeqCst);
+    seen
+}
+
+/// Whether `holder` uses a slot.
+pub fn owns(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
+    shared.slots[slot].owner.load(Ordering::Acquire) == holder.number()
 }
 
 /// Posts a GET for up to `capacity` bytes of body in a reserved slot that is complete or was never used. `None` when the
@@ -115,9 +142,12 @@ pub fn cancel(shared: &SharedRegion, posted: Posted) -> bool {
     before.is_ok()
 }
 
-/// Takes back whatever GET is posted in `slot`, for its owner to find ([`cancelled`]); whether somebody who sleeps on its
-/// word must be woken. `None` when none is posted there: the host may have taken it.
-pub fn cancel_slot(shared: &SharedRegion, slot: usize) -> Option<bool> {
+/// Takes back whatever GET `holder` has posted in `slot`, for its thread to find ([`cancelled`]); whether somebody who sleeps
+/// on its word must be woken. `None` when none is posted there: the host may have taken it.
+pub fn cancel_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option<bool> {
+    if !owns(shared, slot, holder) {
+        return None;
+    }
     let word = &shared.slots[slot].word;
     let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
@@ -223,7 +253,7 @@ pub fn find_waiter(host: &HostRegion, id: u64) -> Option<ReplyTo> {
 /// Claims the right to reply: false when somebody has claimed it, or the filter has gone on. Who has claimed must
 /// [`publish`]: until then the waiter is not used for another message.
 #[must_use]
-pub fn claim(shared: &SharedRegion, to: ReplyTo, cpu: u32) -> bool {
+pub fn claim(shared: &SharedRegion, to: ReplyTo, holder: Holder, cpu: u32) -> bool {
     let theirs = &shared.waiters[to.waiter];
     // a hint, right whoever writes it; the store fetches the line for writing before the load below would for reading
     theirs.cpu.store(cpu, Ordering::Relaxed);
@@ -232,7 +262,7 @@ pub fn claim(shared: &SharedRegion, to: ReplyTo, cpu: u32) -> bool {
     // every waiter that ends leaves its generation here, so that of two repliers, and of those who come too late, one wins
     Generation::new(now).next() == to.generation
         && !Word::from_raw(theirs.word.load(Ordering::Acquire)).dead()
-        && claim.compare_exchange(now, to.generation.number(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        && claim.compare_exchange(now, Claim::by(holder, to.generation), Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 
 /// Whether the filter still reads, or may still read, the window of a reply.
@@ -287,7 +317,7 @@ pub fn publish(shared: &SharedRegion, to: ReplyTo) -> Publish {
     let Ok(before) = before else {
         // nothing more is written: the waiter can be used again
         let claim = &shared.waiters[to.waiter].claim.generation;
-        claim.store(to.generation.number() | Claim::CLOSED, Ordering::Release);
+        claim.store(Claim::closed(to.generation), Ordering::Release);
         return Publish::NoWaiter;
     };
     let attention = to.attention && Attention(&shared.attention.word).replied();

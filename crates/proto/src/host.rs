@@ -3,6 +3,8 @@
 //! [`Host`] is the private book of one connection; the caller keeps it under a lock. Nothing here waits: where the caller
 //! must sleep, a function gives the futex value to sleep on, and where somebody must be woken, it says so.
 
+pub mod holders;
+
 use std::collections::VecDeque;
 
 use crate::slots::{
@@ -301,7 +303,8 @@ pub fn warm(shared: &SharedRegion, slot: usize) {
 
 /// Whether a replier has claimed `generation` of a waiter, and has not let go.
 fn written_to(shared: &SharedRegion, index: usize, generation: Generation) -> bool {
-    shared.waiters[index].claim.generation.load(Ordering::Acquire) == generation.number()
+    let claim = shared.waiters[index].claim.generation.load(Ordering::Acquire);
+    claim & Claim::CLOSED == 0 && Generation::new(claim) == generation
 }
 
 /// Takes a posted slot; false when it was cancelled, or posted anew, or never, or changes all the while.
@@ -444,20 +447,31 @@ pub fn marked_dead(shared: &SharedRegion, waiter: Waiter) -> bool {
 /// The filter gives up; false when the reply came first, and must be used.
 #[must_use]
 pub fn expire(shared: &SharedRegion, waiter: Waiter) -> bool {
-    let claim = &shared.waiters[waiter.index].claim.generation;
-    let claimed = claim.load(Ordering::Relaxed);
-    if Generation::new(claimed) != waiter.generation {
-        // nobody replies from here on; when it fails, somebody has begun to
-        let closed = waiter.generation.number() | Claim::CLOSED;
-        let _ = claim.compare_exchange(claimed, closed, Ordering::AcqRel, Ordering::Relaxed);
-    }
+    close_claim(shared, waiter.index, waiter.generation);
     let word = &shared.waiters[waiter.index].word;
     let expired = Word::new(State::Expired, waiter.generation).raw();
     // of a word that never rests: whatever was there, nobody waits any more
     let before = swap_at_last(word, Ordering::Acquire, expired, |now| {
         (!Word::from_raw(now).is(State::Done, waiter.generation)).then_some(expired | (now & Word::DEAD))
     });
-    before.is_some()
+    if before.is_none() {
+        return false;
+    }
+    // a replier may have ended between its claim and its reply, and its claim been taken back since the look above
+    fence(Ordering::SeqCst);
+    close_claim(shared, waiter.index, waiter.generation);
+    true
+}
+
+/// Has nobody reply to `generation` of a waiter from here on, unless somebody has begun to.
+fn close_claim(shared: &SharedRegion, index: usize, generation: Generation) {
+    let claim = &shared.waiters[index].claim.generation;
+    let claimed = claim.load(Ordering::Relaxed);
+    if Generation::new(claimed) != generation {
+        // when it fails, somebody has begun to
+        let closed = Claim::closed(generation);
+        let _ = claim.compare_exchange(claimed, closed, Ordering::AcqRel, Ordering::Relaxed);
+    }
 }
 
 /// What a replier wrote beside its waiter: read once, then judged.

@@ -15,6 +15,8 @@ pub enum Kind {
     HalfOpen,
     /// Connections, from before the connect callback until the disconnect callback has returned.
     Connections,
+    /// Handles of connections beyond the first of each.
+    Handles,
     /// Requests under way: each may hold a thread of the host.
     Requests,
     /// Bytes of requests and of the room for their answers.
@@ -22,7 +24,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::HalfOpen, Self::Connections, Self::Requests, Self::RequestBytes];
+    const ALL: [Self; 5] = [Self::HalfOpen, Self::Connections, Self::Handles, Self::Requests, Self::RequestBytes];
 }
 
 /// How much one user may hold of each kind.
@@ -34,6 +36,8 @@ pub struct Limits {
     pub connections: u64,
     /// [`Kind::Requests`].
     pub requests: u64,
+    /// [`Kind::Handles`].
+    pub handles: u64,
     /// [`Kind::RequestBytes`].
     pub request_bytes: u64,
 }
@@ -42,7 +46,7 @@ impl Default for Limits {
     /// 8 and 64 are enough for a user's programs; 256 requests are a quarter of the threads that a host has for all callbacks;
     /// 128 MiB are one request of 64 MiB with as much room for its answer.
     fn default() -> Self {
-        Self { half_open: 8, connections: 64, requests: 256, request_bytes: 128 << 20 }
+        Self { half_open: 8, connections: 64, handles: 64, requests: 256, request_bytes: 128 << 20 }
     }
 }
 
@@ -53,6 +57,7 @@ impl Limits {
             Kind::HalfOpen => self.half_open,
             Kind::Connections => self.connections,
             Kind::Requests => self.requests,
+            Kind::Handles => self.handles,
             Kind::RequestBytes => self.request_bytes,
         }
     }
@@ -165,6 +170,7 @@ impl fmt::Display for Exceeded {
             Kind::HalfOpen => write!(f, "user {uid} has {held} clients that say nothing, and may have {limit}"),
             Kind::Connections => write!(f, "user {uid} has {held} connections, and may have {limit}"),
             Kind::Requests => write!(f, "user {uid} has {held} requests under way, and may have {limit}"),
+            Kind::Handles => write!(f, "user {uid} has {held} further handles, and may have {limit}"),
             Kind::RequestBytes => write!(f, "user {uid} has {held} bytes in requests, and may have {limit}"),
         }
     }
@@ -176,7 +182,7 @@ impl std::error::Error for Exceeded {}
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { half_open: 2, connections: 3, requests: 4, request_bytes: 100 };
+    const LIMITS: Limits = Limits { half_open: 2, connections: 3, handles: 2, requests: 4, request_bytes: 100 };
 
     #[test]
     fn one_below_the_limit_at_it_and_one_above() {

@@ -10,7 +10,8 @@
 //! | 0x02 | Query | to the host | kind, 0, version u16 |
 //! | 0x03 | Ring | to the host | kind |
 //! | 0x04 | Bye | to the host | kind |
-//! | 0x81 | Welcome | to the client | kind, 0, version u16; with two file descriptors |
+//! | 0x05 | Duplicate | to the host | kind, flags u8; with one file descriptor |
+//! | 0x81 | Welcome | to the client | kind, 0, version u16, holder u32, name; with two file descriptors or none |
 //! | 0x82 | [`Refused`] | to the client | kind, 0, 0 u16, status u32, sentence |
 //! | 0x83 | [`Info`] | to the client | kind, flags u8, version u16, pid u32, uid u32, connections u32, max u32, name length u32, SDDL length u32, 0 u32, started u64, name, SDDL |
 //! | 0x84 | File | to the client | kind, 0 (7 bytes), tag u64; with one file descriptor |
@@ -20,6 +21,7 @@
 mod tests;
 
 use crate::name::{MAX_NAME_LEN, PortName};
+use crate::slots::Holder;
 use crate::status::Status;
 use crate::violation::Violation;
 
@@ -51,6 +53,9 @@ const HELLO: u8 = 0x01;
 const QUERY: u8 = 0x02;
 const RING: u8 = 0x03;
 const BYE: u8 = 0x04;
+const DUPLICATE: u8 = 0x05;
+/// Flag of a Duplicate.
+const IN_USE: u8 = 1;
 const WELCOME: u8 = 0x81;
 const REFUSED: u8 = 0x82;
 const INFO: u8 = 0x83;
@@ -61,7 +66,8 @@ bitflags::bitflags! {
     /// What a client asks for at connect.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct HelloFlags: u32 {
-        /// The handle may be inherited by a child, which may attach to the connection (`bInheritHandle`).
+        /// Other processes may hold this socket, children that inherit it (`bInheritHandle`): the end of the one that
+        /// connected is not the end of the connection, and it uses the connection by a Duplicate like any other.
         const INHERIT = 1;
         /// The handle is synchronous (`FLT_PORT_FLAG_SYNC_HANDLE`).
         const SYNC = 2;
@@ -163,15 +169,27 @@ pub enum FromClient<'a> {
     Query,
     /// A request waits in shared memory. Only on a connection.
     Ring,
-    /// The last handle was closed in an orderly way. Only on a connection.
+    /// The last handle of this socket's process was closed in an orderly way. Only on a connection.
     Bye,
+    /// Another handle to the same connection: its host's end comes along, one end of a pair of sockets. Only on a connection.
+    Duplicate {
+        /// A process uses the connection by this handle: answered there by [`FromHost::Welcome`]. Otherwise it only keeps the
+        /// connection alive, until somebody says Duplicate on it.
+        in_use: bool,
+    },
 }
 
 /// A message that a host sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromHost {
-    /// The connection stands. Comes with [`WELCOME_FILES`] file descriptors: the memory only the host writes, then the shared one.
-    Welcome,
+    /// The connection stands. Comes with [`WELCOME_FILES`] file descriptors, the memory only the host writes, then the shared
+    /// one, or with none, to a process that has seen them.
+    Welcome {
+        /// Which of the connection's processes the receiver is; `None` on a handle that only keeps the connection alive.
+        holder: Option<Holder>,
+        /// The port's name.
+        name: PortName,
+    },
     /// No connection.
     Refused(Refused),
     /// The answer to a Query.
@@ -210,6 +228,7 @@ impl<'a> FromClient<'a> {
             }
             Self::Ring => vec![RING],
             Self::Bye => vec![BYE],
+            Self::Duplicate { in_use } => vec![DUPLICATE, if *in_use { IN_USE } else { 0 }],
         }
     }
 
@@ -245,6 +264,10 @@ impl<'a> FromClient<'a> {
             }
             RING => Self::Ring,
             BYE => Self::Bye,
+            DUPLICATE => match fields.u8()? {
+                flags @ (0 | IN_USE) => Self::Duplicate { in_use: flags == IN_USE },
+                other => return Err(Violation::UnknownFlags(other.into())),
+            },
             other => return Err(Violation::UnknownKind(other)),
         };
         fields.end()?;
@@ -257,7 +280,12 @@ impl FromHost {
     pub fn encode(&self) -> Vec<u8> {
         let [version_low, version_high] = VERSION.to_le_bytes();
         match self {
-            Self::Welcome => vec![WELCOME, 0, version_low, version_high],
+            Self::Welcome { holder, name } => {
+                let mut bytes = vec![WELCOME, 0, version_low, version_high];
+                bytes.extend(holder.map_or(0, Holder::number).to_le_bytes());
+                bytes.extend(name.as_str().as_bytes());
+                bytes
+            }
             Self::Refused(refused) => {
                 let mut bytes = vec![REFUSED, 0, 0, 0];
                 bytes.extend(refused.status.0.to_le_bytes());
@@ -302,7 +330,11 @@ impl FromHost {
             WELCOME => {
                 fields.zeros(1)?;
                 fields.version()?;
-                Self::Welcome
+                let holder = match fields.u32()? {
+                    0 => None,
+                    number => Some(Holder::new(number).ok_or(Violation::BadHolder)?),
+                };
+                Self::Welcome { holder, name: fields.name(fields.0.len())? }
             }
             REFUSED => {
                 fields.zeros(3)?;

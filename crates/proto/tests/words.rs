@@ -8,8 +8,8 @@ use proto::client::{self, Publish, ReplyTo, Wake};
 use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Host, Outcome, Spare, Take, Waiter};
 use proto::slots::{
     ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Chunks,
-    Claim, Desk, GETS, Generation, HOST_INLINE, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING,
-    Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word, read_words, write_words,
+    Claim, Desk, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED,
+    REQUEST_RING, Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word, read_words, write_words,
 };
 use proto::sync::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use proto::violation::Violation;
@@ -179,16 +179,19 @@ fn every_violation_has_a_name_and_a_sentence_of_its_own() {
 fn slots_are_reserved_lowest_first_until_none_is_left() {
     let pair = Pair::new();
     for slot in 0..GETS {
-        assert_eq!(client::reserve_get(&pair.shared), Some(slot));
+        assert_eq!(client::reserve_get(&pair.shared, Holder::FIRST), Some(slot));
     }
-    assert_eq!(client::reserve_get(&pair.shared), None);
+    assert_eq!(client::reserve_get(&pair.shared, Holder::FIRST), None);
     for slot in GETS..SLOTS {
-        assert_eq!(client::reserve_send(&pair.shared), Some(slot));
+        assert_eq!(client::reserve_send(&pair.shared, Holder::FIRST), Some(slot));
     }
-    assert_eq!(client::reserve_send(&pair.shared), None);
-    client::release(&pair.shared, 7);
-    client::release(&pair.shared, GETS + 2);
-    assert_eq!((client::reserve_get(&pair.shared), client::reserve_send(&pair.shared)), (Some(7), Some(GETS + 2)));
+    assert_eq!(client::reserve_send(&pair.shared, Holder::FIRST), None);
+    let _ = client::release(&pair.shared, 7);
+    let _ = client::release(&pair.shared, GETS + 2);
+    assert_eq!(
+        (client::reserve_get(&pair.shared, Holder::FIRST), client::reserve_send(&pair.shared, Holder::FIRST)),
+        (Some(7), Some(GETS + 2))
+    );
 }
 
 #[test]
@@ -238,14 +241,16 @@ fn a_get_is_taken_back_by_its_slot_alone() {
     let pair = Pair::new();
     let (posted, _) = client::post_get(&pair.shared, 2, 8).unwrap();
     assert!(!client::cancelled(&pair.shared, posted));
-    assert_eq!(client::cancel_slot(&pair.shared, 2), Some(false));
+    assert_eq!(client::cancel_slot(&pair.shared, 2, Holder::FIRST), None, "another's");
+    pair.shared.slots[2].owner.store(Holder::FIRST.number(), SeqCst);
+    assert_eq!(client::cancel_slot(&pair.shared, 2, Holder::FIRST), Some(false));
     assert!(client::cancelled(&pair.shared, posted));
-    assert_eq!(client::cancel_slot(&pair.shared, 2), None);
+    assert_eq!(client::cancel_slot(&pair.shared, 2, Holder::FIRST), None);
     let (again, _) = client::post_get(&pair.shared, 2, 8).unwrap();
     assert!(!client::cancelled(&pair.shared, posted) && !client::cancelled(&pair.shared, again));
     client::prepare_sleep(&pair.shared, again).unwrap();
     Word::bury(&pair.shared.slots[2].word);
-    assert_eq!(client::cancel_slot(&pair.shared, 2), Some(true), "the sleeper must be woken");
+    assert_eq!(client::cancel_slot(&pair.shared, 2, Holder::FIRST), Some(true), "the sleeper must be woken");
     assert!(client::dead(&pair.shared, again), "the mark stays");
 }
 
@@ -273,7 +278,7 @@ fn a_waiter_is_slept_on_replied_to_and_used_again() {
     assert_eq!(pair.book.waiting(), 1);
     let asleep = host::prepare_sleep(&pair.shared, waiter).unwrap();
     assert_eq!(host::prepare_sleep(&pair.shared, waiter), Some(asleep));
-    assert!(client::claim(&pair.shared, to, 4) && !client::claim(&pair.shared, to, 4));
+    assert!(client::claim(&pair.shared, to, Holder::FIRST, 4) && !client::claim(&pair.shared, to, Holder::FIRST, 4));
     client::write_reply(&pair.shared, to, 5, b"reply", 5, None);
     assert_eq!(client::publish(&pair.shared, to), Publish::Delivered { wake: true, attention: false });
     assert!(Attention(&pair.shared.attention.word).has_replies());
@@ -289,8 +294,8 @@ fn a_waiter_is_slept_on_replied_to_and_used_again() {
     let (again, to_again) = pair.arm(0);
     assert_eq!((again.index, again.id), (waiter.index, 2));
     assert!(!client::reading(&pair.host, to), "a later message waits there");
-    assert!(!client::claim(&pair.shared, to, 0));
-    assert!(client::claim(&pair.shared, to_again, 0));
+    assert!(!client::claim(&pair.shared, to, Holder::FIRST, 0));
+    assert!(client::claim(&pair.shared, to_again, Holder::FIRST, 0));
     // the replier is slow: the filter gives up, and leaves the waiter alone until it has noticed
     assert!(host::expire(&pair.shared, again));
     pair.book.disarm(&pair.host, &pair.shared, again);
@@ -307,7 +312,7 @@ fn all_waiters_can_be_used_and_those_held_up_come_back() {
     let all: Vec<_> = (0..WAITERS).map(|_| pair.arm(0)).collect();
     assert_eq!(pair.book.arm(&pair.host, &pair.shared, 0, 0), None);
     for &(waiter, to) in &all[..3] {
-        assert!(client::claim(&pair.shared, to, 0));
+        assert!(client::claim(&pair.shared, to, Holder::FIRST, 0));
         assert!(host::expire(&pair.shared, waiter));
         pair.book.disarm(&pair.host, &pair.shared, waiter);
     }
@@ -328,14 +333,14 @@ fn a_dead_waiter_accepts_no_reply_and_lets_nobody_sleep() {
     let mut pair = Pair::new();
     let (waiter, to) = pair.arm(0);
     let (slow, to_slow) = pair.arm(0);
-    assert!(client::claim(&pair.shared, to_slow, 0));
+    assert!(client::claim(&pair.shared, to_slow, Holder::FIRST, 0));
     assert!(!host::marked_dead(&pair.shared, waiter));
     for waiter in [waiter, slow] {
         Word::bury(&pair.shared.waiters[waiter.index].word);
         assert!(host::marked_dead(&pair.shared, waiter));
         assert_eq!(host::prepare_sleep(&pair.shared, waiter), None);
     }
-    assert!(!client::claim(&pair.shared, to, 0));
+    assert!(!client::claim(&pair.shared, to, Holder::FIRST, 0));
     assert_eq!(client::publish(&pair.shared, to_slow), Publish::NoWaiter);
     assert!(host::expire(&pair.shared, waiter));
     assert!(host::marked_dead(&pair.shared, waiter), "the mark stays");
@@ -393,7 +398,7 @@ fn the_requests_word_says_whom_to_wake() {
     let requests = Requests(&shared.requests.word);
     requests.open();
     let mut desk = Desk::default();
-    let slot = client::reserve_send(&shared).unwrap();
+    let slot = client::reserve_send(&shared, Holder::FIRST).unwrap();
     assert_eq!(client::post_send(&shared, slot, 3, 4).unwrap().1, Wake::Socket);
     assert_eq!(requests.posted(2), Wake::None, "the ring is on its way");
     assert!(desk.send_worker());

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::mem::{offset_of, size_of};
 
+use proto::name::PortName;
 use proto::slots::{
     ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, Allocation, Claim, GETS, HostRegion,
     HostSlot, HostWaiter, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, SENDS, SLOTS, SharedRegion, SharedSlot,
@@ -43,7 +44,7 @@ fn every_field_lies_where_the_document_says() {
         }
         HostWaiter { id, generation, capacity, flags, ended, drained }
         SharedRegion { allocation, attention, requests, slots, waiters, windows }
-        Allocation { used, tickets }
+        Allocation { used, tickets, wanted, freed }
         SharedSlot { word, owner, capacity, ticket, len, filled, drained, warmed }
         SharedWaiter { word, cpu, status, window, len, inline, claim }
     };
@@ -123,7 +124,8 @@ fn every_kind_of_packet_is_the_documents() {
         ("Query", FromClient::Query.encode()),
         ("Ring", FromClient::Ring.encode()),
         ("Bye", FromClient::Bye.encode()),
-        ("Welcome", FromHost::Welcome.encode()),
+        ("Duplicate", FromClient::Duplicate { in_use: false }.encode()),
+        ("Welcome", FromHost::Welcome { holder: None, name: PortName::parse(r"\P").unwrap() }.encode()),
         ("Refused", FromHost::Refused(Refused::new(Status::ACCESS_DENIED, "")).encode()),
         ("File", FromHost::File { tag: 1 }.encode()),
         ("Closed", FromHost::Closed { status: Status::SUCCESS }.encode()),

@@ -3,9 +3,11 @@
 //! A socket is named by a directory's descriptor and a file name in it, never by a path: a path would be walked again on each use,
 //! and holds 107 bytes at most. All descriptors made here close on exec.
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -88,6 +90,9 @@ impl AsFd for Listener {
         self.0.as_fd()
     }
 }
+
+/// Numbers that stay open across exec and have an owner in this process, or had one.
+static OWNED: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
 /// One end of a connection. Can be used by several threads; a packet is sent and received whole.
 #[derive(Debug)]
@@ -176,23 +181,7 @@ impl Socket {
     }
 
     fn send_with(&self, packet: &[u8], files: &[BorrowedFd<'_>], flags: SendFlags) -> io::Result<()> {
-        if packet.is_empty() || files.len() > MAX_FILES {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "an empty packet, or too many files in it"));
-        }
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
-        loop {
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            if !files.is_empty() {
-                let fits = control.push(SendAncillaryMessage::ScmRights(files));
-                debug_assert!(fits, "the space is for MAX_FILES, and there are no more");
-            }
-            match rustix::net::sendmsg(&self.0, &[IoSlice::new(packet)], &mut control, flags | SendFlags::NOSIGNAL) {
-                // A packet is sent whole or not at all.
-                Ok(_) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        send_on(self.0.as_fd(), packet, files, flags)
     }
 
     /// Receives one packet. Blocks until there is one or the peer closes.
@@ -224,30 +213,16 @@ impl Socket {
         }
     }
 
+    /// Looks at the next packet without taking it: its descriptors are duplicates. `WouldBlock` when there is none.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or the kernel's.
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<Received> {
+        self.recv_with(buf, RecvFlags::DONTWAIT | RecvFlags::PEEK)
+    }
+
     fn recv_with(&self, buf: &mut [u8], flags: RecvFlags) -> io::Result<Received> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let message = loop {
-            let mut iov = [IoSliceMut::new(buf)];
-            match rustix::net::recvmsg(&self.0, &mut iov, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
-                Ok(message) => break message,
-                Err(Errno::INTR) => {}
-                Err(Errno::CONNRESET) => return Ok(Received { len: 0, files: Vec::new(), truncated: false }),
-                Err(error) => return Err(error.into()),
-            }
-        };
-        // Collected in any case: what is not handed on is closed by its owner here.
-        let mut files = Vec::new();
-        for part in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(rights) = part {
-                files.extend(rights);
-            }
-        }
-        let truncated = message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || files.len() > MAX_FILES;
-        if truncated || message.bytes == 0 {
-            files.clear();
-        }
-        Ok(Received { len: message.bytes.min(buf.len()), files, truncated })
+        recv_on(self.0.as_fd(), buf, flags)
     }
 
     /// Waits until the socket is ready for `what` or has ended. `TimedOut` after `deadline`.
@@ -267,6 +242,14 @@ impl Socket {
         }
     }
 
+    /// Waits until there is something to read, or the peer has closed its end.
+    ///
+    /// # Errors
+    /// `TimedOut` after `deadline`; the kernel's.
+    pub fn wait_readable(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.wait(PollFlags::IN, deadline)
+    }
+
     /// Waits until the peer has closed its end, or shut both directions down. False when `deadline` passes first.
     ///
     /// # Errors
@@ -280,6 +263,65 @@ impl Socket {
         }
     }
 
+    /// Whether the peer has closed its end, or shut both directions down.
+    pub fn hung_up(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // a hang-up is told without being asked for
+        matches!(rustix::event::poll(&mut [PollFd::new(&self.0, PollFlags::empty())], Some(&now)), Ok(1))
+    }
+
+    /// Lets programs that this process starts from now on inherit the socket, by the number that is returned.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn keep_on_exec(&self) -> io::Result<RawFd> {
+        let number = self.0.as_raw_fd();
+        // owned here: not to be taken over here too
+        OWNED.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+        rustix::io::fcntl_setfd(&self.0, rustix::io::FdFlags::empty())?;
+        Ok(number)
+    }
+
+    /// A descriptor that came from another process.
+    ///
+    /// # Errors
+    /// ENOTSOCK, EPROTOTYPE: it is not a connected Unix socket of this kind. It is closed then.
+    pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
+        if sockopt::socket_domain(&fd)? != AddressFamily::UNIX
+            || sockopt::socket_type(&fd)? != SocketType::SEQPACKET
+            || sockopt::socket_acceptconn(&fd)?
+        {
+            return Err(Errno::PROTOTYPE.into());
+        }
+        rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+        Ok(Self(fd))
+    }
+
+    /// Takes over a socket that this process inherited, by its number. It must not be close-on-exec, which everything is that
+    /// this library and Rust's standard one open, and each number is given once.
+    ///
+    /// # Errors
+    /// EBADF: nothing of that number was inherited, or it was given before. As [`adopt`](Self::adopt).
+    pub fn inherited(number: RawFd) -> io::Result<Self> {
+        let mut owned = OWNED.lock().unwrap_or_else(PoisonError::into_inner);
+        if number < 0 || owned.contains(&number) {
+            return Err(Errno::BADF.into());
+        }
+        // SAFETY: borrowed for two questions only, which fail on a closed one; no owner in this process could close it
+        // between them and the next block, as said there.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+        if rustix::io::fcntl_getfd(borrowed)?.contains(rustix::io::FdFlags::CLOEXEC) {
+            return Err(Errno::BADF.into());
+        }
+        if sockopt::socket_type(borrowed)? != SocketType::SEQPACKET {
+            return Err(Errno::PROTOTYPE.into());
+        }
+        owned.insert(number);
+        // SAFETY: open, a socket of a kind that is rarely used, and inherited: not close-on-exec, so that no owner of the
+        // standard library's or of ours has it, and not given to anybody by this function before.
+        Self::adopt(unsafe { OwnedFd::from_raw_fd(number) })
+    }
+
     /// Ends the direction to the peer: it sees the end of the stream, we can still read what it sends.
     pub fn shutdown_write(&self) {
         let _ = rustix::net::shutdown(&self.0, Shutdown::Write);
@@ -290,6 +332,73 @@ impl Socket {
     pub fn shutdown(&self) {
         let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
     }
+}
+
+/// Sends a descriptor, with one byte, over any Unix socket: for [`take`] at its other end. Blocks as that socket does.
+///
+/// # Errors
+/// The kernel's: `BrokenPipe`, `WouldBlock`; `InvalidInput` for what is no Unix socket.
+pub fn give(socket: BorrowedFd<'_>, file: BorrowedFd<'_>) -> io::Result<()> {
+    send_on(socket, &[0], &[file], SendFlags::empty())
+}
+
+/// Receives a descriptor that was sent by [`give`]. Blocks as that socket does.
+///
+/// # Errors
+/// `UnexpectedEof`: the other end has closed. `InvalidData`: something else was sent. The kernel's.
+pub fn take(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut received = recv_on(socket, &mut [0], RecvFlags::empty())?;
+    match (received.len, received.files.pop()) {
+        (0, _) => Err(ErrorKind::UnexpectedEof.into()),
+        (_, Some(file)) if received.files.is_empty() => Ok(file),
+        _ => Err(io::Error::new(ErrorKind::InvalidData, "no descriptor came, or there was no room for it")),
+    }
+}
+
+fn send_on(socket: BorrowedFd<'_>, packet: &[u8], files: &[BorrowedFd<'_>], flags: SendFlags) -> io::Result<()> {
+    if packet.is_empty() || files.len() > MAX_FILES {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "an empty packet, or too many files in it"));
+    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
+    loop {
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !files.is_empty() {
+            let fits = control.push(SendAncillaryMessage::ScmRights(files));
+            debug_assert!(fits, "the space is for MAX_FILES, and there are no more");
+        }
+        match rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut control, flags | SendFlags::NOSIGNAL) {
+            // A packet is sent whole or not at all.
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn recv_on(socket: BorrowedFd<'_>, buf: &mut [u8], flags: RecvFlags) -> io::Result<Received> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = loop {
+        let mut iov = [IoSliceMut::new(buf)];
+        match rustix::net::recvmsg(socket, &mut iov, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
+            Ok(message) => break message,
+            Err(Errno::INTR) => {}
+            Err(Errno::CONNRESET) => return Ok(Received { len: 0, files: Vec::new(), truncated: false }),
+            Err(error) => return Err(error.into()),
+        }
+    };
+    // Collected in any case: what is not handed on is closed by its owner here.
+    let mut files = Vec::new();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = part {
+            files.extend(rights);
+        }
+    }
+    let truncated = message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || files.len() > MAX_FILES;
+    if truncated || message.bytes == 0 {
+        files.clear();
+    }
+    Ok(Received { len: message.bytes.min(buf.len()), files, truncated })
 }
 
 impl AsFd for Socket {

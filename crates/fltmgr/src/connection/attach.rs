@@ -1,31 +1,45 @@
-//! The handshake, seen from the application.
+//! The handshake, seen from the application: how a process comes to use a connection.
 
 use std::io::ErrorKind;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use proto::name::PortName;
+use proto::slots::Holder;
 use proto::status::Status;
 use proto::wait::Patience;
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN, WELCOME_FILES};
 use sys::fork::ForkGuard;
 use sys::memory::Memory;
 use sys::monitor::{Interest, Monitor};
-use sys::socket::Socket;
+use sys::socket::{Received, Socket};
 
 use super::completions::Register;
-use super::{Alarm, ConnectOptions, Link, Slots, lock};
+use super::{Alarm, ConnectOptions, Link, lock};
 use crate::namespace::Namespace;
 use crate::{Error, wait};
+
+/// How long a host has to answer what it answers without asking its filter.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// What a Welcome brings.
+struct Welcome {
+    name: PortName,
+    holder: Option<Holder>,
+    files: Option<[OwnedFd; WELCOME_FILES]>,
+}
 
 pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> Result<Arc<Link>, Error> {
     let doing = || format!("connecting to {name}");
     let port = PortName::parse(name).map_err(|status| Error::new(status, doing()))?;
-    let hello = Hello::new(HelloFlags::empty(), port.clone(), context).map_err(|status| {
+    let flags = if options.inheritable { HelloFlags::INHERIT } else { HelloFlags::empty() };
+    let hello = Hello::new(flags, port.clone(), context).map_err(|status| {
         Error::new(status, doing()).hint(format!("the context is {} bytes, 65,511 are the limit", context.len()))
     })?;
     wait::warm_up();
+    let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
     let socket = namespace.find(&port)?;
     match socket.send(&FromClient::Hello(hello).encode(), &[]) {
@@ -34,48 +48,127 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
         Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
         Err(error) => return Err(Error::with_source(Status::PORT_DISCONNECTED, doing(), error)),
     }
-    let memory = welcome(&socket, &doing)?;
-    establish(port, socket, memory).map_err(|error| Error::with_source(Status::INSUFFICIENT_RESOURCES, doing(), error))
+    if options.inheritable {
+        // what comes stays there, for every process that gets the handle
+        socket.wait_readable(deadline).map_err(|error| unanswered(doing(), error))?;
+        return open(socket, true, &doing);
+    }
+    let welcome = welcome(&doing, |packet| match deadline {
+        Some(deadline) => socket.recv_deadline(packet, deadline),
+        None => socket.recv(packet),
+    })?;
+    match welcome {
+        Welcome { holder: Some(holder), files: Some(files), .. } => {
+            establish(port, holder, socket, None, files, &doing)
+        }
+        _ => Err(unlike(doing(), "the host answered, but not with the connection's memory")),
+    }
 }
 
-/// Waits for the host's answer: the memory, or its refusal.
-fn welcome(socket: &Socket, doing: &impl Fn() -> String) -> Result<Memory, Error> {
+/// Uses the connection that `handle` keeps alive; keeps it, as one that children inherit, or lets go of it.
+pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> String) -> Result<Arc<Link>, Error> {
+    wait::warm_up();
+    let seen = welcome(doing, |packet| handle.peek(packet))?;
+    let Some(files) = seen.files else {
+        return Err(unlike(doing(), "this is no handle of a connection"));
+    };
+    let (ours, theirs) = Socket::pair().map_err(|error| resources(doing(), error))?;
+    let deadline = Instant::now() + ANSWER_TIME;
+    let said = handle.send_deadline(&FromClient::Duplicate { in_use: true }.encode(), &[theirs.as_fd()], deadline);
+    said.map_err(|error| unanswered(doing(), error))?;
+    drop(theirs);
+    let answer = welcome(doing, |packet| ours.recv_deadline(packet, deadline))?;
+    let Some(holder) = answer.holder else {
+        return Err(unlike(doing(), "the host did not say which process this is"));
+    };
+    let mut kept = None;
+    if inheritable {
+        handle.keep_on_exec().map_err(|error| resources(doing(), error))?;
+        kept = Some(handle);
+    }
+    establish(answer.name, holder, ours, kept, files, doing)
+}
+
+/// Makes another handle that keeps a connection alive, and can be opened, with the memory in it.
+pub(super) fn duplicate(link: &Link) -> Result<OwnedFd, Error> {
+    let doing = || format!("duplicating a handle of {}", link.name);
+    let (handle, theirs) = Socket::pair().map_err(|error| resources(doing(), error))?;
+    let failed = |error| Error::with_source(Status::PORT_DISCONNECTED, doing(), error);
+    let deadline = Instant::now() + ANSWER_TIME;
+    let duplicate = FromClient::Duplicate { in_use: false }.encode();
+    link.socket.send_deadline(&duplicate, &[theirs.as_fd()], deadline).map_err(failed)?;
+    welcome(&doing, |packet| handle.recv_deadline(packet, deadline))?;
+    let content = FromHost::Welcome { holder: None, name: link.name.clone() }.encode();
+    let [host, shared] = &link.passed_on;
+    theirs.send(&content, &[host.as_fd(), shared.as_fd()]).map_err(failed)?;
+    Ok(handle.into())
+}
+
+fn unlike(doing: String, what: impl Into<String>) -> Error {
+    Error::new(Status::INVALID_PARAMETER, doing).hint(what.into())
+}
+
+fn resources(doing: String, error: std::io::Error) -> Error {
+    Error::with_source(Status::INSUFFICIENT_RESOURCES, doing, error)
+}
+
+/// Why no answer came.
+fn unanswered(doing: String, error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::TimedOut => Error::new(Status::TIMEOUT, doing).hint("the filter's host did not answer in time"),
+        ErrorKind::WouldBlock => unlike(doing, "this is no handle of a connection: nothing lies in it"),
+        _ => Error::with_source(Status::PORT_DISCONNECTED, doing, error),
+    }
+}
+
+/// The host's answer: a Welcome, or its refusal.
+fn welcome(
+    doing: &impl Fn() -> String,
+    receive: impl FnOnce(&mut [u8]) -> std::io::Result<Received>,
+) -> Result<Welcome, Error> {
     let mut packet = vec![0; MAX_MESSAGE_LEN];
-    let received =
-        socket.recv(&mut packet).map_err(|error| Error::with_source(Status::PORT_DISCONNECTED, doing(), error))?;
+    let received = receive(&mut packet).map_err(|error| unanswered(doing(), error))?;
     if received.len == 0 {
         return Err(
             Error::new(Status::PORT_DISCONNECTED, doing()).hint("the filter ended, or its host refuses to talk")
         );
     }
-    let unlike = |what: String| Error::new(Status::INVALID_PARAMETER, doing()).hint(what);
-    match FromHost::parse(&packet[..received.len]) {
-        Ok(FromHost::Welcome) => {}
+    let (holder, name) = match FromHost::parse(&packet[..received.len]) {
+        Ok(FromHost::Welcome { holder, name }) => (holder, name),
         Ok(FromHost::Refused(refused)) => {
             let error = Error::new(refused.status(), doing());
             return Err(if refused.sentence().is_empty() { error } else { error.hint(refused.sentence()) });
         }
-        Ok(_) => return Err(unlike("the host answered something else than yes or no".into())),
-        Err(violation) => return Err(unlike(format!("the host speaks another protocol: {violation}"))),
-    }
-    let [host, shared] = match <[_; WELCOME_FILES]>::try_from(received.files) {
-        Ok(files) if !received.truncated => files,
-        _ => {
-            return Err(Error::new(Status::INSUFFICIENT_RESOURCES, doing())
-                .hint("the connection's memory did not arrive; are there file descriptors left? (ulimit -n)"));
-        }
+        Ok(_) => return Err(unlike(doing(), "the host answered something else than yes or no")),
+        Err(violation) => return Err(unlike(doing(), format!("the host speaks another protocol: {violation}"))),
     };
-    Memory::open(host.as_fd(), shared.as_fd())
-        .map_err(|error| Error::with_source(Status::INSUFFICIENT_RESOURCES, doing(), error))
+    if received.truncated {
+        return Err(Error::new(Status::INSUFFICIENT_RESOURCES, doing())
+            .hint("the connection's memory did not arrive; are there file descriptors left? (ulimit -n)"));
+    }
+    Ok(Welcome { name, holder, files: received.files.try_into().ok() })
 }
 
-fn establish(name: PortName, socket: Socket, memory: Memory) -> std::io::Result<Arc<Link>> {
+fn establish(
+    name: PortName,
+    holder: Holder,
+    socket: Socket,
+    inheritable: Option<Socket>,
+    files: [OwnedFd; WELCOME_FILES],
+    doing: &impl Fn() -> String,
+) -> Result<Arc<Link>, Error> {
+    let failed = |error| resources(doing(), error);
+    let [host, shared] = &files;
+    let memory = Memory::open(host.as_fd(), shared.as_fd()).map_err(failed)?;
     let alarm = Arc::new(Alarm { gone: AtomicBool::new(false), link: Mutex::new(Weak::new()) });
     let socket = Arc::new(socket);
     let link = Arc::new(Link {
         name,
+        holder,
         memory,
+        passed_on: files,
         socket: Arc::clone(&socket),
+        inheritable: Mutex::new(inheritable),
         guard: ForkGuard::new(),
         alarm: Arc::clone(&alarm),
         watching: OnceLock::new(),
@@ -83,12 +176,13 @@ fn establish(name: PortName, socket: Socket, memory: Memory) -> std::io::Result<
         sends: Patience::default(),
         asleep: AtomicUsize::new(0),
         files: Mutex::default(),
-        slots: Slots::default(),
+        slots: Default::default(),
         windows: Mutex::default(),
         completions: Register::default(),
     });
     *lock(&alarm.link) = Arc::downgrade(&link);
-    let watching = Monitor::of_this_process()?.watch(socket, Interest::Hangup, None, alarm)?;
+    let monitor = Monitor::of_this_process().map_err(failed)?;
+    let watching = monitor.watch(socket, Interest::Hangup, None, alarm).map_err(failed)?;
     // set once, here
     let _ = link.watching.set(watching);
     Ok(link)

@@ -36,7 +36,8 @@ impl Connection {
         Completions { desk, watcher: Mutex::new(None) }
     }
 
-    /// Ends every receive that waits on this connection, posted or blocking, in any thread, with [`Status::CANCELLED`]. One
+    /// Ends every receive of this process that waits on this connection, posted or blocking, in any thread, with
+    /// [`Status::CANCELLED`]. One
     /// that a filter is filling at this moment completes instead. The connection stays usable, and a message that was
     /// delivered is still to be answered. Returns how many posted ones there were.
     #[doc(alias("CancelIoEx", "CancelIo", "CancelSynchronousIo"))]
@@ -45,17 +46,14 @@ impl Connection {
         if !link.guard.same_process() {
             return 0;
         }
-        link.slots.cancels.fetch_add(1, Ordering::Relaxed);
-        {
-            let _held = lock(&link.slots.lock);
-            link.slots.freed.notify_all();
-        }
+        link.slots.cancels.fetch_add(1, Ordering::SeqCst);
+        link.wake_waiting();
         let mut cancelled = 0;
         // first those that wait for a slot, so that none is posted in a slot that becomes free here
         link.completions.each(|desk| cancelled += desk.cancel(|_| true));
         let shared = link.memory.shared();
         for slot in 0..GETS {
-            if let Some(asleep) = client::cancel_slot(shared, slot) {
+            if let Some(asleep) = client::cancel_slot(shared, slot, link.holder) {
                 cancelled += 1;
                 if asleep {
                     futex::wake(&shared.slots[slot].word, u32::MAX, futex::ANY);
@@ -457,13 +455,18 @@ impl Desk {
         mut state: MutexGuard<'a, State>,
         deadline: Option<Deadline>,
     ) -> MutexGuard<'a, State> {
+        let shared = self.link.memory.shared();
+        // a slot may become free in another process
+        let wanted = (!state.waiting.is_empty()).then(|| client::want_slot(shared));
+        self.fill_slots(&mut state);
+        let wanted = wanted.filter(|_| !state.waiting.is_empty());
         state.watched = true;
         state.covered = state.posted.iter().map(|(_, get)| get.capacity).max();
         let posted: SmallVec<[Posted; GETS]> = state.posted.iter().map(|(_, get)| get.posted).collect();
         // under the lock: who changes something after this rings
         let seen = self.bell.load(Ordering::SeqCst);
         drop(state);
-        self.wait(&posted, seen, deadline);
+        self.wait(&posted, seen, wanted, deadline);
         let mut state = self.lock();
         state.watched = false;
         state.covered = None;
@@ -473,7 +476,7 @@ impl Desk {
         state
     }
 
-    fn wait(&self, posted: &[Posted], seen: u32, deadline: Option<Deadline>) {
+    fn wait(&self, posted: &[Posted], seen: u32, wanted: Option<u32>, deadline: Option<Deadline>) {
         let link = &self.link;
         let (host, shared) = (link.memory.host(), link.memory.shared());
         let found = Cell::new(false);
@@ -484,7 +487,7 @@ impl Desk {
             (first || found.get() || self.bell.load(Ordering::Acquire) != seen).then_some(())
         };
         let sleep = || {
-            let mut words = SmallVec::<[(&AtomicU32, u32); GETS + 1]>::new();
+            let mut words = SmallVec::<[(&AtomicU32, u32); GETS + 2]>::new();
             for &posted in posted {
                 match client::prepare_sleep(shared, posted) {
                     Some(asleep) => words.push((&shared.slots[posted.slot].word, asleep)),
@@ -495,8 +498,10 @@ impl Desk {
                 }
             }
             words.push((&self.bell, seen));
+            words.extend(wanted.map(|freed| (&shared.allocation.freed, freed)));
             let slept = futex::wait_any(&words, deadline);
-            found.set(posted.iter().any(|&posted| client::completed(host, posted)));
+            let freed = wanted.is_some_and(|freed| shared.allocation.freed.load(Ordering::SeqCst) != freed);
+            found.set(freed || posted.iter().any(|&posted| client::completed(host, posted)));
             slept
         };
         wait_by(&link.receives, &link.asleep, deadline, look, sleep);

@@ -2,6 +2,7 @@
 
 mod attach;
 mod completions;
+mod handles;
 mod message;
 mod receive;
 mod reply;
@@ -11,15 +12,16 @@ mod watcher;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use proto::client::Wake;
+use proto::client::{self, Wake};
 use proto::name::PortName;
-use proto::slots::{SLOTS, Word};
+use proto::slots::{Holder, SLOTS, Word};
 use proto::status::Status;
 use proto::wait::Patience;
-use proto::wire::FromClient;
+use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, WELCOME_FILES};
+use sys::clock::{self, Deadline};
 use sys::fork::ForkGuard;
 use sys::futex::{self, Upper};
 use sys::memory::Memory;
@@ -37,9 +39,9 @@ pub use watcher::Pollable;
 
 /// A connection to a filter's port: the application's handle.
 ///
-/// Every call takes `&self` and may be made from many threads at once. Cloning gives another handle to the same connection;
-/// the last one to go disconnects. A forked child cannot use its parent's handle: every call then fails with
-/// [`Status::INVALID_HANDLE`] and touches nothing.
+/// Every call takes `&self` and may be made from many threads at once. Cloning gives another handle to the same connection,
+/// [`Connection::duplicate`] one for another process; the last one to go disconnects. A forked child cannot use its parent's
+/// handle: every call then fails with [`Status::INVALID_HANDLE`] and touches nothing.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), fltmgr::Error> {
@@ -63,6 +65,8 @@ pub struct Connection {
 #[derive(Debug, Clone, Default)]
 pub struct ConnectOptions {
     namespace: Option<Namespace>,
+    inheritable: bool,
+    timeout: Option<Duration>,
 }
 
 impl ConnectOptions {
@@ -73,10 +77,28 @@ impl ConnectOptions {
         self
     }
 
+    /// Whether programs that this process starts inherit the handle: [`Connection::inheritable`] tells under which number.
+    /// Without it nothing of the connection passes exec.
+    #[must_use]
+    #[doc(alias("bInheritHandle", "SECURITY_ATTRIBUTES", "lpSecurityAttributes"))]
+    pub fn inheritable(mut self, inheritable: bool) -> Self {
+        self.inheritable = inheritable;
+        self
+    }
+
+    /// How long to wait for the filter's answer; for ever unless set, as on Windows: the filter's connect callback may take
+    /// its time, and a host that was stopped answers when it goes on.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     /// Connects, as [`Connection::connect`] does.
     ///
     /// # Errors
-    /// As [`Connection::connect`].
+    /// As [`Connection::connect`]; [`Status::TIMEOUT`]: the filter did not answer in time. If it accepts later, its
+    /// disconnect callback follows.
     pub fn connect(&self, name: &str, context: &[u8]) -> Result<Connection, Error> {
         attach::connect(self, name, context).map(|link| Connection { link })
     }
@@ -112,9 +134,10 @@ impl Connection {
         !self.link.gone()
     }
 
-    /// Disconnects, whatever other handles and calls there are: receives and sends that are under way end with
+    /// Disconnects this process, whatever other clones and calls there are: receives and sends that are under way end with
     /// [`Status::PORT_DISCONNECTED`], later ones at once. Returns after the filter's disconnect callback has, or at the end of
-    /// the host. Message callbacks that run are waited for before that.
+    /// the host; message callbacks that run are waited for before that. While other processes have handles, the connection
+    /// goes on without this one, and this returns at once.
     #[doc(alias = "CloseHandle")]
     pub fn disconnect(&self) {
         self.link.disconnect(None);
@@ -149,12 +172,22 @@ impl Connection {
 /// once finds its place free.
 const DROP_PATIENCE: Duration = Duration::from_millis(250);
 
+/// How long a thread that waits for a slot sleeps before it looks by itself.
+const SLOT_PATIENCE: Duration = Duration::from_millis(20);
+
 /// One connection, seen from the application.
 #[derive(Debug)]
 struct Link {
     name: PortName,
+    /// Which of the processes that use the connection this is.
+    holder: Holder,
     memory: Memory,
+    /// The memory's files, to be passed on with duplicated handles.
+    passed_on: [OwnedFd; WELCOME_FILES],
+    /// This process's own: nobody else reads it.
     socket: Arc<Socket>,
+    /// The handle that children inherit.
+    inheritable: Mutex<Option<Socket>>,
     guard: ForkGuard,
     alarm: Arc<Alarm>,
     watching: OnceLock<Watching>,
@@ -168,12 +201,11 @@ struct Link {
     completions: completions::Register,
 }
 
-/// Threads that wait for one of the connection's slots to become free.
+/// Those who wait for one of the connection's slots to become free.
 #[derive(Debug, Default)]
 struct Slots {
+    /// How many [`Completions`] have receives that wait to be posted.
     waiting: AtomicUsize,
-    lock: Mutex<()>,
-    freed: Condvar,
     /// How often [`Connection::cancel_receives`] was called: those who wait for a slot to receive into give up.
     cancels: AtomicU64,
 }
@@ -231,15 +263,24 @@ impl Link {
         Error::new(Status::CANCELLED, format!("{} {}", receive::RECEIVING, self.name))
     }
 
+    /// Wakes all threads of this process. Other processes that use the connection may go on.
     fn wake_everybody(&self) {
-        for slot in &self.memory.shared().slots {
-            if Word::bury(&slot.word) {
-                futex::wake(&slot.word, u32::MAX, futex::ANY);
+        let shared = self.memory.shared();
+        for (slot, ours) in shared.slots.iter().enumerate() {
+            if client::owns(shared, slot, self.holder) && Word::bury(&ours.word) {
+                futex::wake(&ours.word, u32::MAX, futex::ANY);
             }
         }
         self.completions.each(|completions| completions.ring());
-        let _held = lock(&self.slots.lock);
-        self.slots.freed.notify_all();
+        self.wake_waiting();
+    }
+
+    /// Makes all who wait for a slot look again.
+    fn wake_waiting(&self) {
+        let shared = self.memory.shared();
+        if client::freed(shared) {
+            futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);
+        }
     }
 
     /// Reserves a slot by `reserve`, waiting for one to become free; `None` when the connection is gone.
@@ -247,29 +288,30 @@ impl Link {
         if let Some(slot) = reserve() {
             return Some(slot);
         }
-        self.slots.waiting.fetch_add(1, Ordering::SeqCst);
-        let mut held = lock(&self.slots.lock);
-        let slot = loop {
+        let shared = self.memory.shared();
+        loop {
+            let seen = client::want_slot(shared);
+            // after that: who changes one of these moves the word
             if self.gone() {
-                break None;
+                return None;
             }
             self.reclaim_windows();
             if let Some(slot) = reserve() {
-                break Some(slot);
+                return Some(slot);
             }
-            held = self.slots.freed.wait(held).unwrap_or_else(PoisonError::into_inner);
-        };
-        self.slots.waiting.fetch_sub(1, Ordering::SeqCst);
-        slot
+            // for a while only: a window becomes free when the filter has read it, of which nobody tells
+            let slice = Deadline::Monotonic(clock::monotonic() + SLOT_PATIENCE);
+            let _ = futex::wait(&shared.allocation.freed, seen, futex::ANY, Some(slice));
+        }
     }
 
     fn release(&self, slot: usize) {
-        proto::client::release(self.memory.shared(), slot);
+        let shared = self.memory.shared();
+        if client::release(shared, slot) {
+            // all: those who wait for a slot of the other kind would sleep on
+            futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);
+        }
         if self.slots.waiting.load(Ordering::SeqCst) != 0 {
-            let held = lock(&self.slots.lock);
-            // those who wait for a slot of the other kind would sleep on
-            self.slots.freed.notify_all();
-            drop(held);
             self.completions.each(|completions| completions.post_waiting());
         }
     }
@@ -288,21 +330,40 @@ impl Link {
         }
     }
 
-    /// Ends the connection, says good-bye, and waits until the host has closed its end too, which it does when its disconnect
-    /// callback has returned.
+    /// Ends this process's part in the connection, says good-bye, and waits until the host has closed its end too: at once
+    /// while there are other handles, else when its disconnect callback has returned.
     fn disconnect(&self, patience: Option<Duration>) {
         if !self.guard.same_process() {
             return;
         }
         self.alarm.gone.store(true, Ordering::SeqCst);
         self.wake_everybody();
+        // before good-bye, so that it is known whether a child has it too
+        drop(lock(&self.inheritable).take());
+        // who looks for a file there does not begin any more, and has ended: what comes from now on is for this thread
+        drop(lock(&self.files));
         if self.socket.try_send(&FromClient::Bye.encode(), &[]).is_err() {
             // the host is gone, or so busy that its end of the socket is full: it will see the end of the stream
             self.socket.shutdown_write();
         }
         let deadline = patience.map(|patience| std::time::Instant::now() + patience);
         // whatever fails here, the socket is closed when the link goes
-        let _ = self.socket.wait_closed(deadline);
+        let _ = self.await_end(deadline);
+    }
+
+    /// Waits for the host's answer to a good-bye: that there are other handles, or the end.
+    fn await_end(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
+        let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
+        loop {
+            self.socket.wait_readable(deadline)?;
+            let received = self.socket.try_recv(&mut packet)?;
+            match FromHost::parse(&packet[..received.len]) {
+                Ok(FromHost::Closed { .. }) => return Ok(()),
+                // the host says no more, and closes when its callback has returned
+                _ if received.len == 0 => return self.socket.wait_closed(deadline).map(drop),
+                _ => {}
+            }
+        }
     }
 }
 

@@ -212,19 +212,19 @@ pub(super) struct Get {
 impl Get {
     fn post(link: &Arc<Link>, capacity: u64) -> Result<Self, Error> {
         let shared = link.memory.shared();
-        if let Some(slot) = client::reserve_get(shared) {
+        if let Some(slot) = client::reserve_get(shared, link.holder) {
             return Self::post_in(link, slot, capacity);
         }
-        let cancels = link.slots.cancels.load(Ordering::Relaxed);
-        let cancelled = || link.slots.cancels.load(Ordering::Relaxed) != cancels;
-        let reserve = || if cancelled() { Some(None) } else { client::reserve_get(shared).map(Some) };
+        let cancels = link.slots.cancels.load(Ordering::SeqCst);
+        let cancelled = || link.slots.cancels.load(Ordering::SeqCst) != cancels;
+        let reserve = || if cancelled() { Some(None) } else { client::reserve_get(shared, link.holder).map(Some) };
         let slot = link.reserve(reserve).ok_or_else(|| link.disconnected(RECEIVING))?;
         Self::post_in(link, slot.ok_or_else(|| link.cancelled())?, capacity)
     }
 
     /// Posts a GET if a slot is free.
     pub(super) fn try_post(link: &Arc<Link>, capacity: u64) -> Result<Option<Self>, Error> {
-        let slot = client::reserve_get(link.memory.shared());
+        let slot = client::reserve_get(link.memory.shared(), link.holder);
         slot.map(|slot| Self::post_in(link, slot, capacity)).transpose()
     }
 
@@ -237,7 +237,7 @@ impl Get {
             }
             None => {
                 // nobody is told: the connection is gone, which everybody is told
-                client::release(shared, slot);
+                link.release(slot);
                 Err(link.disconnected(RECEIVING))
             }
         }
@@ -408,6 +408,9 @@ impl Link {
         loop {
             if let Some(file) = files.remove(&tag) {
                 return Ok(file);
+            }
+            if self.gone() {
+                return Err(self.disconnected(RECEIVING));
             }
             let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
             let failed = |error| {

@@ -38,7 +38,7 @@ impl Link {
         let shared = self.memory.shared();
         // a connection that is gone has no waiters: no test for it, as on Windows
         let to = to
-            .filter(|&to| !self.gone() && client::claim(shared, to, self.receives.cpu()))
+            .filter(|&to| !self.gone() && client::claim(shared, to, self.holder, self.receives.cpu()))
             .ok_or_else(|| error(Status::FLT_NO_WAITER_FOR_REPLY))?;
         let fits = &payload[..payload.len().min(to.capacity as usize)];
         let window = if fits.len() <= REPLY_INLINE {
@@ -75,7 +75,7 @@ impl Link {
     /// Reserves a slot for its window and puts the first piece of `payload` there.
     fn window(&self, payload: &[u8]) -> Option<usize> {
         let shared = self.memory.shared();
-        let slot = self.reserve(|| client::reserve_send(shared))?;
+        let slot = self.reserve(|| client::reserve_send(shared, self.holder))?;
         write_words(&shared.windows[slot].words, &payload[Chunks::new(payload.len()).range(0)]);
         shared.slots[slot].filled.store(1, Ordering::Release);
         Some(slot)
@@ -102,12 +102,10 @@ impl Link {
     /// Gives back the slots whose windows the filter has finished with.
     pub(super) fn reclaim_windows(&self) {
         let host = self.memory.host();
-        lock(&self.windows).retain(|lingering| {
-            let reading = client::reading(host, lingering.to);
-            if !reading {
-                client::release(self.memory.shared(), lingering.slot);
-            }
-            reading
-        });
+        let finished = |lingering: &mut Lingering| !client::reading(host, lingering.to);
+        let finished: Vec<_> = lock(&self.windows).extract_if(.., finished).collect();
+        for lingering in finished {
+            self.release(lingering.slot);
+        }
     }
 }

@@ -53,7 +53,8 @@ impl Connection {
                 .hint("a request has at least one byte"));
         }
         let shared = link.memory.shared();
-        let slot = link.reserve(|| client::reserve_send(shared)).ok_or_else(|| link.disconnected(SENDING))?;
+        let slot =
+            link.reserve(|| client::reserve_send(shared, link.holder)).ok_or_else(|| link.disconnected(SENDING))?;
         let answer = link.exchange(slot, input, output);
         link.release(slot);
         answer.ok_or_else(|| link.disconnected(SENDING))

@@ -112,7 +112,10 @@ fn a_host_that_answers_nonsense_or_not_at_all() {
     assert_eq!(status(Some(vec![])), Status::PORT_DISCONNECTED, "hangs up");
     assert_eq!(status(Some(vec![0x7F])), Status::INVALID_PARAMETER);
     assert_eq!(status(Some(vec![0x83, 0, 9, 0])), Status::REVISION_MISMATCH);
-    assert_eq!(status(Some(FromHost::Welcome.encode())), Status::INVALID_PARAMETER);
+    assert_eq!(
+        status(Some(FromHost::Welcome { holder: None, name: PortName::parse(r"\P").unwrap() }.encode())),
+        Status::INVALID_PARAMETER
+    );
     let start = Instant::now();
     assert_eq!(status(None), Status::IO_TIMEOUT);
     assert!(start.elapsed() >= INFO_TIMEOUT);

@@ -5,15 +5,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use proto::access::{Token, check_connect, explain};
 use proto::name::PortName;
 use proto::quota::{Charge, Kind, Quotas, User};
 use proto::slots::{Desk, Requests};
 use proto::status::Status;
-use proto::violation::Violation;
-use proto::wire::{FromClient, FromHost, Hello, Info, MAX_SMALL_MESSAGE_LEN, Refused};
+use proto::wire::{FromHost, Hello, HelloFlags, Info, Refused};
 use sys::fork::ForkGuard;
 use sys::memory::Memory;
 use sys::monitor::{Interest, Monitor, Watch, Watching};
@@ -22,15 +21,12 @@ use sys::socket::Socket;
 
 use super::client::{Client, Inner};
 use super::guest::Guest;
+use super::handles::Handle;
 use super::listener::Accepting;
-use super::process::{Mortal, Process};
 use super::violations::Violations;
 use super::{PortOptions, Serve, Usage};
 use crate::namespace::{Claim, Namespace};
 use crate::{Error, pool, wait};
-
-/// Packets that are read from one client before the monitor looks at the others.
-const READ_AT_A_TIME: usize = 64;
 
 /// A port, whatever its filter is.
 pub(super) trait Listening: Send + Sync + fmt::Debug {
@@ -122,7 +118,6 @@ impl Watch for Leaving {
 
 /// One connection and its session.
 pub(super) struct Served<S: Serve> {
-    this: Weak<Self>,
     pub(super) port: Arc<Core<S>>,
     pub(super) client: Client,
     key: u64,
@@ -130,9 +125,6 @@ pub(super) struct Served<S: Serve> {
     desk: Mutex<Desk>,
     /// How often workers were rung for nothing since the last request.
     pub(super) empty: AtomicU32,
-    watching: OnceLock<Watching>,
-    /// The client's process, whose end is told while somebody holds this.
-    process: Option<Arc<Process>>,
     /// The user's side has closed, or the filter unloads: the end has begun.
     ending: AtomicBool,
     place: AtomicBool,
@@ -208,6 +200,7 @@ impl<S: Serve> Listening for Core<S> {
             half_open: quotas.held(uid, Kind::HalfOpen),
             connections: quotas.held(uid, Kind::Connections),
             requests: quotas.held(uid, Kind::Requests),
+            handles: quotas.held(uid, Kind::Handles),
             request_bytes: quotas.held(uid, Kind::RequestBytes),
         }
     }
@@ -283,13 +276,13 @@ impl<S: Serve> Core<S> {
             }
             gate.connecting += 1;
         }
-        let admitted = self.take_place(hello.context(), peer, socket);
+        let admitted = self.take_place(hello, peer, socket);
         lock(&self.gate).connecting -= 1;
         self.passed.notify_all();
         admitted
     }
 
-    fn take_place(self: &Arc<Self>, context: &[u8], peer: Credentials, socket: Arc<Socket>) -> Result<(), Refused> {
+    fn take_place(self: &Arc<Self>, hello: &Hello<'_>, peer: Credentials, socket: Arc<Socket>) -> Result<(), Refused> {
         if self.places.fetch_add(1, Ordering::SeqCst) >= self.options.max_connections {
             self.places.fetch_sub(1, Ordering::SeqCst);
             let most = self.options.max_connections;
@@ -304,7 +297,7 @@ impl<S: Serve> Core<S> {
                 tracing::debug!(port = %self.name, %exceeded, "client refused");
                 Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{}: {exceeded}", self.name))
             })
-            .and_then(|charge| self.connect(context, peer, socket, charge))
+            .and_then(|charge| self.connect(hello, peer, socket, charge))
             .inspect_err(|_| {
                 self.places.fetch_sub(1, Ordering::SeqCst);
             })
@@ -316,7 +309,7 @@ impl<S: Serve> Core<S> {
 
     fn connect(
         self: &Arc<Self>,
-        context: &[u8],
+        hello: &Hello<'_>,
         peer: Credentials,
         socket: Arc<Socket>,
         charge: Charge,
@@ -325,16 +318,18 @@ impl<S: Serve> Core<S> {
             |error: std::io::Error| Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {error}"));
         let (memory, files) = Memory::create().map_err(resources)?;
         Requests(&memory.shared().requests.word).open();
-        let violations = Arc::clone(&self.violations);
-        let inner = Inner::new(self.name.clone(), peer, memory, Arc::clone(&socket), violations);
+        let first = Handle::first(Arc::clone(&socket), &peer, hello.flags().contains(HelloFlags::INHERIT));
+        let first = Arc::new(first);
+        let inner = Inner::new(self.name.clone(), peer, memory, Arc::clone(&self.violations));
         let client = Client { inner: Arc::new(inner) };
+        client.inner.handles.add(Arc::clone(&first));
         let called = std::panic::AssertUnwindSafe(|| {
             let _runs = Callback::begin(self);
             // a message to a client that goes meanwhile ends; without a watch it would end with its timeout
             let leaving = Arc::new(Leaving(Arc::clone(&client.inner)));
             let _watching = Monitor::of_this_process()
                 .and_then(|monitor| monitor.watch(Arc::clone(&socket) as _, Interest::Hangup, None, leaving));
-            self.serve.connect(&client, context)
+            self.serve.connect(&client, hello.context())
         });
         let session = match std::panic::catch_unwind(called) {
             Ok(Ok(session)) => session,
@@ -355,17 +350,13 @@ impl<S: Serve> Core<S> {
             }
         };
         let key = self.next.fetch_add(1, Ordering::Relaxed);
-        let process = Process::of_peer(&socket, client.inner.peer.pid);
-        let served = Arc::new_cyclic(|this| Served {
-            this: Weak::clone(this),
+        let served = Arc::new(Served {
             port: Arc::clone(self),
             client,
             key,
             session: RwLock::new(Some(session)),
             desk: Mutex::default(),
             empty: AtomicU32::new(0),
-            watching: OnceLock::new(),
-            process,
             ending: AtomicBool::new(false),
             place: AtomicBool::new(true),
             user: Arc::clone(charge.user()),
@@ -375,26 +366,15 @@ impl<S: Serve> Core<S> {
         let files: [OwnedFd; 2] = files;
         let [host, shared] = &files;
         // a client that is gone already is seen by the watch below
-        let _ = socket.try_send(&FromHost::Welcome.encode(), &[host.as_fd(), shared.as_fd()]);
+        let welcome = FromHost::Welcome { holder: first.holder(), name: self.name.clone() };
+        let _ = socket.try_send(&welcome.encode(), &[host.as_fd(), shared.as_fd()]);
         served.client.inner.welcomed();
-        let watched = Monitor::of_this_process()
-            .and_then(|monitor| monitor.watch(socket, Interest::Readable, None, Arc::clone(&served) as Arc<dyn Watch>));
-        if let Some(process) = &served.process {
-            process.tell(Arc::downgrade(&served) as Weak<dyn Mortal>);
+        if let Err(error) = served.watch(&first) {
+            tracing::warn!(%error, port = %self.name, "client disconnected: its socket cannot be watched");
+            served.begin_end();
         }
-        match watched {
-            Ok(watching) => {
-                // set once, here
-                let _ = served.watching.set(watching);
-                if served.ending.load(Ordering::SeqCst) {
-                    served.forget();
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, port = %self.name, "client disconnected: its socket cannot be watched");
-                served.client.inner.close();
-                served.begin_end();
-            }
+        if served.ending.load(Ordering::SeqCst) {
+            served.forget();
         }
         Ok(())
     }
@@ -410,7 +390,7 @@ impl<S: Serve> Served<S> {
     }
 
     /// The user's side has closed: ends the connection on a thread that may block.
-    fn begin_end(self: &Arc<Self>) {
+    pub(super) fn begin_end(self: &Arc<Self>) {
         self.client.inner.close();
         let served = Arc::clone(self);
         pool::run(move || served.end());
@@ -446,62 +426,9 @@ impl<S: Serve> Served<S> {
     /// Lets go of the connection: its memory stays only as long as somebody uses it.
     fn forget(&self) {
         // tells a client that waits for it that the disconnect callback has returned
-        self.client.inner.socket.shutdown();
+        self.client.inner.handles.each(Socket::shutdown);
         let forgotten = lock(&self.port.served).remove(&self.key);
         self.port.forgot.notify_all();
         drop(forgotten);
-    }
-
-    /// Reads what a client says on its socket: rings, and nothing else.
-    fn read(self: &Arc<Self>) -> Result<(), Violation> {
-        let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
-        // a client that never stops is read on when the others have had their turn
-        for _ in 0..READ_AT_A_TIME {
-            let received = match self.client.inner.socket.try_recv(&mut packet) {
-                Ok(received) => received,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-                // the hang-up is told by itself
-                Err(_) => return Ok(()),
-            };
-            if received.truncated {
-                return Err(Violation::Truncated);
-            }
-            if received.len == 0 {
-                return Ok(());
-            }
-            if !received.files.is_empty() {
-                return Err(Violation::FileCount);
-            }
-            match FromClient::parse(&packet[..received.len])? {
-                FromClient::Ring => self.rung(),
-                FromClient::Bye => self.begin_end(),
-                FromClient::Hello(_) | FromClient::Query => return Err(Violation::OutOfTurn),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<S: Serve> Mortal for Served<S> {
-    fn process_ended(&self) {
-        if let Some(this) = self.this.upgrade() {
-            this.begin_end();
-        }
-    }
-}
-
-impl<S: Serve> Watch for Served<S> {
-    fn readable(&self) {
-        let Some(this) = self.this.upgrade() else { return };
-        if let Err(violation) = this.read() {
-            this.client.inner.violated(violation);
-            this.begin_end();
-        }
-    }
-
-    fn hangup(&self) {
-        if let Some(this) = self.this.upgrade() {
-            this.begin_end();
-        }
     }
 }

@@ -1,12 +1,12 @@
 //! One accepted connection, as the filter sees it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::host::{Host, Spare};
 use proto::name::PortName;
-use proto::slots::{ATTENTION_DEAD, Attention, REASON_BUFFER, REASON_REPLY, Requests, Word};
+use proto::slots::{ATTENTION_DEAD, Attention, HOLDERS, Holder, REASON_BUFFER, REASON_REPLY, Requests, Word};
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wait::Patience;
@@ -17,6 +17,7 @@ use sys::peer::Credentials;
 use sys::socket::Socket;
 
 use super::courier::Courier;
+use super::handles::Handles;
 use super::violations::Violations;
 use crate::Error;
 
@@ -71,7 +72,12 @@ pub(crate) struct Inner {
     pub(super) port: PortName,
     pub(super) peer: Credentials,
     pub(super) memory: Memory,
-    pub(super) socket: Arc<Socket>,
+    /// The sockets, each of which keeps the connection alive.
+    pub(super) handles: Handles,
+    /// Processes that have ended and of which something is left to take back: bits by number.
+    left: AtomicU32,
+    /// Slots of which a thread sends a long payload: bits.
+    pub(super) streaming: AtomicU64,
     pub(super) book: Mutex<Book>,
     pub(super) spare: Spare,
     /// Moves when a thread leaves something in the book for another: those who spin look at it.
@@ -98,18 +104,14 @@ pub(super) struct Book {
 }
 
 impl Inner {
-    pub(super) fn new(
-        port: PortName,
-        peer: Credentials,
-        memory: Memory,
-        socket: Arc<Socket>,
-        violations: Arc<Violations>,
-    ) -> Self {
+    pub(super) fn new(port: PortName, peer: Credentials, memory: Memory, violations: Arc<Violations>) -> Self {
         Self {
             port,
             peer,
             memory,
-            socket,
+            handles: Handles::default(),
+            left: AtomicU32::new(0),
+            streaming: AtomicU64::new(0),
             book: Mutex::new(Book { host: Host::new(), hungry: 0 }),
             spare: Spare::default(),
             stirred: AtomicU32::new(0),
@@ -165,7 +167,7 @@ impl Inner {
             self.wake_everybody();
             if self.welcomed.load(Ordering::SeqCst) {
                 // the client's monitor sees the end of the stream; its own end stays open until it lets its handle go
-                self.socket.shutdown_write();
+                self.handles.each(Socket::shutdown_write);
             }
         }
     }
@@ -175,7 +177,7 @@ impl Inner {
     pub(super) fn welcomed(&self) {
         self.welcomed.store(true, Ordering::SeqCst);
         if self.closed.load(Ordering::SeqCst) {
-            self.socket.shutdown_write();
+            self.handles.each(Socket::shutdown_write);
         }
     }
 
@@ -213,6 +215,46 @@ impl Inner {
                 futex::wake(&slot.word, u32::MAX, futex::ANY);
             }
         }
+    }
+
+    /// A process that used the connection is gone, for certain, and other handles are not.
+    pub(super) fn forget_holder(&self, holder: Holder) {
+        self.left.fetch_or(1 << holder.number(), Ordering::SeqCst);
+        self.take_back();
+        // it may have taken a wish from the attention word and not lived to fulfil it
+        self.stir();
+    }
+
+    /// The processes that are gone and of which something is left: bits by number.
+    pub(super) fn holders_left(&self) -> u32 {
+        self.left.load(Ordering::Acquire)
+    }
+
+    /// Whether the process that uses `slot` is gone.
+    pub(super) fn orphaned(&self, slot: usize) -> bool {
+        let left = self.holders_left();
+        let owner = || self.memory.shared().slots[slot].owner.load(Ordering::Relaxed);
+        left != 0 && 1_u32.checked_shl(owner()).is_some_and(|bit| left & bit != 0)
+    }
+
+    /// Takes back what processes had that are gone, as far as no thread of ours works on it. Called again by each that is
+    /// done with something.
+    pub(super) fn take_back(&self) {
+        let left = self.holders_left();
+        if left == 0 || self.closed() {
+            return;
+        }
+        let (host, shared) = (self.memory.host(), self.memory.shared());
+        let book = self.book();
+        for holder in (1..=HOLDERS).filter(|number| left & 1 << number != 0).filter_map(Holder::new) {
+            let busy = self.streaming.load(Ordering::SeqCst);
+            if book.host.release(host, shared, holder, busy) {
+                self.left.fetch_and(!(1 << holder.number()), Ordering::SeqCst);
+            }
+        }
+        drop(book);
+        let _ = proto::client::freed(shared);
+        futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);
     }
 
     /// Waits until nobody sleeps on the connection, which must be closed. One round is enough for an honest peer.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Outcome, Rung, Take, Taken, Waiter};
 use proto::slots::{
-    ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY, REPLY_INLINE,
+    ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY, REPLY_INLINE, WINDOW,
     read_words,
 };
 use proto::status::Status;
@@ -328,6 +328,10 @@ impl Inner {
 
     pub(super) fn complete(&self, taken: Taken, header: &Header, payload: &[u8]) {
         let (host_memory, shared) = (self.memory.host(), self.memory.shared());
+        if payload.len() > WINDOW {
+            // until it is sent whole, or given up: not to be taken back from a process that ends
+            self.streaming.fetch_or(1 << taken.slot, Ordering::SeqCst);
+        }
         host::describe(host_memory, taken, header, payload);
         if host::complete(host_memory, shared, taken) {
             futex::wake(&shared.slots[taken.slot].word, u32::MAX, futex::ANY);
@@ -349,7 +353,13 @@ impl Inner {
         let mut header = self.header(Outcome::Message, outgoing, waiter);
         if let Some(file) = outgoing.file {
             let tag = file_tag(taken.slot, taken.generation.number());
-            match self.socket.try_send(&FromHost::File { tag }.encode(), &[file.as_fd()]) {
+            let owner = self.memory.shared().slots[taken.slot].owner.load(Ordering::Relaxed);
+            let sent = self
+                .handles
+                .socket_of(owner)
+                .ok_or_else(|| std::io::ErrorKind::NotConnected.into())
+                .and_then(|socket| socket.try_send(&FromHost::File { tag }.encode(), &[file.as_fd()]));
+            match sent {
                 Ok(()) => header.flags |= FLAG_FILE,
                 // a client that lets its socket fill up gets its message without the file
                 Err(error) => tracing::debug!(%error, port = %self.port, pid = self.peer.pid, "file not sent"),
@@ -449,7 +459,7 @@ impl Inner {
 
     /// Lets a waiter's index be used again.
     pub(super) fn end(&self, waiter: Waiter) {
-        let long = self.capacity_of(waiter) > proto::slots::WINDOW;
+        let long = self.capacity_of(waiter) > WINDOW;
         let (host_memory, shared) = (self.memory.host(), self.memory.shared());
         if !(host::replied(shared, waiter) && self.spare.disarm(host_memory, waiter)) {
             self.book().host.disarm(host_memory, shared, waiter);
@@ -458,6 +468,7 @@ impl Inner {
             // a replier that streams sleeps on the counter until it sees that the waiter has ended
             futex::wake(&self.memory.host().waiters[waiter.index].drained, u32::MAX, futex::ANY);
         }
+        self.take_back();
     }
 }
 

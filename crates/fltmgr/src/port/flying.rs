@@ -107,16 +107,20 @@ impl Inner {
             Stage::Asked if over => return self.out_of_time(flying, self.no_reply()),
             Stage::Asked => return Next::Flies,
             Stage::Reading(reading, status) => match self.receive_piece(reading) {
-                Step::Whole => {
+                Err(error) => {
+                    self.end(waiter);
+                    return Next::Ended(Err(error));
+                }
+                Ok(Step::Whole) => {
                     let answered = Answered { status: *status, payload: reading.take_payload() };
                     self.end(waiter);
                     return Next::Ended(Ok(answered));
                 }
-                Step::Waits(..) | Step::Moved if over => {
+                Ok(Step::Waits(..) | Step::Moved) if over => {
                     self.end(waiter);
                     return Next::Ended(Err(self.no_reply()));
                 }
-                step => step,
+                Ok(step) => step,
             },
         };
         match step {

@@ -152,7 +152,7 @@ impl<S: Serve> Guest<S> {
                     let _ = self.socket.try_send(&FromHost::Info(info).encode(), &[]);
                 }
             }
-            Ok(FromClient::Ring | FromClient::Bye) => breach(Violation::OutOfTurn),
+            Ok(FromClient::Ring | FromClient::Bye | FromClient::Duplicate { .. }) => breach(Violation::OutOfTurn),
             Err(violation) => breach(violation),
         }
     }

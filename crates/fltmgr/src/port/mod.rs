@@ -6,6 +6,7 @@ mod courier;
 mod deliver;
 mod flying;
 mod guest;
+mod handles;
 mod listener;
 mod process;
 mod requests;
@@ -197,6 +198,14 @@ impl PortOptions {
         self
     }
 
+    /// How many handles one user may have beyond those that connected, duplicated or inherited ones, 64 unless set: each is
+    /// a descriptor of the host. One more is refused with [`Status::INSUFFICIENT_RESOURCES`].
+    #[must_use]
+    pub fn max_handles_per_user(mut self, handles: u32) -> Self {
+        self.limits.handles = handles.into();
+        self
+    }
+
     /// How many bytes the requests of one user may hold in the filter's process at a time, the room for their outputs counted.
     /// Unless set, 128 MiB, or twice [`PortOptions::max_request`] where that is more: so that the longest request that the port
     /// takes, with as much output, fits, and a user at this limit has one of those or many small ones. A request that does
@@ -238,6 +247,8 @@ pub struct Usage {
     pub half_open: u64,
     /// Connections, until their disconnect callback has returned.
     pub connections: u64,
+    /// Handles beyond those that connected.
+    pub handles: u64,
     /// Requests under way.
     pub requests: u64,
     /// Their bytes, and those of the room for their answers.

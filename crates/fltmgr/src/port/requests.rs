@@ -205,7 +205,8 @@ impl<S: Serve> Served<S> {
             if index > 0 {
                 let stalled = Deadline::Monotonic(clock::monotonic() + STALL);
                 let read = |filled: u32| filled as usize > index;
-                match wait_counter(&theirs.filled, Some(stalled), read, || inner.closed()) {
+                let ended = || inner.closed() || inner.orphaned(slot);
+                match wait_counter(&theirs.filled, Some(stalled), read, ended) {
                     Counted::Reached => {}
                     Counted::Gone => return Err(Status::PORT_DISCONNECTED),
                     Counted::TimedOut => return Err(Status::TIMEOUT),

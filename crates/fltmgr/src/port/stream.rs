@@ -22,7 +22,8 @@ pub(super) enum Unsent {
     Gone,
     /// The deadline passed. The application, which had read so many bytes, will find that the message has ended.
     TimedOut(usize),
-    /// The application let go of the message without reading it, and uses its receive for another.
+    /// The application let go of the message without reading it, and uses its receive for another; or the process that was
+    /// reading it has ended, and others use the connection.
     LetGo,
 }
 
@@ -85,14 +86,28 @@ impl Inner {
         taken: Taken,
         payload: &[u8],
         deadline: Option<Deadline>,
+        last: impl FnMut(),
+    ) -> Result<(), Unsent> {
+        let sent = self.send_pieces(taken, payload, deadline, last);
+        self.sent(taken);
+        sent
+    }
+
+    fn send_pieces(
+        &self,
+        taken: Taken,
+        payload: &[u8],
+        deadline: Option<Deadline>,
         mut last: impl FnMut(),
     ) -> Result<(), Unsent> {
         let drained = &self.memory.shared().slots[taken.slot].drained;
         let chunks = Chunks::new(payload.len());
         for index in 1..chunks.count() {
-            match wait_counter(drained, deadline, |drained| drained as usize >= index, || self.closed()) {
+            let ended = || self.closed() || self.orphaned(taken.slot);
+            match wait_counter(drained, deadline, |drained| drained as usize >= index, ended) {
                 Counted::Reached => {}
-                Counted::Gone => return Err(Unsent::Gone),
+                Counted::Gone if self.closed() => return Err(Unsent::Gone),
+                Counted::Gone => return Err(Unsent::LetGo),
                 Counted::TimedOut => return Err(self.abort(taken, payload.len(), index)),
             }
             if index + 1 == chunks.count() {
@@ -103,8 +118,22 @@ impl Inner {
         Ok(())
     }
 
+    /// A payload has gone, as far as it will: its slot can be taken back from a process that has ended.
+    fn sent(&self, taken: Taken) {
+        self.streaming.fetch_and(!(1 << taken.slot), Ordering::SeqCst);
+        self.take_back();
+    }
+
     /// Sends one piece more, if the application has read the one before.
     pub(super) fn send_piece(&self, sending: &mut Sending, payload: &[u8]) -> Result<Step<'_>, Unsent> {
+        let step = self.try_send_piece(sending, payload);
+        if matches!(step, Ok(Step::Whole) | Err(_)) {
+            self.sent(sending.taken);
+        }
+        step
+    }
+
+    fn try_send_piece(&self, sending: &mut Sending, payload: &[u8]) -> Result<Step<'_>, Unsent> {
         let Sending { taken, next } = *sending;
         if next >= Chunks::new(payload.len()).count() {
             return Ok(Step::Whole);
@@ -112,7 +141,7 @@ impl Inner {
         let drained = &self.memory.shared().slots[taken.slot].drained;
         let read = drained.load(Ordering::Acquire);
         if (read as usize) < next {
-            return Ok(Step::Waits(drained, read));
+            return if self.orphaned(taken.slot) { Err(Unsent::LetGo) } else { Ok(Step::Waits(drained, read)) };
         }
         self.write_piece(taken, payload, next)?;
         sending.next += 1;
@@ -121,7 +150,9 @@ impl Inner {
 
     /// Tells the application that the rest of a message will not come.
     pub(super) fn abort_sending(&self, sending: &Sending, len: usize) -> Unsent {
-        self.abort(sending.taken, len, sending.next)
+        let unsent = self.abort(sending.taken, len, sending.next);
+        self.sent(sending.taken);
+        unsent
     }
 
     fn abort(&self, taken: Taken, len: usize, next: usize) -> Unsent {
@@ -157,8 +188,9 @@ impl Inner {
         match unsent {
             Unsent::Gone => self.disconnected(),
             Unsent::TimedOut(read) => error(Status::TIMEOUT).hint(format!("it read {read} of {len} bytes in time")),
-            Unsent::LetGo => error(Status::INSUFFICIENT_RESOURCES)
-                .hint(format!("it let go of a message of {len} bytes without reading it: has it the memory?")),
+            Unsent::LetGo => error(Status::INSUFFICIENT_RESOURCES).hint(format!(
+                "it let go of a message of {len} bytes before it had read it: has it ended, or no memory?"
+            )),
         }
     }
 
@@ -174,8 +206,10 @@ impl Inner {
         let chunks = Chunks::new(reply.len());
         for index in 0..chunks.count() {
             if index > 0 {
-                match wait_counter(filled, deadline, |filled| filled as usize > index, || self.closed()) {
+                let ended = || self.closed() || self.orphaned(window);
+                match wait_counter(filled, deadline, |filled| filled as usize > index, ended) {
                     Counted::Reached => {}
+                    Counted::Gone if !self.closed() => return Err(self.torn()),
                     Counted::Gone => return Err(self.disconnected()),
                     Counted::TimedOut => return Err(self.no_reply()),
                 }
@@ -185,24 +219,30 @@ impl Inner {
         Ok(())
     }
 
+    /// The process that replied has ended in the middle of its reply, and others use the connection.
+    fn torn(&self) -> Error {
+        Error::new(Status::CANCELLED, format!("sending to a client of {}", self.port))
+            .hint("the process that replied ended in the middle of its reply")
+    }
+
     /// Reads one piece more of a reply, if it is there.
-    pub(super) fn receive_piece(&self, reading: &mut Reading) -> Step<'_> {
+    pub(super) fn receive_piece(&self, reading: &mut Reading) -> Result<Step<'_>, Error> {
         let chunks = Chunks::new(reading.len);
         let index = reading.next;
         if index >= chunks.count() {
-            return Step::Whole;
+            return Ok(Step::Whole);
         }
         let filled = &self.memory.shared().slots[reading.window].filled;
         let written = filled.load(Ordering::Acquire);
         // the first is there since the reply was published
         if index > 0 && written as usize <= index {
-            return Step::Waits(filled, written);
+            return if self.orphaned(reading.window) { Err(self.torn()) } else { Ok(Step::Waits(filled, written)) };
         }
         let range = chunks.range(index);
         reading.payload.resize(range.end, 0);
         self.read_piece(reading.waiter, reading.window, chunks, index, &mut reading.payload[range]);
         reading.next += 1;
-        if reading.next == chunks.count() { Step::Whole } else { Step::Moved }
+        Ok(if reading.next == chunks.count() { Step::Whole } else { Step::Moved })
     }
 
     fn read_piece(&self, waiter: Waiter, window: usize, chunks: Chunks, index: usize, piece: &mut [u8]) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use fltmgr::namespace::Namespace;
 use fltmgr::{PortName, Status};
 use proto::client::{self, Completion, Posted, Publish, ReplyTo, Wake};
-use proto::slots::{Chunks, HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, read_words, write_words};
+use proto::slots::{Chunks, Holder, HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, read_words, write_words};
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
 use sys::futex::{self, Upper};
 use sys::memory::Memory;
@@ -29,7 +29,7 @@ impl Raw {
         socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
         let mut packet = vec![0; MAX_MESSAGE_LEN];
         let received = socket.recv(&mut packet).unwrap();
-        assert_eq!(FromHost::parse(&packet[..received.len]), Ok(FromHost::Welcome));
+        assert!(matches!(FromHost::parse(&packet[..received.len]), Ok(FromHost::Welcome { .. })));
         let [host, shared] = &received.files[..] else { panic!("two files") };
         let memory = Memory::open(host.as_fd(), shared.as_fd()).unwrap();
         Self { socket, memory }
@@ -45,7 +45,7 @@ impl Raw {
 
     /// Posts a receive in a slot of its own.
     pub(crate) fn post(&self, capacity: u64) -> Posted {
-        let slot = client::reserve_get(self.shared()).expect("a free slot");
+        let slot = client::reserve_get(self.shared(), Holder::FIRST).expect("a free slot");
         self.post_in(slot, capacity)
     }
 
@@ -84,15 +84,15 @@ impl Raw {
 
     /// Answers with a short payload.
     pub(crate) fn reply(&self, to: ReplyTo, payload: &[u8]) -> Publish {
-        assert!(client::claim(self.shared(), to, 0));
+        assert!(client::claim(self.shared(), to, Holder::FIRST, 0));
         client::write_reply(self.shared(), to, Status::SUCCESS.0, payload, payload.len() as u64, None);
         self.publish(to)
     }
 
     /// Begins to answer with a long payload: writes the first piece. The others follow by [`Raw::finish_reply`].
     pub(crate) fn begin_reply(&self, to: ReplyTo, payload: &[u8]) -> usize {
-        assert!(client::claim(self.shared(), to, 0));
-        let window = client::reserve_send(self.shared()).expect("a free window");
+        assert!(client::claim(self.shared(), to, Holder::FIRST, 0));
+        let window = client::reserve_send(self.shared(), Holder::FIRST).expect("a free window");
         write_words(&self.shared().windows[window].words, &payload[Chunks::new(payload.len()).range(0)]);
         self.shared().slots[window].filled.store(1, Ordering::Release);
         client::write_reply(self.shared(), to, Status::SUCCESS.0, &[], payload.len() as u64, Some(window));
@@ -110,7 +110,7 @@ impl Raw {
             move_counter(&self.shared().slots[window].filled, index as u32 + 1);
         }
         eventually("a reply was never finished", || !client::reading(self.host(), to));
-        client::release(self.shared(), window);
+        let _ = client::release(self.shared(), window);
     }
 
     fn publish(&self, to: ReplyTo) -> Publish {
@@ -128,7 +128,7 @@ impl Raw {
 
     /// Posts a SEND whose first piece lies in its window, and rings the socket, whoever looks.
     pub(crate) fn post_send(&self, first: &[u8], len: u64, capacity: u64) -> Posted {
-        let slot = client::reserve_send(self.shared()).expect("a free slot");
+        let slot = client::reserve_send(self.shared(), Holder::FIRST).expect("a free slot");
         write_words(&self.shared().windows[slot].words, first);
         let (posted, wake) = client::post_send(self.shared(), slot, len, capacity).expect("a connection");
         match wake {

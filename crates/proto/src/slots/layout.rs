@@ -3,6 +3,7 @@
 #[cfg(not(loom))]
 use zerocopy::FromZeros;
 
+use super::{Generation, Holder};
 use crate::sync::{AtomicU32, AtomicU64};
 
 /// GETs that one connection may have posted at a time: bits 0..48 of [`SharedRegion::attention`].
@@ -114,7 +115,7 @@ pub struct SharedRegion {
     pub windows: [Window; SLOTS],
 }
 
-/// The application's own book of slots, shared by the processes that hold the same connection.
+/// The application's own book of slots, shared by the processes that use the same connection.
 #[derive(Debug)]
 #[cfg_attr(not(loom), derive(FromZeros))]
 #[repr(C, align(128))]
@@ -123,6 +124,10 @@ pub struct Allocation {
     pub used: AtomicU64,
     /// Tickets given to GETs, in order of posting.
     pub tickets: AtomicU64,
+    /// Not 0: somebody waits for a slot to become free.
+    pub wanted: AtomicU32,
+    /// Moves when a slot has become free that somebody waited for. A futex.
+    pub freed: AtomicU32,
 }
 
 /// One hot word alone on its lines.
@@ -141,7 +146,7 @@ pub struct Line {
 pub struct SharedSlot {
     /// State, sleep bit and generation: [`super::Word`]. A futex.
     pub word: AtomicU32,
-    /// Which of the application's processes posted it.
+    /// Which process uses it: the number of its [`super::Holder`], or 0.
     pub owner: AtomicU32,
     /// GET: bytes of body that the buffer holds. SEND: bytes of the output buffer.
     pub capacity: AtomicU64,
@@ -183,7 +188,8 @@ pub struct SharedWaiter {
 #[cfg_attr(not(loom), derive(FromZeros))]
 #[repr(C, align(128))]
 pub struct Claim {
-    /// The last generation claimed by a replier, or with [`Claim::CLOSED`] the last that nobody can reply to any more.
+    /// The last generation claimed by a replier, and which [`super::Holder`] it is ([`Claim::by`]), or with
+    /// [`Claim::CLOSED`] the last that nobody can reply to any more.
     pub generation: AtomicU32,
 }
 
@@ -191,6 +197,18 @@ impl Claim {
     /// Bit of the claim: no replier writes, nor will. Set by a filter that gives up before anybody claimed, and by a
     /// replier that claimed, then found the filter gone.
     pub const CLOSED: u32 = 1 << 31;
+    /// Where the holder's number begins, above the generation.
+    pub const HOLDER_SHIFT: u32 = 27;
+
+    /// The claim of `holder` on `generation`.
+    pub const fn by(holder: Holder, generation: Generation) -> u32 {
+        holder.number() << Self::HOLDER_SHIFT | generation.number()
+    }
+
+    /// `generation`, to which nobody replies any more.
+    pub const fn closed(generation: Generation) -> u32 {
+        generation.number() | Self::CLOSED
+    }
 }
 
 /// A piece of payload.
@@ -260,7 +278,12 @@ impl SharedRegion {
         return <Self as FromZeros>::new_box_zeroed().expect("memory for a region");
         #[cfg(loom)]
         Box::new(Self {
-            allocation: Allocation { used: AtomicU64::new(0), tickets: AtomicU64::new(0) },
+            allocation: Allocation {
+                used: AtomicU64::new(0),
+                tickets: AtomicU64::new(0),
+                wanted: AtomicU32::new(0),
+                freed: AtomicU32::new(0),
+            },
             attention: Line { word: AtomicU64::new(0) },
             requests: Line { word: AtomicU64::new(0) },
             slots: std::array::from_fn(|_| SharedSlot {

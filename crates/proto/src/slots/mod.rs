@@ -26,6 +26,6 @@ pub use layout::{
 };
 pub use requests::{Desk, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, Requests};
 pub use word::{
-    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, Attention, Generation, REASON_BUFFER,
-    REASON_REPLY, State, Wake, Word,
+    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, Attention, Generation, HOLDERS, Holder,
+    REASON_BUFFER, REASON_REPLY, State, Wake, Word,
 };

@@ -23,6 +23,34 @@ impl Generation {
         Self(if next == 0 { 1 } else { next })
     }
 
+    /// The one before: of the first, untouched memory.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// As a number.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// Which of the processes that use a connection: 1 to [`HOLDERS`], given by the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Holder(u32);
+
+/// Processes that may use one connection at a time.
+pub const HOLDERS: u32 = 15;
+
+impl Holder {
+    /// The one that connected.
+    pub const FIRST: Self = Self(1);
+
+    /// From a number; `None` for 0 and what is too large.
+    pub const fn new(number: u32) -> Option<Self> {
+        if 1 <= number && number <= HOLDERS { Some(Self(number)) } else { None }
+    }
+
     /// As a number.
     pub const fn number(self) -> u32 {
         self.0

@@ -25,11 +25,12 @@ fn info() -> Info {
 fn golden_bytes() {
     let hello = Hello::new(HelloFlags::SYNC, name(r"\P"), &[9, 8, 7]).unwrap();
     let golden_hello = [1, 0, 1, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, b'\\', b'P', 9, 8, 7];
-    let to_host: [(FromClient<'_>, &[u8]); 4] = [
+    let to_host: [(FromClient<'_>, &[u8]); 5] = [
         (FromClient::Hello(hello), &golden_hello),
         (FromClient::Query, &[2, 0, 1, 0]),
         (FromClient::Ring, &[3]),
         (FromClient::Bye, &[4]),
+        (FromClient::Duplicate { in_use: true }, &[5, 1]),
     ];
     for (message, golden) in to_host {
         assert_eq!(message.encode(), golden);
@@ -41,7 +42,7 @@ fn golden_bytes() {
         2, 0, 0, 0,  2, 0, 0, 0,  0, 0, 0, 0,  1, 2, 3, 4, 5, 6, 7, 8,  b'\\', b'P', b'D', b':',
     ];
     let to_client: [(FromHost, &[u8]); 5] = [
-        (FromHost::Welcome, &[0x81, 0, 1, 0]),
+        (FromHost::Welcome { holder: Holder::new(2), name: name(r"\P") }, &[0x81, 0, 1, 0, 2, 0, 0, 0, b'\\', b'P']),
         (FromHost::Refused(Refused::new(Status(0xC000_0022), "no")), &[0x82, 0, 0, 0, 0x22, 0, 0, 0xC0, b'n', b'o']),
         (FromHost::Info(info()), &golden_info),
         (FromHost::File { tag: 0x0102 }, &[0x84, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0]),

@@ -7,7 +7,7 @@ use loom::thread;
 
 use proto::client;
 use proto::host::{Rung, Take};
-use proto::slots::{GETS, REASON_BUFFER};
+use proto::slots::{GETS, Holder, REASON_BUFFER};
 
 use crate::model;
 use crate::world::{ANY, World, upper, wait};
@@ -102,7 +102,7 @@ fn a_get_taken_back_by_another_wakes_its_owner() {
                 true
             }
         });
-        let taken_back = client::cancel_slot(&world.shared, posted.slot);
+        let taken_back = client::cancel_slot(&world.shared, posted.slot, Holder::FIRST);
         if taken_back == Some(true) {
             world.slot.wake(usize::MAX, ANY);
         }

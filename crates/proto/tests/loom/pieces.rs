@@ -7,6 +7,7 @@ use loom::thread;
 
 use proto::client;
 use proto::host;
+use proto::slots::Holder;
 use proto::slots::{read_words, write_words};
 
 use crate::model;
@@ -68,15 +69,15 @@ fn a_lent_window_is_given_back_when_it_was_read() {
         let replier = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                let window = client::reserve_send(&world.shared).unwrap();
+                let window = client::reserve_send(&world.shared, Holder::FIRST).unwrap();
                 let words = &world.shared.windows[window].words;
                 write_words(words, &7_u64.to_le_bytes());
-                let published = client::claim(&world.shared, to, 0) && {
+                let published = client::claim(&world.shared, to, Holder::FIRST, 0) && {
                     client::write_reply(&world.shared, to, 7, &[], 8, Some(window));
                     client::publish(&world.shared, to) != client::Publish::NoWaiter
                 };
                 if !published || !client::reading(&world.host, to) {
-                    client::release(&world.shared, window);
+                    let _ = client::release(&world.shared, window);
                     write_words(words, &9_u64.to_le_bytes());
                 }
             }
@@ -102,17 +103,17 @@ fn a_lent_window_is_given_back_when_it_was_read() {
 fn a_slot_is_in_one_hand() {
     model(|| {
         let world = World::new();
-        let first = client::reserve_get(&world.shared).unwrap();
+        let first = client::reserve_get(&world.shared, Holder::FIRST).unwrap();
         let other = thread::spawn({
             let world = Arc::clone(&world);
-            move || client::reserve_get(&world.shared)
+            move || client::reserve_get(&world.shared, Holder::FIRST)
         });
-        let mine = client::reserve_get(&world.shared);
-        client::release(&world.shared, first);
+        let mine = client::reserve_get(&world.shared, Holder::FIRST);
+        let _ = client::release(&world.shared, first);
         let theirs = other.join().unwrap();
         assert!(mine.is_some() || theirs.is_some());
         assert_ne!(mine, theirs);
-        let again = client::reserve_get(&world.shared);
+        let again = client::reserve_get(&world.shared, Holder::FIRST);
         assert_eq!(again.is_some(), mine.is_none() || theirs.is_none());
     });
 }

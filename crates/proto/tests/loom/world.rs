@@ -8,8 +8,8 @@ use loom::sync::{Condvar, Mutex};
 use proto::client::{self, Posted, Publish, ReplyTo};
 use proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Waiter};
 use proto::slots::{
-    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, HostRegion,
-    REASON_BUFFER, REASON_REPLY, SharedRegion, Wake, read_words,
+    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Holder,
+    HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, Wake, read_words,
 };
 
 pub(crate) const ANY: u32 = u32::MAX;
@@ -103,7 +103,7 @@ impl World {
     }
 
     pub(crate) fn post(&self) -> Posted {
-        let slot = client::reserve_get(&self.shared).unwrap();
+        let slot = client::reserve_get(&self.shared, Holder::FIRST).unwrap();
         let (posted, wake) = client::post_get(&self.shared, slot, 8).unwrap();
         self.ring(wake);
         posted
@@ -193,7 +193,7 @@ impl World {
 
     /// A replier, as `fltmgr::connection::reply` has it.
     pub(crate) fn reply(&self, to: ReplyTo, payload: u64) -> bool {
-        if !client::claim(&self.shared, to, 0) {
+        if !client::claim(&self.shared, to, Holder::FIRST, 0) {
             return false;
         }
         client::write_reply(&self.shared, to, payload as u32, &payload.to_le_bytes(), 8, None);

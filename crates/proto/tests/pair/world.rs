@@ -3,8 +3,8 @@
 use proto::client::{self, Posted, Publish, ReplyTo};
 use proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Taken, Waiter};
 use proto::slots::{
-    ATTENTION_DEAD, Attention, GETS, HostRegion, REPLY_INLINE, SLOTS, SharedRegion, WAITERS, WINDOW, Word, read_words,
-    write_words,
+    ATTENTION_DEAD, Attention, GETS, Holder, HostRegion, REPLY_INLINE, SLOTS, SharedRegion, WAITERS, WINDOW, Word,
+    read_words, write_words,
 };
 
 use super::memory;
@@ -81,7 +81,7 @@ impl Connection {
     }
 
     fn post(&mut self, random: &mut Random) {
-        let Some(slot) = client::reserve_get(&self.shared) else {
+        let Some(slot) = client::reserve_get(&self.shared, Holder::FIRST) else {
             assert!(self.hostile || self.gets.len() == GETS, "no slot is free, and {} are in use", self.gets.len());
             return;
         };
@@ -91,7 +91,7 @@ impl Connection {
     fn post_in(&mut self, slot: usize, capacity: u64) {
         let Some((posted, _)) = client::post_get(&self.shared, slot, capacity) else {
             assert!(self.model.dead || self.hostile);
-            client::release(&self.shared, slot);
+            let _ = client::release(&self.shared, slot);
             return;
         };
         assert!(!self.model.dead || self.hostile);
@@ -115,7 +115,7 @@ impl Connection {
                 self.model.cancel(posted.slot);
             }
             self.gets.remove(index);
-            client::release(&self.shared, posted.slot);
+            let _ = client::release(&self.shared, posted.slot);
         }
     }
 
@@ -231,7 +231,7 @@ impl Connection {
             self.gets.remove(index);
             self.read(posted, capacity);
             if random.below(2) == 0 {
-                client::release(&self.shared, posted.slot);
+                let _ = client::release(&self.shared, posted.slot);
             } else {
                 self.post_in(posted.slot, capacity);
             }
@@ -291,14 +291,16 @@ impl Connection {
                 self.reply_to(Held { key, to }, random);
             }
             // until the filter looks, an answered message still has its waiter, which accepts no other reply
-            None if self.model.messages.iter().any(answered) => assert!(!client::claim(&self.shared, to.unwrap(), 0)),
+            None if self.model.messages.iter().any(answered) => {
+                assert!(!client::claim(&self.shared, to.unwrap(), Holder::FIRST, 0))
+            }
             None => assert_eq!(to, None, "id {id}"),
         }
     }
 
     fn reply_to(&mut self, held: Held, random: &mut Random) {
         let claimed = self.late.iter().any(|(late, _)| late.to == held.to);
-        let claims = client::claim(&self.shared, held.to, 0);
+        let claims = client::claim(&self.shared, held.to, Holder::FIRST, 0);
         if !self.hostile {
             assert_eq!(claims, !claimed && !self.model.dead && self.model.waits(held.key), "{held:?}");
         }
@@ -323,7 +325,7 @@ impl Connection {
     fn publish(&mut self, held: Held, number: u64) {
         let len = (held.to.capacity as usize).min(WINDOW);
         let payload: Vec<u8> = (0..len).map(|index| byte(number as usize, index)).collect();
-        let window = if len > REPLY_INLINE { client::reserve_send(&self.shared) } else { None };
+        let window = if len > REPLY_INLINE { client::reserve_send(&self.shared, Holder::FIRST) } else { None };
         if let Some(slot) = window {
             write_words(&self.shared.windows[slot].words, &payload);
         }
@@ -346,7 +348,7 @@ impl Connection {
             }
         }
         if let Some(slot) = window {
-            client::release(&self.shared, slot);
+            let _ = client::release(&self.shared, slot);
         }
     }
 

@@ -1,0 +1,251 @@
+//! The handles of one connection, as the host has them: sockets, each of which keeps the connection alive.
+//!
+//! Most are the way of one process that uses the connection, a holder. When one goes while others stay, what its holder had
+//! is taken back; when the last one goes, the connection ends.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use proto::quota::{Charge, Kind};
+use proto::slots::{HOLDERS, Holder};
+use proto::status::Status;
+use proto::violation::Violation;
+use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, Refused};
+use sys::monitor::{Interest, Monitor, Watch, Watching};
+use sys::peer::Credentials;
+use sys::socket::{Received, Socket};
+
+use super::Serve;
+use super::accept::{Served, lock};
+use super::process::{Mortal, Process};
+
+/// Packets that are read from one client before the monitor looks at the others.
+const READ_AT_A_TIME: usize = 64;
+/// Packets that are read from a socket whose process is gone: more than a socket's queue holds.
+const READ_AT_THE_END: usize = 4096;
+
+/// One handle.
+pub(super) struct Handle {
+    pub(super) socket: Arc<Socket>,
+    /// Who uses the connection by it; `None` when it only keeps the connection alive.
+    holder: Option<Holder>,
+    said_bye: AtomicBool,
+    watching: Mutex<Option<Watching>>,
+    /// The process at its other end, whose end is told while somebody holds this.
+    process: Option<Arc<Process>>,
+    /// Its place in the user's account, unless it came with the connection.
+    _charge: Option<Charge>,
+}
+
+impl Handle {
+    /// The handle that a connection begins with. One that is to be inherited belongs to no process.
+    pub(super) fn first(socket: Arc<Socket>, peer: &Credentials, inheritable: bool) -> Self {
+        let process = if inheritable { None } else { Process::of_peer(&socket, peer.pid) };
+        Self::new(socket, (!inheritable).then_some(Holder::FIRST), process, None)
+    }
+
+    fn new(socket: Arc<Socket>, holder: Option<Holder>, process: Option<Arc<Process>>, charge: Option<Charge>) -> Self {
+        let (said_bye, watching) = (AtomicBool::new(false), Mutex::new(None));
+        Self { socket, holder, said_bye, watching, process, _charge: charge }
+    }
+
+    pub(super) fn holder(&self) -> Option<Holder> {
+        self.holder
+    }
+
+    /// Whether somebody may still use it.
+    fn keeps(&self) -> bool {
+        !self.said_bye.load(Ordering::Relaxed) && !self.socket.hung_up()
+    }
+}
+
+/// All handles of one connection.
+#[derive(Default)]
+pub(super) struct Handles(Mutex<Vec<Arc<Handle>>>);
+
+impl Handles {
+    pub(super) fn add(&self, handle: Arc<Handle>) {
+        lock(&self.0).push(handle);
+    }
+
+    /// Takes one out; false when it was out already.
+    fn remove(&self, handle: &Arc<Handle>) -> bool {
+        let mut handles = lock(&self.0);
+        let before = handles.len();
+        handles.retain(|other| !Arc::ptr_eq(other, handle));
+        handles.len() != before
+    }
+
+    /// Whether any other than `but` keeps the connection alive.
+    fn others_keep(&self, but: &Arc<Handle>) -> bool {
+        lock(&self.0).iter().any(|other| !Arc::ptr_eq(other, but) && other.keeps())
+    }
+
+    /// The way to the process that posted a receive, of which its number beside the slot tells.
+    pub(super) fn socket_of(&self, owner: u32) -> Option<Arc<Socket>> {
+        let holder = Some(Holder::new(owner)?);
+        lock(&self.0).iter().find(|handle| handle.holder == holder).map(|handle| Arc::clone(&handle.socket))
+    }
+
+    /// The lowest number that nobody has; those of which something is `left` are not free yet.
+    fn next_holder(&self, left: u32) -> Option<Holder> {
+        let handles = lock(&self.0);
+        let free = |holder: &Holder| {
+            left & 1 << holder.number() == 0 && handles.iter().all(|handle| handle.holder != Some(*holder))
+        };
+        (1..=HOLDERS).filter_map(Holder::new).find(free)
+    }
+
+    /// Calls `with` for the socket of each.
+    pub(super) fn each(&self, with: impl Fn(&Socket)) {
+        lock(&self.0).iter().for_each(|handle| with(&handle.socket));
+    }
+}
+
+/// What the monitor tells of one handle.
+struct Ear<S: Serve> {
+    served: Weak<Served<S>>,
+    handle: Arc<Handle>,
+}
+
+impl<S: Serve> Watch for Ear<S> {
+    fn readable(&self) {
+        if let Some(served) = self.served.upgrade() {
+            served.hear(&self.handle, READ_AT_A_TIME);
+        }
+    }
+
+    fn hangup(&self) {
+        if let Some(served) = self.served.upgrade() {
+            served.lost(&self.handle);
+        }
+    }
+}
+
+impl<S: Serve> Mortal for Ear<S> {
+    fn process_ended(&self) {
+        self.hangup();
+    }
+}
+
+impl<S: Serve> Served<S> {
+    /// Watches a handle, which is in the list already.
+    ///
+    /// # Errors
+    /// The kernel's: it cannot be watched.
+    pub(super) fn watch(self: &Arc<Self>, handle: &Arc<Handle>) -> std::io::Result<()> {
+        let ear = Arc::new(Ear { served: Arc::downgrade(self), handle: Arc::clone(handle) });
+        if let Some(process) = &handle.process {
+            process.tell(Arc::downgrade(&ear) as Weak<dyn Mortal>);
+        }
+        // held while it is registered: an end that comes at once waits for it
+        let mut watching = lock(&handle.watching);
+        *watching =
+            Some(Monitor::of_this_process()?.watch(Arc::clone(&handle.socket) as _, Interest::Readable, None, ear)?);
+        Ok(())
+    }
+
+    /// Reads what a client says on one of its sockets.
+    fn hear(self: &Arc<Self>, handle: &Arc<Handle>, most: usize) {
+        if let Err(violation) = self.read(handle, most) {
+            self.client.inner.violated(violation);
+            self.begin_end();
+        }
+    }
+
+    fn read(self: &Arc<Self>, handle: &Arc<Handle>, most: usize) -> Result<(), Violation> {
+        let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
+        // a client that never stops is read on when the others have had their turn
+        for _ in 0..most {
+            // nothing more, or the hang-up, which is told by itself
+            let Ok(received) = handle.socket.try_recv(&mut packet) else { return Ok(()) };
+            if received.truncated {
+                return Err(Violation::Truncated);
+            }
+            if received.len == 0 {
+                return Ok(());
+            }
+            let Received { len, mut files, .. } = received;
+            let file = files.pop();
+            match (FromClient::parse(&packet[..len])?, file) {
+                (FromClient::Duplicate { in_use }, Some(file)) if files.is_empty() => self.duplicate(file, in_use)?,
+                (FromClient::Duplicate { .. }, _) | (_, Some(_)) => return Err(Violation::FileCount),
+                (FromClient::Ring, None) => self.rung(),
+                (FromClient::Bye, None) => self.bye(handle),
+                (FromClient::Hello(_) | FromClient::Query, None) => return Err(Violation::OutOfTurn),
+            }
+        }
+        Ok(())
+    }
+
+    /// One more handle: `file` is this end of it.
+    fn duplicate(self: &Arc<Self>, file: OwnedFd, in_use: bool) -> Result<(), Violation> {
+        let socket = Arc::new(Socket::adopt(file).map_err(|_| Violation::NotASocket)?);
+        if self.client.inner.closed() {
+            return Ok(()); // it closes: its owner sees the end
+        }
+        if let Err(refused) = self.accept_handle(&socket, in_use) {
+            tracing::debug!(port = %self.port.name, why = refused.sentence(), "handle refused");
+            let _ = socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+        }
+        Ok(())
+    }
+
+    fn accept_handle(self: &Arc<Self>, socket: &Arc<Socket>, in_use: bool) -> Result<(), Refused> {
+        let inner = &self.client.inner;
+        let no_room = |why: String| Refused::new(Status::INSUFFICIENT_RESOURCES, why);
+        let charge = self.user.charge(Kind::Handles, 1).map_err(|exceeded| no_room(exceeded.to_string()))?;
+        let mut holder = None;
+        let mut process = None;
+        if in_use {
+            let next = inner.handles.next_holder(inner.holders_left());
+            holder = Some(next.ok_or_else(|| no_room(format!("{HOLDERS} processes use this connection")))?);
+            process = Credentials::of_peer(&**socket).ok().and_then(|peer| Process::of_peer(socket, peer.pid));
+        }
+        let handle = Arc::new(Handle::new(Arc::clone(socket), holder, process, Some(charge)));
+        inner.handles.add(Arc::clone(&handle));
+        let welcome = FromHost::Welcome { holder, name: self.port.name.clone() };
+        // one that is gone already is seen by the watch
+        let _ = socket.try_send(&welcome.encode(), &[]);
+        self.watch(&handle).map_err(|error| {
+            inner.handles.remove(&handle);
+            no_room(format!("the filter's host: {error}"))
+        })
+    }
+
+    /// The process that uses this handle has closed it, and has yet to close the socket.
+    fn bye(self: &Arc<Self>, handle: &Arc<Handle>) {
+        handle.said_bye.store(true, Ordering::Relaxed);
+        if self.client.inner.handles.others_keep(handle) {
+            // what it had is taken back with the hang-up, when no thread of it is at work any more
+            let closed = FromHost::Closed { status: Status::SUCCESS }.encode();
+            if handle.socket.try_send(&closed, &[]).is_err() {
+                handle.socket.shutdown();
+            }
+        } else {
+            self.begin_end();
+        }
+    }
+
+    /// A handle is closed, by whatever way.
+    fn lost(self: &Arc<Self>, handle: &Arc<Handle>) {
+        // what was said before the end counts
+        self.hear(handle, READ_AT_THE_END);
+        let inner = &self.client.inner;
+        if !inner.handles.remove(handle) {
+            return;
+        }
+        drop(lock(&handle.watching).take());
+        // a forked child may hold it open
+        handle.socket.shutdown();
+        if !inner.handles.others_keep(handle) {
+            self.begin_end();
+        }
+        if let Some(holder) = handle.holder {
+            inner.forget_holder(holder);
+            // the process may have been about to ring
+            self.rung();
+        }
+    }
+}

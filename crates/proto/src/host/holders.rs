@@ -1,0 +1,89 @@
+//! What is left when one of several processes that use a connection ends: its receives are taken back, its slots become
+//! free, and what it was about to reply to can be replied to by another.
+
+use super::{Host, close_claim};
+use crate::slots::{Claim, Generation, HostRegion, SharedRegion, State, Word};
+pub use crate::slots::{HOLDERS, Holder};
+use crate::sync::{Ordering, fence};
+
+/// How often a word is tried that another process of the same application keeps changing.
+const TRIES: usize = 64;
+
+impl Host {
+    /// Takes back what `holder` had, whose process is gone for certain: nobody acts in its name any more. False when
+    /// something is still in the hands of this end: a request that runs, a reply that is read, a slot of which the bit is set
+    /// in `busy`. It is to be called again then.
+    #[must_use]
+    pub fn release(&self, host: &HostRegion, shared: &SharedRegion, holder: Holder, busy: u64) -> bool {
+        let kept = busy | self.lent_windows(host, shared);
+        let mut all = true;
+        for (slot, theirs) in shared.slots.iter().enumerate() {
+            if theirs.owner.load(Ordering::Acquire) != holder.number() {
+                continue;
+            }
+            if kept & 1 << slot != 0 || !free(shared, slot) {
+                all = false;
+                continue;
+            }
+            theirs.owner.store(0, Ordering::Relaxed);
+            shared.allocation.used.fetch_and(!(1 << slot), Ordering::SeqCst);
+        }
+        for (index, &generation) in self.generations.iter().enumerate() {
+            if generation != Generation::new(0) {
+                reopen(shared, index, generation, holder);
+            }
+        }
+        all
+    }
+
+    /// The windows that hold replies which a filter has still to read, a bit each.
+    fn lent_windows(&self, host: &HostRegion, shared: &SharedRegion) -> u64 {
+        let mut lent = 0;
+        for (index, &generation) in self.generations.iter().enumerate() {
+            let theirs = &shared.waiters[index];
+            if generation == Generation::new(0) || host.waiters[index].id.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            if Word::from_raw(theirs.word.load(Ordering::Acquire)).is(State::Done, generation) {
+                lent |= 1_u64.checked_shl(theirs.window.load(Ordering::Relaxed)).unwrap_or(0);
+            }
+        }
+        lent
+    }
+}
+
+/// Makes a slot free whose process is gone; false when this end has taken it.
+fn free(shared: &SharedRegion, slot: usize) -> bool {
+    let word = &shared.slots[slot].word;
+    let mut now = word.load(Ordering::Acquire);
+    for _ in 0..TRIES {
+        let seen = Word::from_raw(now);
+        if seen.state() == Some(State::Taken) {
+            return false;
+        }
+        // without the mark of an end that was that process's alone
+        let free = Word::new(State::Free, seen.generation()).raw();
+        match word.compare_exchange_weak(now, free, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return true,
+            Err(other) => now = other,
+        }
+    }
+    false
+}
+
+/// Takes back the claim of a replier that is gone, unless its reply is there.
+fn reopen(shared: &SharedRegion, index: usize, generation: Generation, holder: Holder) {
+    let theirs = &shared.waiters[index];
+    let claimed = Claim::by(holder, generation);
+    let state = || Word::from_raw(theirs.word.load(Ordering::Acquire));
+    if theirs.claim.generation.load(Ordering::Acquire) != claimed || state().is(State::Done, generation) {
+        return;
+    }
+    let open = generation.previous().number();
+    let _ = theirs.claim.generation.compare_exchange(claimed, open, Ordering::AcqRel, Ordering::Relaxed);
+    // a filter that gives up at this moment closes the claim itself, or is seen here to have given up
+    fence(Ordering::SeqCst);
+    if state().is(State::Expired, generation) {
+        close_claim(shared, index, generation);
+    }
+}
