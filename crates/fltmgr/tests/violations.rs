@@ -141,7 +141,7 @@ fn of_the_shared_memory() {
     let replies = |window: Option<usize>, len: u64| {
         move |raw: &Raw| {
             let to = raw.completed(raw.post(100)).reply_to.unwrap();
-            assert!(client::claim(raw.shared(), to, 0));
+            assert!(client::claim(raw.shared(), to, proto::slots::Holder::FIRST, 0));
             client::write_reply(raw.shared(), to, 0, &[], len, window);
             let _ = client::publish(raw.shared(), to);
             futex::wake(&raw.shared().waiters[to.waiter].word, u32::MAX, futex::ANY);
