@@ -145,7 +145,7 @@ impl Pending {
         let tally = &self.core.tally;
         let sender = self.core.records.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Before the answer: after it the process may be another.
-        let subject = sender.is_some().then(|| (self.waiting.pid(), self.waiting.comm()));
+        let subject = sender.is_some().then(|| (self.waiting.pid(), self.waiting.uid(), self.waiting.comm()));
         // An operation that no filter wanted is not a decision of anybody's; it counts as a rule to let it be.
         let by = last.map_or(By::Rule, |(_, by)| by);
         // Before the answer too, so that whoever was answered finds it counted.
@@ -153,14 +153,14 @@ impl Pending {
         if !self.waiting.answer(verdict) {
             bump(&tally.gone);
         }
-        let (Some(sender), Some((pid, comm))) = (sender, subject) else { return };
+        let (Some(sender), Some((pid, uid, comm))) = (sender, subject) else { return };
         let record = Record {
             sequence: self.sequence,
             kind: self.waiting.kind(),
             path: self.waiting.path().to_owned(),
             target: self.waiting.target().to_owned(),
             pid,
-            uid: self.waiting.uid(),
+            uid,
             comm,
             verdict,
             by,
