@@ -11,6 +11,7 @@ pub mod namespace;
 mod pool;
 mod port;
 pub mod source;
+mod sync;
 mod wait;
 
 #[cfg(feature = "tokio")]

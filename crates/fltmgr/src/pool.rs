@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use sys::fork::ForkGuard;
 
+use crate::sync::lock;
+
 /// More than this many callbacks at a time wait for each other. No user's requests may hold more than a quarter of these unless a
 /// port says so.
 const MAX_THREADS: usize = 1024;
@@ -34,7 +36,7 @@ static STRAINED: AtomicBool = AtomicBool::new(false);
 
 /// The state, as this process's own.
 fn state() -> MutexGuard<'static, State> {
-    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = lock(&STATE);
     if !state.process.is_some_and(|process| process.same_process()) {
         let parents = std::mem::replace(&mut *state, State { process: Some(ForkGuard::new()), ..State::default() });
         // what the parent's jobs own is the parent's to clean up
@@ -83,13 +85,13 @@ pub(crate) fn is_strained() -> bool {
 }
 
 fn work() {
-    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = lock(&STATE);
     loop {
         while let Some(job) = state.jobs.pop_front() {
             drop(state);
             // a callback that panics has been reported by the panic hook; the thread goes on
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
-            state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+            state = lock(&STATE);
         }
         STRAINED.store(false, Ordering::Relaxed);
         state.idle += 1;

@@ -12,7 +12,7 @@ mod watcher;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use proto::client::{self, Wake};
@@ -29,6 +29,7 @@ use sys::monitor::{Watch, Watching};
 use sys::socket::Socket;
 
 use crate::namespace::Namespace;
+use crate::sync::lock;
 use crate::{Error, pool};
 
 pub use completions::{Completed, Completions};
@@ -229,11 +230,6 @@ impl Watch for Alarm {
             pool::run(move || drop(last));
         }
     }
-}
-
-/// Locks; a panic elsewhere while the lock was held leaves data that is valid at every step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Link {

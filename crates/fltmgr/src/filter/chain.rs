@@ -4,13 +4,14 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::counters::{Tally, bump};
 use super::deadline::Deadlines;
 use super::{By, Filter, Operation, Record, Verdict};
 use crate::source::Waiting;
+use crate::sync::lock;
 
 /// Somebody has taken the right to answer for the filter whose turn it was.
 const CLAIMED: usize = usize::MAX;
@@ -143,7 +144,7 @@ impl Pending {
 
     fn finish(&self, verdict: Verdict, last: Option<(usize, By)>) {
         let tally = &self.core.tally;
-        let sender = self.core.records.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sender = lock(&self.core.records).clone();
         // Before the answer: after it the process may be another.
         let subject = sender.is_some().then(|| (self.waiting.pid(), self.waiting.uid(), self.waiting.comm()));
         // An operation that no filter wanted is not a decision of anybody's; it counts as a rule to let it be.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::chain::Pending;
+use crate::sync::lock;
 
 /// Deadline (time since boot) and number.
 type Key = (Duration, u64);
@@ -35,7 +36,7 @@ pub(super) enum Due {
 
 impl Deadlines {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 
     pub(super) fn insert(&self, at: Duration, pending: &Arc<Pending>, stage: usize) {

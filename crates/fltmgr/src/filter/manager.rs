@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::record::{self, Records};
 use super::{By, Counters, Filter, OpSet};
 use crate::Error;
 use crate::source::Source;
+use crate::sync::lock;
 
 /// More operations than this do not wait at one time, unless said otherwise.
 const MAX_WAITING: usize = 16_384;
@@ -219,6 +220,6 @@ impl Drop for Manager {
         if let Some(timer) = self.timer.take() {
             let _ = timer.join();
         }
-        self.core.records.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock(&self.core.records).take();
     }
 }

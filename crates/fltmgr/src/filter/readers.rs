@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::chain::Core;
 use crate::Error;
 use crate::source::Source;
+use crate::sync::lock;
 
 /// When nobody has read the source for so long, somebody else begins to.
 const HELD_UP: Duration = Duration::from_millis(5);
@@ -57,7 +58,7 @@ impl Readers {
     /// Starts one more.
     pub(super) fn start(self: &Arc<Self>) -> std::io::Result<()> {
         let readers = Arc::clone(self);
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = lock(&self.threads);
         // free from here on: it is as good as there
         self.free.fetch_add(1, Ordering::SeqCst);
         let started = thread::Builder::new().name("fltmgr-source".into()).spawn(move || readers.read());
@@ -93,7 +94,7 @@ impl Readers {
 
     /// Sees to it that somebody reads, until [`Readers::close`]: a callback that blocks holds its own operation up, and no other.
     pub(super) fn watch(self: &Arc<Self>) {
-        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut closed = lock(&self.closed);
         while !*closed {
             if self.free.load(Ordering::SeqCst) != 0 {
                 self.watch_sleeps.store(true, Ordering::SeqCst);
@@ -113,7 +114,7 @@ impl Readers {
     }
 
     fn relieve(self: &Arc<Self>) {
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let threads = lock(&self.threads).len();
         if threads == MAX_READERS {
             return; // said when the last one was made
         }
@@ -125,12 +126,12 @@ impl Readers {
 
     /// Nobody else will begin to read.
     pub(super) fn close(&self) {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *lock(&self.closed) = true;
         self.changed.notify_all();
     }
 
     /// Takes out those that read, to wait for them.
     pub(super) fn take(&self) -> Vec<JoinHandle<Result<(), Error>>> {
-        std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.threads))
     }
 }

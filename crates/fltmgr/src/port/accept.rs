@@ -26,6 +26,7 @@ use super::listener::Accepting;
 use super::violations::Violations;
 use super::{PortOptions, Serve, Usage};
 use crate::namespace::{Claim, Namespace};
+use crate::sync::lock;
 use crate::{Error, pool, wait};
 
 /// A port, whatever its filter is.
@@ -131,10 +132,6 @@ pub(super) struct Served<S: Serve> {
     /// The user whose connection this is, and its place in the user's account.
     pub(super) user: Arc<User>,
     charge: Mutex<Option<Charge>>,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Result<Arc<dyn Listening>, Error> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use proto::host::{Host, Spare};
 use proto::name::PortName;
@@ -20,6 +20,7 @@ use super::courier::Courier;
 use super::handles::Handles;
 use super::violations::Violations;
 use crate::Error;
+use crate::sync::lock;
 
 /// One connection to a filter's port: what a filter sends messages through. Cloning gives another handle to the same
 /// connection; dropping all of them does not end it.
@@ -128,7 +129,7 @@ impl Inner {
     }
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.book)
     }
 
     pub(super) fn closed(&self) -> bool {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use proto::host::{self, FLAG_ATTENTION, Rung};
@@ -26,6 +26,7 @@ use super::deliver::{Attempt, Outgoing, Progress};
 use super::flying::{Ended, Flying, Moved, Stage, Words};
 use super::stream::Sending;
 use crate::Error;
+use crate::sync::lock;
 use crate::wait::{On, Timeout, wait, wait_by};
 
 /// A message whose reply goes to a callback: [`Client::ask_then`].
@@ -100,7 +101,7 @@ impl fmt::Debug for Courier {
 
 impl Courier {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

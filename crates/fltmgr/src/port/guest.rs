@@ -13,8 +13,9 @@ use sys::peer::Credentials;
 use sys::socket::Socket;
 
 use super::Serve;
-use super::accept::{Core, lock};
+use super::accept::Core;
 use crate::pool;
+use crate::sync::lock;
 
 /// How long a client has to say what it wants.
 const HELLO_TIME: Duration = Duration::from_secs(1);

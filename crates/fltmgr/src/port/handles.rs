@@ -17,8 +17,9 @@ use sys::peer::Credentials;
 use sys::socket::{Received, Socket};
 
 use super::Serve;
-use super::accept::{Served, lock};
+use super::accept::Served;
 use super::process::{Mortal, Process};
+use crate::sync::lock;
 
 /// Packets that are read from one client before the monitor looks at the others.
 const READ_AT_A_TIME: usize = 64;

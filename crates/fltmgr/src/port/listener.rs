@@ -9,8 +9,9 @@ use proto::wire::{FromHost, MAX_SMALL_MESSAGE_LEN, Refused};
 use sys::monitor::Watch;
 
 use super::Serve;
-use super::accept::{Core, lock};
+use super::accept::Core;
 use crate::namespace::Claim;
+use crate::sync::lock;
 
 /// Takes clients from the listening socket's queue.
 pub(super) struct Accepting<S: Serve> {

@@ -10,7 +10,7 @@ use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer;
 use sys::socket::Socket;
 
-use super::accept::lock;
+use crate::sync::lock;
 
 /// Something that ends with a process.
 pub(super) trait Mortal: Send + Sync {

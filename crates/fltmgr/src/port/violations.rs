@@ -7,7 +7,7 @@ use proto::name::PortName;
 use proto::violation::Violation;
 use sys::peer::Credentials;
 
-use super::accept::lock;
+use crate::sync::lock;
 
 /// The count of one port.
 #[derive(Debug, Default)]

@@ -14,6 +14,7 @@ use sys::fanotify::{EXEC, Event, Group, OPEN, Permission};
 use super::{Source, Waiting};
 use crate::Error;
 use crate::filter::{OpKind, OpSet, Verdict};
+use crate::sync::lock;
 
 /// Opens and execs on file systems, whoever makes them: fanotify, with CAP_SYS_ADMIN in the initial user namespace.
 ///
@@ -42,7 +43,7 @@ struct Room {
 
 impl Room {
     fn lock(&self) -> MutexGuard<'_, usize> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.taken)
     }
 }
 
@@ -155,7 +156,7 @@ impl Source for Fanotify {
 
     fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
         loop {
-            if let Some(event) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+            if let Some(event) = lock(&self.queue).pop_front() {
                 return Ok(Some(Box::new(Open::new(event, self.room.clone()))));
             }
             self.wait_for_room();
@@ -171,7 +172,7 @@ impl Source for Fanotify {
             let (own, others): (Vec<_>, Vec<_>) = permissions.partition(|event| exempt.contains(&event.pid()));
             drop(exempt);
             Group::answer_all(&own, true);
-            self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(others);
+            lock(&self.queue).extend(others);
         }
     }
 

@@ -15,6 +15,7 @@ use sys::supervise::{Counters, Held, Supervisor};
 use super::{Source, Waiting};
 use crate::Error;
 use crate::filter::{OpKind, OpSet, Verdict};
+use crate::sync::lock;
 
 /// What becomes of descendants that live longer than the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -60,7 +61,7 @@ impl Supervise {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The supervisor, once it runs.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Source, Waiting};
 use crate::Error;
 use crate::filter::{OpKind, OpSet, Verdict};
+use crate::sync::lock;
 
 /// An operation that nobody makes.
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ struct Outcome {
 
 impl Made {
     fn lock(&self) -> MutexGuard<'_, Vec<Verdict>> {
-        self.0.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.verdicts)
     }
 
     /// The verdict, if there is one now.
@@ -84,7 +85,7 @@ impl Made {
 
     /// Whether a filter asked the source to remember the verdict.
     pub fn remembered(&self) -> bool {
-        *self.0.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.0.remembered)
     }
 }
 
@@ -115,7 +116,7 @@ impl Synthetic {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Reports an operation. One that no filter wants is allowed at once, as it would not be held back at all.
@@ -205,6 +206,6 @@ impl Waiting for Fiction {
         true
     }
     fn remember(&self) {
-        *self.outcome.0.remembered.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *lock(&self.outcome.0.remembered) = true;
     }
 }
