@@ -10,6 +10,7 @@
 
 mod end;
 mod gets;
+mod holders;
 mod pieces;
 mod replies;
 mod requests;
