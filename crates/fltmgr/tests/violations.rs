@@ -13,6 +13,7 @@ use proto::client;
 use proto::slots::{ATTENTION_DEAD, REPLY_INLINE, REQUEST_DEAD};
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_CONTEXT_LEN, MAX_MESSAGE_LEN};
 use sys::futex::{self, Upper};
+use sys::socket::Socket;
 
 const RELAXED: Ordering = Ordering::Relaxed;
 
@@ -128,6 +129,29 @@ fn of_the_socket() {
     scene.does("truncated", says(vec![3; 100]), idle);
     let null = std::fs::File::open("/dev/null").unwrap();
     scene.does("file-count", |raw| raw.socket.send(&FromClient::Ring.encode(), &[null.as_fd()]).unwrap(), idle);
+    let duplicate = FromClient::Duplicate { in_use: false }.encode();
+    scene.does("file-count", says(duplicate.clone()), idle);
+    scene.does("file-count", |raw| raw.socket.send(&duplicate, &[null.as_fd(); 2]).unwrap(), idle);
+    scene.does("unknown-flags", says(vec![duplicate[0], 2]), idle);
+    scene.does("not-a-socket", |raw| raw.socket.send(&duplicate, &[null.as_fd()]).unwrap(), idle);
+    let (stream, _) = std::os::unix::net::UnixStream::pair().unwrap();
+    scene.does("not-a-socket", |raw| raw.socket.send(&duplicate, &[stream.as_fd()]).unwrap(), idle);
+}
+
+/// A connection whose only handles the host holds itself would never end: it hears its own voice there.
+#[test]
+fn of_handles_that_come_back() {
+    let mut scene = Scene::new();
+    let duplicate = |raw: &Raw, file: &Socket| {
+        raw.socket.send(&FromClient::Duplicate { in_use: false }.encode(), &[file.as_fd()]).unwrap();
+    };
+    scene.does("truncated", |raw| duplicate(raw, &raw.socket), |_| {});
+    let both_ends = |raw: &Raw| {
+        let (one, other) = Socket::pair().unwrap();
+        duplicate(raw, &one);
+        duplicate(raw, &other);
+    };
+    scene.does("truncated", both_ends, |_| {});
 }
 
 #[test]

@@ -4,10 +4,7 @@
 use super::{Host, close_claim};
 use crate::slots::{Claim, Generation, HostRegion, SharedRegion, State, Word};
 pub use crate::slots::{HOLDERS, Holder};
-use crate::sync::{Ordering, fence};
-
-/// How often a word is tried that another process of the same application keeps changing.
-const TRIES: usize = 64;
+use crate::sync::{Ordering, fence, swap};
 
 impl Host {
     /// Takes back what `holder` had, whose process is gone for certain: nobody acts in its name any more. False when
@@ -54,21 +51,13 @@ impl Host {
 
 /// Makes a slot free whose process is gone; false when this end has taken it.
 fn free(shared: &SharedRegion, slot: usize) -> bool {
-    let word = &shared.slots[slot].word;
-    let mut now = word.load(Ordering::Acquire);
-    for _ in 0..TRIES {
+    let freed = swap(&shared.slots[slot].word, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
-        if seen.state() == Some(State::Taken) {
-            return false;
-        }
         // without the mark of an end that was that process's alone
         let free = Word::new(State::Free, seen.generation()).raw();
-        match word.compare_exchange_weak(now, free, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return true,
-            Err(other) => now = other,
-        }
-    }
-    false
+        (seen.state() != Some(State::Taken)).then_some(free)
+    });
+    freed.is_some()
 }
 
 /// Takes back the claim of a replier that is gone, unless its reply is there.
