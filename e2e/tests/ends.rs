@@ -1,17 +1,20 @@
-//! What the end of a connection does to what is under way.
+//! What is told before the end of a connection, and what the end waits for.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-use e2e::until;
+use e2e::{Random, until};
 use fltmgr::namespace::Namespace;
-use fltmgr::{Client, Connection, Port, PortOptions, SecurityDescriptor, Serve, Status};
+use fltmgr::{Client, Connection, Port, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout};
 
 const NAME: &str = r"\Ending";
 const LONG: Duration = Duration::from_secs(20);
 
 struct Filter {
     came: SyncSender<Client>,
+    ended: Arc<AtomicU64>,
 }
 
 impl Serve for Filter {
@@ -21,26 +24,75 @@ impl Serve for Filter {
         let _ = self.came.try_send(client.clone());
         Ok(())
     }
+
+    fn disconnect(&self, (): ()) {
+        self.ended.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
-/// A port, and what connects to it.
-fn world(dir: &std::path::Path) -> (Port, impl Fn() -> (Connection, Client)) {
+/// A port, a connection to it, its client, and how many connections have ended.
+fn world(dir: &std::path::Path) -> (Port, impl Fn() -> (Connection, Client), Arc<AtomicU64>) {
     e2e::watchdog(Duration::from_secs(60));
     let (came, on_came) = sync_channel(1);
+    let ended = Arc::new(AtomicU64::new(0));
     let options = PortOptions::default().security(SecurityDescriptor::null_dacl()).namespace(Namespace::at(dir));
-    let port = Port::create(NAME, options, Filter { came }).unwrap();
+    let port = Port::create(NAME, options, Filter { came, ended: Arc::clone(&ended) }).unwrap();
     let dir = dir.to_owned();
     let connect = move || {
         let port = Connection::options().namespace(Namespace::at(&dir)).connect(NAME, b"").unwrap();
         (port, on_came.recv_timeout(LONG).unwrap())
     };
-    (port, connect)
+    (port, connect, ended)
+}
+
+#[test]
+fn a_long_reply_whose_time_runs_out_is_taken_by_both_ends_or_by_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_port, connect, _) = world(dir.path());
+    let (port, client) = connect();
+    let mut random = Random::new(Random::seed());
+    for round in 0..1000 {
+        let timeout = Timeout::After(Duration::from_micros(random.below(300)));
+        let (asked, replied) = std::thread::scope(|scope| {
+            let replying = scope.spawn(|| match port.recv_timeout(Duration::from_millis(1)) {
+                Ok(Some(message)) => message.reply(Status::SUCCESS, &[7; 100_000]).map_err(|error| error.status()),
+                none => none.map(|_| ()).map_or_else(|error| Err(error.status()), |()| Err(Status::NO_MORE_ENTRIES)),
+            });
+            let asked = if random.once_in(2) {
+                client.ask(b"?", &mut [0; 100_000], timeout).map(|reply| reply.len)
+            } else {
+                let (answered, on_answered) = sync_channel(1);
+                let question = Question { message: b"?".to_vec(), reply_len: 100_000, fd: None, timeout };
+                client.ask_then(question, move |answer| answered.send(answer).unwrap());
+                on_answered.recv_timeout(LONG).unwrap().map(|answered| answered.payload.len())
+            };
+            (asked.map_err(|error| error.status()), replying.join().unwrap())
+        });
+        match replied {
+            Ok(()) => assert_eq!(asked, Ok(100_000), "round {round}"),
+            Err(_) => assert_eq!(asked, Err(Status::TIMEOUT), "round {round}: {replied:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_long_reply_is_accepted_though_the_filter_keeps_less_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_port, connect, _) = world(dir.path());
+    let (port, client) = connect();
+    std::thread::scope(|scope| {
+        let replying = scope.spawn(|| port.recv().unwrap().reply(Status::SUCCESS, &[7; 200_000]));
+        let pending = client.start(b"?", 200_000, Timeout::Never).unwrap();
+        let reply = pending.wait(&mut [0; 10]).unwrap();
+        assert_eq!((reply.status, reply.len), (Status::BUFFER_OVERFLOW, 10));
+        replying.join().unwrap().expect("the filter has it: it was as long as the filter said");
+    });
 }
 
 #[test]
 fn a_long_request_that_the_end_interrupts_is_disconnected() {
     let dir = tempfile::tempdir().unwrap();
-    let (filter, connect) = world(dir.path());
+    let (filter, connect, _) = world(dir.path());
     let uid = rustix::process::getuid().as_raw();
     let mut interrupted = 0;
     while interrupted < 10 {
@@ -54,7 +106,7 @@ fn a_long_request_that_the_end_interrupts_is_disconnected() {
         });
         // the other is the filter's answer, of a request that was through before the end
         assert!([Status::PORT_DISCONNECTED, Status::INVALID_DEVICE_REQUEST].contains(&status), "{status:?}");
-        interrupted += u32::from(status == Status::PORT_DISCONNECTED);
+        interrupted += u64::from(status == Status::PORT_DISCONNECTED);
         port.close();
     }
 }

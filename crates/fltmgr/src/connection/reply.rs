@@ -93,7 +93,11 @@ impl Link {
             }
             write_words(&shared.windows[slot].words, &payload[chunks.range(index)]);
             let filled = &shared.slots[slot].filled;
-            filled.store(index as u32 + 1, Ordering::Release);
+            // fails when the filter's time ran out: exactly one of both happens
+            let (before, now) = (index as u32, index as u32 + 1);
+            if filled.compare_exchange(before, now, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                return false;
+            }
             futex::wake(filled, 1, futex::ANY);
         }
         true

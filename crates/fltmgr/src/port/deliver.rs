@@ -158,6 +158,8 @@ pub(super) struct Replied {
     pub(super) status: Status,
     /// Bytes of payload.
     pub(super) fits: usize,
+    /// Bytes that the replier sends: it was told a capacity that the buffer need not have.
+    pub(super) len: usize,
     /// The window in whose pieces they come; `None` when they lie beside the waiter's words.
     pub(super) window: Option<usize>,
 }
@@ -422,7 +424,7 @@ impl Inner {
         let fits = &mut reply[..replied.fits];
         match replied.window {
             None => read_words(&self.memory.shared().waiters[waiter.index].inline, fits),
-            Some(window) => self.read_window(waiter, window, fits, deadline)?,
+            Some(window) => self.read_window(waiter, window, fits, replied.len, deadline)?,
         }
         Ok(Reply { status: replied.status, len: replied.fits })
     }
@@ -435,7 +437,8 @@ impl Inner {
             let status = if len > fits { Status::BUFFER_OVERFLOW } else { Status(published.status) };
             let lies = published.window.is_some() || fits <= REPLY_INLINE;
             self.replies.peer_ran_on(published.cpu);
-            lies.then_some(Replied { status, fits, window: published.window })
+            let len = len.min(self.capacity_of(waiter));
+            lies.then_some(Replied { status, fits, len, window: published.window })
         });
         published.ok_or_else(|| {
             self.violated(Violation::BadReply);

@@ -116,7 +116,8 @@ impl Inner {
                     self.end(waiter);
                     return Next::Ended(Ok(answered));
                 }
-                Ok(Step::Waits(..) | Step::Moved) if over => {
+                // one that is all there already is read to its end
+                Ok(Step::Waits(..) | Step::Moved) if over && self.abort_reading(reading) => {
                     self.end(waiter);
                     return Next::Ended(Err(self.no_reply()));
                 }

@@ -194,27 +194,33 @@ impl Inner {
         }
     }
 
-    /// Reads a reply that comes through `window`.
+    /// Reads a reply of `len` bytes that comes through `window`, as far as `reply` holds it. What a smaller buffer does not
+    /// hold is awaited all the same, so that the replier learns that its reply was taken.
     pub(super) fn read_window(
         &self,
         waiter: Waiter,
         window: usize,
         reply: &mut [u8],
+        len: usize,
         deadline: Option<Deadline>,
     ) -> Result<(), Error> {
         let filled = &self.memory.shared().slots[window].filled;
-        let chunks = Chunks::new(reply.len());
+        let chunks = Chunks::new(len);
         for index in 0..chunks.count() {
             if index > 0 {
                 let ended = || self.closed() || self.orphaned(window);
                 match wait_counter(filled, deadline, |filled| filled as usize > index, ended) {
                     Counted::Reached => {}
-                    Counted::Gone if !self.closed() => return Err(self.torn()),
-                    Counted::Gone => return Err(self.disconnected()),
-                    Counted::TimedOut => return Err(self.no_reply()),
+                    Counted::Gone if self.closed() => return Err(self.disconnected()),
+                    Counted::Gone if self.stop_replier(window, chunks) => return Err(self.torn()),
+                    Counted::TimedOut if self.stop_replier(window, chunks) => return Err(self.no_reply()),
+                    // it wrote the last piece at the last moment
+                    Counted::Gone | Counted::TimedOut => {}
                 }
             }
-            self.read_piece(waiter, window, chunks, index, &mut reply[chunks.range(index)]);
+            let range = chunks.range(index);
+            let held = range.start.min(reply.len())..range.end.min(reply.len());
+            self.read_piece(waiter, window, chunks, index, &mut reply[held]);
         }
         Ok(())
     }
@@ -223,6 +229,18 @@ impl Inner {
     fn torn(&self) -> Error {
         Error::new(Status::CANCELLED, format!("sending to a client of {}", self.port))
             .hint("the process that replied ended in the middle of its reply")
+    }
+
+    /// Gives up in the middle of a reply: keeps the replier from writing the rest, so that it learns that it comes too late.
+    /// False when it has written all, and been told that its reply was taken.
+    fn stop_replier(&self, window: usize, chunks: Chunks) -> bool {
+        let filled = &self.memory.shared().slots[window].filled;
+        (filled.swap(host::ABORTED, Ordering::AcqRel) as usize) < chunks.count()
+    }
+
+    /// The deadline has passed: as [`Inner::stop_replier`], for a reply that is read piece by piece.
+    pub(super) fn abort_reading(&self, reading: &Reading) -> bool {
+        self.stop_replier(reading.window, Chunks::new(reading.len))
     }
 
     /// Reads one piece more of a reply, if it is there.
@@ -236,7 +254,8 @@ impl Inner {
         let written = filled.load(Ordering::Acquire);
         // the first is there since the reply was published
         if index > 0 && written as usize <= index {
-            return if self.orphaned(reading.window) { Err(self.torn()) } else { Ok(Step::Waits(filled, written)) };
+            let torn = self.orphaned(reading.window) && self.stop_replier(reading.window, chunks);
+            return if torn { Err(self.torn()) } else { Ok(Step::Waits(filled, written)) };
         }
         let range = chunks.range(index);
         reading.payload.resize(range.end, 0);
