@@ -46,6 +46,17 @@ fn world(dir: &std::path::Path) -> (Port, impl Fn() -> (Connection, Client), Arc
 }
 
 #[test]
+fn closing_at_once_returns_after_the_disconnect_callback() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_port, connect, ended) = world(dir.path());
+    for round in 1..=1000 {
+        // the one place is free when this returns, so the next connects
+        connect().0.close();
+        assert_eq!(ended.load(Ordering::SeqCst), round, "close returned before the disconnect callback did");
+    }
+}
+
+#[test]
 fn a_long_reply_whose_time_runs_out_is_taken_by_both_ends_or_by_none() {
     let dir = tempfile::tempdir().unwrap();
     let (_port, connect, _) = world(dir.path());

@@ -366,12 +366,10 @@ impl<S: Serve> Core<S> {
         let welcome = FromHost::Welcome { holder: first.holder(), name: self.name.clone() };
         let _ = socket.try_send(&welcome.encode(), &[host.as_fd(), shared.as_fd()]);
         served.client.inner.welcomed();
+        // of a connection that has ended already, the monitor sees the hang-up, and lets go of it
         if let Err(error) = served.watch(&first) {
             tracing::warn!(%error, port = %self.name, "client disconnected: its socket cannot be watched");
             served.begin_end();
-        }
-        if served.ending.load(Ordering::SeqCst) {
-            served.forget();
         }
         Ok(())
     }
