@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use e2e::{Random, until};
 use fltmgr::namespace::Namespace;
-use fltmgr::{Client, Connection, Port, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout};
+use fltmgr::{Client, Connection, Port, PortOptions, Question, Received, SecurityDescriptor, Serve, Status, Timeout};
 
 const NAME: &str = r"\Ending";
 const LONG: Duration = Duration::from_secs(20);
@@ -43,6 +43,50 @@ fn world(dir: &std::path::Path) -> (Port, impl Fn() -> (Connection, Client), Arc
         (port, on_came.recv_timeout(LONG).unwrap())
     };
     (port, connect, ended)
+}
+
+#[test]
+fn a_receiver_gives_what_was_sent_before_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_port, connect, _) = world(dir.path());
+    let (port, client) = connect();
+    let mut receiver = port.receiver(3).unwrap();
+    client.send(b"first", Timeout::Never).unwrap();
+    client.send(b"second", Timeout::Never).unwrap();
+    client.close();
+    until("the end", || (!port.is_connected()).then_some(()));
+    // sent with success: a receive's buffer holds them
+    assert_eq!(receiver.recv().expect("the first").body(), b"first");
+    assert_eq!(receiver.recv().expect("the second").body(), b"second");
+    assert_eq!(receiver.recv().unwrap_err().status(), Status::PORT_DISCONNECTED);
+}
+
+#[test]
+fn what_was_sent_before_the_end_is_received_in_every_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_port, connect, _) = world(dir.path());
+    for round in 0..300 {
+        let (port, client) = connect();
+        let posted = port.completions();
+        std::thread::scope(|scope| {
+            let receiving = scope.spawn(|| match round % 3 {
+                0 => port.recv().map(|message| message.body().to_vec()),
+                1 => port.recv_timeout(LONG).map(|message| message.expect("a message").body().to_vec()),
+                _ => {
+                    posted.post(1, 100).unwrap();
+                    posted.next().and_then(|completed| completed.result).map(|received| match received {
+                        Received::Message(message) => message.body().to_vec(),
+                        other => panic!("{other:?}"),
+                    })
+                }
+            });
+            client.send(b"the last", Timeout::Never).unwrap();
+            client.close();
+            assert_eq!(receiving.join().unwrap().expect("it was sent with success"), b"the last");
+        });
+        drop(posted);
+        port.close();
+    }
 }
 
 #[test]

@@ -131,6 +131,23 @@ impl Receiver {
     /// # Errors
     /// As [`Connection::recv`].
     pub fn recv(&mut self) -> Result<Message, Error> {
+        match self.recv_next() {
+            Err(end) if end.status() == Status::PORT_DISCONNECTED => self.delivered().ok_or(end),
+            received => received,
+        }
+    }
+
+    /// What was delivered before the connection ended is told before the end.
+    fn delivered(&mut self) -> Option<Message> {
+        while let Some(index) = self.gets.iter().position(Get::completed) {
+            if let Ok(Read::Message(message)) = self.gets.remove(index)?.read() {
+                return Some(message);
+            }
+        }
+        None
+    }
+
+    fn recv_next(&mut self) -> Result<Message, Error> {
         loop {
             self.link.check(RECEIVING)?;
             if let Some(read) = self.read.take() {
@@ -299,7 +316,8 @@ impl Get {
         if client::completed_soon(self.link.memory.host(), self.posted) {
             return Some(true);
         }
-        self.link.gone().then_some(false)
+        // looked at again: what was delivered before the end is told before it
+        self.link.gone().then(|| self.completed())
     }
 
     /// The value to sleep on. When there is none, somebody may have taken the GET back: looked for only here, so that a hot
