@@ -32,9 +32,9 @@ fn main() {
         return run_child(count.parse().expect("a number"), namespace);
     }
     let wanted = arguments.iter().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(10_000);
-    // one descriptor each, and some to spare
+    // three descriptors each in the application, one here, and some to spare
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let count = wanted.min(usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(200));
+    let count = wanted.min(usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(200) / 3);
     if count < wanted {
         println!("{count} connections instead of {wanted}: more need a higher `ulimit -n`");
     }
