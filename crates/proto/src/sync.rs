@@ -18,7 +18,7 @@ const TRIES: u32 = 1000;
 /// Swaps a word for what `next` makes of it; the old value, or `None` when it was not what can be swapped. As `fetch_update`,
 /// but it ends, whatever the peer does: with `None` too, when the word changed whenever it was to be swapped.
 pub(crate) fn swap(word: &AtomicU32, failure: Ordering, next: impl Fn(u32) -> Option<u32>) -> Option<u32> {
-    swap_or(word, failure, next, || None)
+    swap_or(word, failure, next, None)
 }
 
 /// As [`swap`], but a word that never rests becomes `last`, whatever was there.
@@ -28,15 +28,10 @@ pub(crate) fn swap_at_last(
     last: u32,
     next: impl Fn(u32) -> Option<u32>,
 ) -> Option<u32> {
-    swap_or(word, failure, next, || Some(word.swap(last, Ordering::AcqRel)))
+    swap_or(word, failure, next, Some(last))
 }
 
-fn swap_or(
-    word: &AtomicU32,
-    failure: Ordering,
-    next: impl Fn(u32) -> Option<u32>,
-    restless: impl FnOnce() -> Option<u32>,
-) -> Option<u32> {
+fn swap_or(word: &AtomicU32, failure: Ordering, next: impl Fn(u32) -> Option<u32>, last: Option<u32>) -> Option<u32> {
     let mut now = word.load(failure);
     for _ in 0..TRIES {
         match word.compare_exchange_weak(now, next(now)?, Ordering::AcqRel, failure) {
@@ -44,7 +39,7 @@ fn swap_or(
             Err(other) => now = other,
         }
     }
-    restless()
+    Some(word.swap(last?, Ordering::AcqRel))
 }
 
 /// As [`replace`], for the host: `None` when the word changed whenever that was tried.
@@ -71,36 +66,47 @@ pub(crate) fn replace_or_flip(word: &AtomicU64, next: impl Fn(u64) -> u64, bits:
 mod tests {
     use super::*;
 
+    // one type for all of `next`, so that the coverage of one instance is the whole
+    type Next<'a, T, R> = &'a dyn Fn(T) -> R;
+
     #[test]
     fn a_swap_ends_when_the_word_never_rests() {
         let word = AtomicU32::new(0);
         let tries = AtomicU32::new(0);
-        let hostile = |now: u32| {
+        let hostile: Next<'_, u32, Option<u32>> = &|now| {
             tries.fetch_add(1, Ordering::Relaxed);
             word.store(now.wrapping_add(1), Ordering::Relaxed);
             Some(u32::MAX)
         };
+        let one_to_two: Next<'_, u32, Option<u32>> = &|now| (now == 1).then_some(2);
+        let one_more: Next<'_, u32, Option<u32>> = &|now| Some(now + 1);
         assert_eq!(swap(&word, Ordering::Acquire, hostile), None);
         assert_eq!(tries.load(Ordering::Relaxed), TRIES);
         assert_eq!(word.load(Ordering::Relaxed), TRIES, "nothing was swapped");
-        assert_eq!(swap(&word, Ordering::Acquire, |now| (now == 1).then_some(2)), None);
-        assert_eq!(swap(&word, Ordering::Acquire, |now| Some(now + 1)), Some(TRIES));
-        assert_eq!(swap_at_last(&word, Ordering::Acquire, 7, |now| (now == 1).then_some(2)), None);
-        assert_eq!(swap_at_last(&word, Ordering::Acquire, 7, |now| Some(now + 1)), Some(TRIES + 1));
+        assert_eq!(swap(&word, Ordering::Acquire, one_to_two), None);
+        assert_eq!(swap(&word, Ordering::Acquire, one_more), Some(TRIES));
+        assert_eq!(swap_at_last(&word, Ordering::Acquire, 7, one_to_two), None);
+        assert_eq!(swap_at_last(&word, Ordering::Acquire, 7, one_more), Some(TRIES + 1));
         assert_eq!(swap_at_last(&word, Ordering::Acquire, 7, hostile), Some(TRIES + 2 + TRIES));
         assert_eq!(word.load(Ordering::Relaxed), 7, "swapped whatever was there");
-        let long = AtomicU64::new(0);
-        let hostile = |now: u64| {
-            long.store(now + 1, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn a_word_is_replaced_at_once_soon_or_never() {
+        let word = AtomicU64::new(0);
+        let hostile: Next<'_, u64, u64> = &|now| {
+            word.store(now + 1, Ordering::Relaxed);
             u64::MAX
         };
-        assert_eq!(replace_soon(&long, hostile), None);
-        assert_eq!(long.load(Ordering::Relaxed), u64::from(TRIES));
-        assert_eq!(replace_soon(&long, |now| now * 2), Some(u64::from(TRIES)));
-        assert_eq!(replace(&long, |now| now + 1), u64::from(TRIES) * 2);
-        replace_or_flip(&long, |_| 0, 1 << 40);
-        assert_eq!(long.load(Ordering::Relaxed), 0);
-        replace_or_flip(&long, hostile, 1 << 40);
-        assert_eq!(long.load(Ordering::Relaxed), u64::from(TRIES) | 1 << 40);
+        let twice: Next<'_, u64, u64> = &|now| now * 2;
+        let tries = u64::from(TRIES);
+        assert_eq!(replace_soon(&word, hostile), None);
+        assert_eq!(word.load(Ordering::Relaxed), tries);
+        assert_eq!(replace_soon(&word, twice), Some(tries));
+        assert_eq!(replace(&word, twice), tries * 2);
+        replace_or_flip(&word, twice, 1 << 40);
+        assert_eq!(word.load(Ordering::Relaxed), tries * 8);
+        replace_or_flip(&word, hostile, 1 << 40);
+        assert_eq!(word.load(Ordering::Relaxed), tries * 9 | 1 << 40);
     }
 }

@@ -193,7 +193,7 @@ fn a_reply_and_a_get_on_one_word_reach_both() {
 /// A courier gives a question up while its reply is published: either the reply is used or the replier is told, and who is
 /// expecting another reply is woken by that one.
 ///
-/// Fails with: `expire` as a store; `ring` without its second swap.
+/// Fails with: `expire` as a store.
 #[test]
 fn a_reply_that_comes_too_late_keeps_no_other_from_ringing() {
     model(|| {
