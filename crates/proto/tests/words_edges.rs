@@ -2,9 +2,12 @@
 #![cfg(not(loom))]
 
 use proto::client;
-use proto::host::{FLAG_ATTENTION, FLAG_FILE, FLAG_REPLY, Host, Rung, Take};
-use proto::slots::{GETS, HostRegion, Requests, SLOTS, SharedRegion, WAITERS, Word};
-use proto::sync::Ordering::SeqCst;
+use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, FLAG_REPLY, Header, Host, Outcome, Rung, Take};
+use proto::slots::{
+    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, Desk, GETS, HOLDERS, HOST_INLINE, Holder, HostRegion,
+    REPLY_INLINE, REQUEST_PARKED, Requests, SLOTS, SharedRegion, WAITERS, Wake, Word,
+};
+use proto::sync::{AtomicU64, Ordering::SeqCst};
 
 #[test]
 fn each_send_rings_its_own_bit() {
@@ -69,4 +72,67 @@ fn the_book_knows_what_was_rung_and_no_more() {
         matches!(book.take(&shared, 8, false), (Take::Deliver(taken), rung) if taken.slot == 7 && rung == Rung::default())
     );
     assert_eq!((book.next(), book.has_gets()), (None, false));
+}
+
+#[test]
+fn a_message_says_that_a_reply_is_wanted_when_somebody_waits_for_it() {
+    let (host, shared) = (HostRegion::boxed(), SharedRegion::boxed());
+    let mut book = Host::new();
+    let waiter = book.arm(&host, &shared, 9, FLAG_ATTENTION).unwrap();
+    for (waiter, flags) in [(Some(waiter), FLAG_REPLY | FLAG_ATTENTION), (None, FLAG_ATTENTION)] {
+        let (posted, _) = client::post_get(&shared, 0, 8).unwrap();
+        let (Take::Deliver(taken), _) = book.take(&shared, 0, false) else { panic!("a GET is posted") };
+        let header = Header {
+            outcome: Outcome::Message,
+            len: 0,
+            status: 0,
+            written: 0,
+            waiter,
+            reply_capacity: 9,
+            flags: FLAG_ATTENTION,
+            deadline: 0,
+            cpu: 0,
+        };
+        host::describe(&host, taken, &header, &[]);
+        let _wake = host::complete(&host, &shared, taken);
+        let completion = client::completion(&host, posted);
+        assert_eq!((completion.flags, completion.reply_to.is_some()), (flags, waiter.is_some()));
+    }
+}
+
+/// `doc/wire.md` says how much lies inline.
+#[test]
+fn the_inline_room_is_the_documents() {
+    assert_eq!((HOST_INLINE, REPLY_INLINE), (192, 104));
+}
+
+#[test]
+fn a_wish_made_twice_is_the_same_wish() {
+    let word = AtomicU64::new(0);
+    for wish in [ATTENTION_HUNGRY, ATTENTION_EXPECTING] {
+        let asleep = Attention(&word).prepare_sleep(wish);
+        assert_eq!(asleep, Some((word.load(SeqCst) >> 32) as u32));
+        assert_eq!(Attention(&word).prepare_sleep(wish), asleep);
+    }
+    let word = AtomicU64::new(0);
+    let requests = Requests(&word);
+    let asleep = requests.prepare_sleep();
+    assert_eq!(asleep, Some((REQUEST_PARKED >> 32) as u32));
+    assert_eq!(requests.prepare_sleep(), asleep);
+    // a worker that gets up while another sleeps leaves the other's wish alone
+    let mut desk = Desk::default();
+    desk.sit_down(&requests);
+    desk.sit_down(&requests);
+    assert_eq!(desk.get_up(&requests), Wake::None);
+    assert_eq!(word.load(SeqCst), REQUEST_PARKED);
+    assert_eq!((requests.posted(1), requests.posted(1)), (Wake::One, Wake::None));
+    assert_eq!(requests.collect(), 1, "rung twice, and not taken back");
+}
+
+#[test]
+fn a_holder_has_a_number_from_one_to_fifteen() {
+    assert_eq!(Holder::new(0), None);
+    assert_eq!(Holder::new(1), Some(Holder::FIRST));
+    assert_eq!(Holder::new(HOLDERS).map(Holder::number), Some(HOLDERS));
+    assert_eq!(Holder::new(HOLDERS + 1), None);
 }

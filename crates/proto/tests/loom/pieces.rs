@@ -1,4 +1,4 @@
-//! Payloads longer than a window, and windows that are lent.
+//! Payloads longer than a window, windows that are lent, and slots that pass from hand to hand.
 
 use std::sync::Arc;
 
@@ -114,5 +114,37 @@ fn a_slot_is_in_one_hand() {
         assert!(mine.is_some() && theirs.is_some());
         assert_ne!(mine, theirs);
         assert_eq!(client::reserve_get(&world.shared, Holder::FIRST), None);
+    });
+}
+
+/// Who finds all slots in use waits, and is woken by the one that is given back, whoever else waits too.
+///
+/// Fails with: `freed` that does not move its word; `want_slot` that reads the word after it has made its wish known.
+#[test]
+fn who_waits_for_a_slot_gets_it() {
+    model(|| {
+        let world = World::new();
+        let first = client::reserve_get(&world.shared, Holder::FIRST).unwrap();
+        let second = client::reserve_get(&world.shared, Holder::FIRST).unwrap();
+        let waits = [(); 2].map(|()| {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                let freed = &world.shared.allocation.freed;
+                loop {
+                    let seen = client::want_slot(&world.shared);
+                    if let Some(slot) = client::reserve_get(&world.shared, Holder::FIRST) {
+                        return slot;
+                    }
+                    world.slot.sleep(|| freed.load(Ordering::SeqCst), seen, ANY);
+                }
+            })
+        });
+        for slot in [first, second] {
+            if client::release(&world.shared, slot) {
+                world.slot.wake(usize::MAX, ANY);
+            }
+        }
+        let [one, other] = waits.map(|thread| thread.join().unwrap());
+        assert_ne!(one, other);
     });
 }
