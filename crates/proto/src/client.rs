@@ -8,7 +8,7 @@ use crate::slots::{
     Attention, Claim, GETS, Generation, HOST_INLINE, Holder, HostRegion, REPLY_INLINE, Requests, SENDS, SLOTS,
     SharedRegion, State, WAITERS, Word, write_words,
 };
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, fence, in_one_order};
 
 /// A slot in this application's hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub fn release(shared: &SharedRegion, slot: usize) -> bool {
     // in this order: a slot whose owner is told is that one's
     shared.slots[slot].owner.store(0, Ordering::Relaxed);
     shared.allocation.used.fetch_and(!(1 << slot), Ordering::SeqCst);
+    in_one_order();
     shared.allocation.wanted.load(Ordering::SeqCst) != 0 && freed(shared)
 }
 
@@ -66,6 +67,7 @@ pub fn freed(shared: &SharedRegion) -> bool {
 pub fn want_slot(shared: &SharedRegion) -> u32 {
     let seen = shared.allocation.freed.load(Ordering::SeqCst);
     shared.allocation.wanted.store(1, Ordering::SeqCst);
+    in_one_order();
     seen
 }
 

@@ -5,6 +5,13 @@ pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(not(loom))]
 pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
+/// Between a SeqCst write of one word and a SeqCst read of another, where the peer writes and reads them the other way round:
+/// one of the two sees the other's. The accesses are enough for that; loom takes them for weaker ones and needs a fence.
+pub(crate) fn in_one_order() {
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
+}
+
 /// Replaces a word by what `next` makes of it, in one order with all such changes; the old value. For the application, whose
 /// own word it is.
 pub(crate) fn replace(word: &AtomicU64, next: impl Fn(u64) -> u64) -> u64 {
