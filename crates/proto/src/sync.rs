@@ -114,6 +114,6 @@ mod tests {
         replace_or_flip(&word, twice, 1 << 40);
         assert_eq!(word.load(Ordering::Relaxed), tries * 8);
         replace_or_flip(&word, hostile, 1 << 40);
-        assert_eq!(word.load(Ordering::Relaxed), tries * 9 | 1 << 40);
+        assert_eq!(word.load(Ordering::Relaxed), (tries * 9) | (1 << 40));
     }
 }
