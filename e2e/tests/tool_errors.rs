@@ -152,3 +152,17 @@ fn help_shows_the_exit_codes() {
         }
     }
 }
+
+/// With any number of descriptors that is too small, down to what the program needs to begin at all.
+#[test]
+fn a_process_without_descriptors_says_so() {
+    let world = World::ordinary();
+    let ran = (5..40).find(|limit| {
+        let script = format!("ulimit -n {limit}; exec \"$0\" run -q --deny '*.virus' -- true");
+        let ended = finish(world.command("sh").arg("-c").arg(script).arg(e2e::binary("fltmc")));
+        let says = "too many open files (STATUS_TOO_MANY_OPENED_FILES)";
+        assert!(ended.code == Some(0) || ended.err.contains(says), "{limit}: {}", ended.err);
+        ended.code == Some(0)
+    });
+    assert!(ran.is_some_and(|limit| limit > 5), "{ran:?}");
+}

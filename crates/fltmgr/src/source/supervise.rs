@@ -113,6 +113,10 @@ fn failed(doing: &str, error: io::Error) -> Error {
         Some(Errno::NOENT) => Status::OBJECT_NAME_NOT_FOUND,
         Some(Errno::ACCESS | Errno::PERM) => Status::ACCESS_DENIED,
         Some(Errno::NOEXEC) => Status::INVALID_IMAGE_FORMAT,
+        Some(Errno::MFILE | Errno::NFILE) => {
+            return Error::with_source(Status::TOO_MANY_OPENED_FILES, doing, error)
+                .hint("this process or the system has no descriptors left; raise the limit (ulimit -n)");
+        }
         Some(Errno::BUSY) => {
             return Error::with_source(Status::DEVICE_BUSY, doing, error).hint("this process is supervised itself");
         }

@@ -10,8 +10,8 @@ use std::thread;
 
 use libc::sock_filter;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
 /// The command: started, running, ended.
@@ -165,7 +165,7 @@ fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
-    rustix::io::retry_on_intr(|| {
+    let received = rustix::io::retry_on_intr(|| {
         recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)
     })?;
     let mut listener = None;
@@ -173,6 +173,10 @@ fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
             listener = fds.last();
         }
+    }
+    if listener.is_none() && received.flags.contains(ReturnFlags::CTRUNC) {
+        // it was sent, and there was no room for it: the child's exec fails then, for want of a supervisor
+        return Err(io::Error::from_raw_os_error(libc::EMFILE));
     }
     debug_assert!(listener.as_ref().is_none_or(|fd: &OwnedFd| fd.as_raw_fd() >= 0));
     Ok(listener)
