@@ -2,13 +2,14 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::{Event, LONG, World, both, post};
-use fltmgr::{Answer, Received, Status, Timeout};
+use common::{Event, LONG, World, both, post, watchdog};
+use fltmgr::{Answer, Client, Connection, Port, PortOptions, Received, SecurityDescriptor, Serve, Status, Timeout};
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
@@ -306,4 +307,41 @@ fn order_9_each_connection_counts_for_itself() {
             app.hear("done");
         },
     );
+}
+
+/// As order_4, for connections that end while their connect is still being finished: many at once, closed at once.
+#[test]
+fn closing_returns_after_the_disconnect_however_soon_it_comes() {
+    const THREADS: usize = 16;
+    const EACH: usize = 60;
+    struct Flags(Arc<Vec<AtomicBool>>);
+    impl Serve for Flags {
+        type Session = usize;
+        fn connect(&self, _: &Client, context: &[u8]) -> Result<usize, Status> {
+            Ok(usize::from_le_bytes(context.try_into().unwrap()))
+        }
+        fn disconnect(&self, number: usize) {
+            // gives a close that does not wait the time to return
+            thread::park_timeout(Duration::from_millis(1));
+            self.0[number].store(true, Ordering::SeqCst);
+        }
+    }
+    watchdog();
+    let world = World::new();
+    let flags: Arc<Vec<_>> = Arc::new((0..THREADS * EACH).map(|_| AtomicBool::new(false)).collect());
+    let options = PortOptions::default().namespace(world.namespace()).max_connections(100).max_half_open_per_user(100);
+    let options = options.security(SecurityDescriptor::null_dacl());
+    let _port = Port::create(r"\Flags", options, Flags(Arc::clone(&flags))).unwrap();
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (namespace, flags) = (world.namespace(), &flags);
+            scope.spawn(move || {
+                for number in thread * EACH..(thread + 1) * EACH {
+                    let options = Connection::options().namespace(namespace.clone());
+                    options.connect(r"\Flags", &number.to_le_bytes()).unwrap().close();
+                    assert!(flags[number].load(Ordering::SeqCst), "the callback of {number} has not returned");
+                }
+            });
+        }
+    });
 }
