@@ -19,6 +19,7 @@ const STATES: &[(&str, &[Way])] = &[
     ("idle", IN_CALL),
     ("in the connect callback", IN_CALLBACK),
     ("in the message callback", IN_CALLBACK),
+    ("in the disconnect callback", IN_CALLBACK),
     ("reading a long request", IN_CALL),
     ("writing a long answer", IN_CALL),
     ("waiting for a receive", IN_CALL),

@@ -1,0 +1,216 @@
+//! No third case: a message that timed out, was cancelled or refused was seen by nobody, or whoever answers it is told that it
+//! comes too late. Either end is killed, stopped and let go on, disconnected and closed, at random moments, while both work.
+//!
+//! Both ends note what they do before they go on; the notes are compared when a round is over. `FLTMGR_ROUNDS` says how many
+//! rounds, and `FLTMGR_SEED` repeats the choices of a failure.
+
+mod application;
+mod filter;
+mod judge;
+mod log;
+mod payload;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use e2e::{Again, Random, number_from};
+use fltmgr::Connection;
+use fltmgr::namespace::Namespace;
+use rustix::process::Signal;
+
+use application::Habits;
+use filter::Filter;
+use judge::{Classes, End, judge};
+use log::Log;
+
+const NAME: &str = r"\Momentous";
+/// The number of the message that ends a round well.
+const FINISH: u64 = u64::MAX;
+/// Long enough that only a hang gets there.
+const LONG: Duration = Duration::from_secs(20);
+
+fn rounds() -> u64 {
+    number_from("FLTMGR_ROUNDS", 150)
+}
+
+fn watchdog() {
+    e2e::watchdog(Duration::from_secs(100 + rounds() / 4));
+}
+
+fn connect(dir: &Path) -> Connection {
+    Connection::options().namespace(Namespace::at(dir)).connect(NAME, b"").expect("a connection")
+}
+
+/// Not a test of its own: the end that is killed and stopped.
+#[test]
+fn other_process() {
+    let Some((role, dir)) = e2e::role() else { return };
+    watchdog();
+    let (role, seed) = role.split_once(' ').expect("a role and a seed");
+    let seed = seed.parse().expect("a number");
+    match role {
+        "application" => {
+            let log = Log::new(&dir.join(format!("application-{seed}")));
+            let port = connect(&dir);
+            let orders = port.clone();
+            thread::spawn(move || match e2e::order().as_deref() {
+                Some("disconnect") => orders.disconnect(),
+                _ => drop(orders),
+            });
+            e2e::say("ready");
+            application::run(&port, &log, seed);
+        }
+        "host" => {
+            let log = Arc::new(Log::new(&dir.join(format!("filter-{seed}"))));
+            let (came, on_came) = sync_channel(1);
+            let port = filter::create(&dir, Filter { log: Arc::clone(&log), came });
+            e2e::say("listening");
+            let client = on_came.recv().expect("a client");
+            let stop = Arc::new(AtomicBool::new(false));
+            let (closing, stopping) = (client.clone(), Arc::clone(&stop));
+            thread::spawn(move || match e2e::order().as_deref() {
+                Some("disconnect") => closing.close(),
+                _ => stopping.store(true, Ordering::SeqCst),
+            });
+            e2e::say("ready");
+            filter::run(&client, &log, seed, &stop);
+            client.close();
+            port.unload();
+        }
+        other => panic!("no role {other}"),
+    }
+}
+
+/// What happens to the other process in a round.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Kill,
+    StopAndKill,
+    StopAndGoOn,
+    Disconnect,
+    /// It is disconnected while it is stopped.
+    DisconnectStopped,
+}
+
+/// Lets the other process suffer its fate. `ours` ends the connection on this side.
+fn befall(other: &mut Again, fate: Fate, random: &mut Random, ours: impl FnOnce() + Send) {
+    let moment = |random: &mut Random, micros| {
+        let end = Instant::now() + Duration::from_micros(random.below(micros));
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            thread::park_timeout(left);
+        }
+    };
+    moment(random, 6000);
+    match fate {
+        Fate::Kill => other.kill(),
+        Fate::StopAndKill => {
+            other.signal(Signal::STOP);
+            moment(random, 2000);
+            other.kill();
+        }
+        Fate::StopAndGoOn => {
+            for _ in 0..1 + random.below(5) {
+                other.signal(Signal::STOP);
+                moment(random, 3000);
+                other.signal(Signal::CONT);
+                moment(random, 2000);
+            }
+        }
+        Fate::Disconnect if random.once_in(2) => other.tell("disconnect"),
+        Fate::Disconnect => ours(),
+        Fate::DisconnectStopped => {
+            other.signal(Signal::STOP);
+            moment(random, 500);
+            thread::scope(|scope| {
+                // disconnecting waits for the host
+                scope.spawn(ours);
+                moment(random, 2000);
+                other.signal(Signal::CONT);
+            });
+        }
+    }
+}
+
+fn fate(random: &mut Random, killed: End) -> (Fate, End) {
+    match random.below(8) {
+        0..2 => (Fate::Kill, killed),
+        2 => (Fate::StopAndKill, killed),
+        3..6 => (Fate::StopAndGoOn, End::Well),
+        6 => (Fate::Disconnect, End::Disconnected),
+        _ => (Fate::DisconnectStopped, End::Disconnected),
+    }
+}
+
+/// Plays rounds, each with a seed of its own, and judges them.
+fn play(killed: End, round: impl Fn(&Path, u64, Fate, &mut Random)) {
+    watchdog();
+    let dir = tempfile::tempdir().unwrap();
+    let base = Random::seed();
+    let mut classes = Classes::default();
+    for number in 0..rounds() {
+        let seed = base.wrapping_add(number);
+        let mut random = Random::new(seed);
+        let (fate, end) = fate(&mut random, killed);
+        let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            round(dir.path(), seed, fate, &mut random);
+        }));
+        let [filter, application] = ["filter", "application"].map(|who| dir.path().join(format!("{who}-{seed}")));
+        let verdict = played
+            .map_err(|_| "it panicked".to_owned())
+            .and_then(|()| judge(&Log::read(&filter), &Log::read(&application), end, Habits::of(seed), &mut classes));
+        if let Err(what) = verdict {
+            panic!("round {number}, {fate:?}: {what}\nto repeat its choices: FLTMGR_SEED={seed} FLTMGR_ROUNDS=1");
+        }
+        for file in [filter, application] {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    println!("{} rounds, from seed {base}: {classes}", rounds());
+    assert!(classes.of("answered") > 0, "nothing was answered");
+}
+
+#[test]
+fn no_third_case_when_the_application_is_killed_or_stopped() {
+    play(End::ApplicationKilled, |dir, seed, fate, random| {
+        let log = Arc::new(Log::new(&dir.join(format!("filter-{seed}"))));
+        let (came, on_came) = sync_channel(1);
+        let port = filter::create(dir, Filter { log: Arc::clone(&log), came });
+        let mut app = Again::start(&format!("application {seed}"), dir);
+        let client = on_came.recv_timeout(LONG).expect("the application connects");
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| filter::run(&client, &log, seed, &stop));
+            app.says("ready");
+            befall(&mut app, fate, random, || client.close());
+            stop.store(true, Ordering::SeqCst);
+        });
+        client.close();
+        let ended = app.end();
+        assert!(ended.success() || matches!(fate, Fate::Kill | Fate::StopAndKill), "the application: {ended}");
+        // the callbacks have returned, so their notes are complete
+        port.unload();
+    });
+}
+
+#[test]
+fn no_third_case_when_the_host_is_killed_or_stopped() {
+    play(End::HostKilled, |dir, seed, fate, random| {
+        let log = Log::new(&dir.join(format!("application-{seed}")));
+        let mut host = Again::start(&format!("host {seed}"), dir);
+        host.says("listening");
+        let port = connect(dir);
+        thread::scope(|scope| {
+            scope.spawn(|| application::run(&port, &log, seed));
+            host.says("ready");
+            befall(&mut host, fate, random, || port.disconnect());
+            host.hang_up();
+        });
+        port.close();
+        let ended = host.end();
+        assert!(ended.success() || matches!(fate, Fate::Kill | Fate::StopAndKill), "the host: {ended}");
+    });
+}
