@@ -83,6 +83,19 @@ fn role() {
                 setrlimit(Resource::As, Rlimit { current, maximum: hard }).expect("one's own soft limit");
                 println!("memory limited");
             }
+            "send big" => {
+                let client = port.as_ref().expect("a host").clients().pop().expect("a client");
+                let question =
+                    Question { message: vec![7; number << 20], reply_len: 1, fd: None, timeout: Timeout::Never };
+                client.ask_then(question, |answer| println!("asked {:?}", answer.map(|answered| answered.status)));
+            }
+            "ask big" => {
+                let client = port.as_ref().expect("a host").clients().pop().expect("a client");
+                std::thread::spawn(move || {
+                    let answer = client.ask(&vec![7; number << 20], &mut [0], Timeout::Never);
+                    println!("asked {:?}", answer.map(|answer| answer.status));
+                });
+            }
             "connect" => match Connection::connect(PORT, b"") {
                 Ok(connection) => {
                     let mut output = [0; 4];
@@ -340,4 +353,29 @@ fn a_port_in_a_full_file_system_is_refused_with_the_reason() {
     assert!(full.contains("Err((STATUS_"), "{full}");
     println!("{full}");
     assert!(created.next().is_some_and(|line| line.contains("Ok(())")), "{ended:?}");
+}
+
+#[test]
+fn an_application_without_memory_refuses_what_it_cannot_hold() {
+    let world = World::new();
+    let mut host = start(&world, "host", 1024);
+    let mut client = start(&world, "client", 1024);
+    assert!(say(&mut client, "connect", "connected").contains("Ok(4)"));
+    for order in ["send big 64\n", "ask big 64\n"] {
+        say(&mut client, "memory 8", "limited");
+        host.tell(order);
+        let received = say(&mut client, "receive", "received");
+        assert!(received.contains("STATUS_INSUFFICIENT_RESOURCES"), "{received}");
+        // though nobody uses the receive for another message
+        let asked = host.says("asked");
+        assert!(asked.contains("Ok(STATUS_INSUFFICIENT_RESOURCES)"), "{asked}");
+        say(&mut client, "memory 0", "limited");
+        host.tell(order);
+        assert!(say(&mut client, "receive", "received").contains("Ok"));
+        assert!(host.says("asked").contains("Ok(STATUS_CANCELLED)"));
+    }
+    assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));
+    client.hang_up();
+    assert_eq!(client.end(), 0);
+    end(&mut host);
 }

@@ -231,6 +231,12 @@ impl Host {
         claim_slot(&shared.slots[slot].word, generation).then_some(Taken { slot, generation })
     }
 
+    /// Whether a GET that was completed has not been posted anew, as far as is known here: as long as the book is held, nobody
+    /// takes its slot for another message.
+    pub fn is_last(&self, taken: Taken) -> bool {
+        self.gets.get(taken.slot).is_none_or(|get| get.generation == taken.generation)
+    }
+
     /// After a look, and whatever came of it: whether the others must be made to look ([`Attention::stir`], and a wake-up
     /// for all), because this thread took from the attention word what it does not use, or because the wish that woke it
     /// was theirs too. `hungry`: how many other threads wait for a receive.

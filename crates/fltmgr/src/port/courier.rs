@@ -238,7 +238,9 @@ impl Inner {
                 tell(self.step(&mut moving, &mut words).ended);
                 return;
             }
-            if any || told || !ended.is_empty() || moving.len() > waiting {
+            // rung for since they were stepped, and the round took the bit
+            let answered = moving.iter().any(|flying| self.is_answered(flying));
+            if any || told || answered || !ended.is_empty() || moving.len() > waiting {
                 state.asleep = None;
                 drop(state);
                 tell(ended);

@@ -92,6 +92,12 @@ impl Inner {
                     *stage = Stage::Asked;
                     return self.out_of_time(flying, error);
                 }
+                Ok(Step::Waits(..)) if host::replied(self.memory.shared(), waiter) => {
+                    // by who had no memory for it, or by the id: then somebody may be reading
+                    self.abort_sending(sending, message.len());
+                    *stage = Stage::Asked;
+                    return self.begin_reading(flying);
+                }
                 // whoever let go of it has answered, or will be seen not to have
                 Ok(Step::Whole) | Err(Unsent::LetGo) => {
                     *stage = Stage::Asked;
@@ -134,6 +140,11 @@ impl Inner {
             }
             Step::Whole | Step::Moved => Next::Moved,
         }
+    }
+
+    /// Whether a question of which pieces are still to be sent has its reply: there is nothing to wait for then.
+    pub(super) fn is_answered(&self, flying: &Flying) -> bool {
+        matches!(flying.stage, Stage::Sending(..)) && host::replied(self.memory.shared(), flying.waiter)
     }
 
     /// The deadline has passed: the end, unless the reply came first.

@@ -155,7 +155,7 @@ impl<S: Serve> Served<S> {
         }
         inner.complete(request.taken, &header, &output[..written]);
         let stalled = Deadline::Monotonic(clock::monotonic() + STALL);
-        if inner.stream_with(request.taken, &output[..written], Some(stalled), || held = None).is_err() {
+        if inner.stream_answer(request.taken, &output[..written], Some(stalled), || held = None).is_err() {
             inner.close();
         }
     }

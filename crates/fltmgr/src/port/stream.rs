@@ -22,8 +22,8 @@ pub(super) enum Unsent {
     Gone,
     /// The deadline passed. The application, which had read so many bytes, will find that the message has ended.
     TimedOut(usize),
-    /// The application let go of the message without reading it, and uses its receive for another; or the process that was
-    /// reading it has ended, and others use the connection.
+    /// The application let go of the message without reading it, and uses its receive for another, or has answered it; or the
+    /// process that was reading it has ended, and others use the connection.
     LetGo,
 }
 
@@ -75,20 +75,29 @@ pub(super) enum Step<'a> {
 }
 
 impl Inner {
-    /// Sends the pieces after the first of a payload in a completed slot, as the application reads them.
-    pub(super) fn stream(&self, taken: Taken, payload: &[u8], deadline: Option<Deadline>) -> Result<(), Unsent> {
-        self.stream_with(taken, payload, deadline, || {})
-    }
-
-    /// As [`Inner::stream`], and calls `last` before the last piece is there to be read, when there are several.
-    pub(super) fn stream_with(
+    /// Sends the pieces after the first of a message in a completed slot, as the application reads them. A reply to `waiter`
+    /// ends that: whoever gave it has seen enough, or had no memory for the message.
+    pub(super) fn stream(
         &self,
         taken: Taken,
-        payload: &[u8],
+        message: &[u8],
+        deadline: Option<Deadline>,
+        waiter: Option<Waiter>,
+    ) -> Result<(), Unsent> {
+        let sent = self.send_pieces(taken, message, deadline, waiter, || {});
+        self.sent(taken);
+        sent
+    }
+
+    /// As [`Inner::stream`], for an answer. Calls `last` before the last piece is there to be read, when there are several.
+    pub(super) fn stream_answer(
+        &self,
+        taken: Taken,
+        answer: &[u8],
         deadline: Option<Deadline>,
         last: impl FnMut(),
     ) -> Result<(), Unsent> {
-        let sent = self.send_pieces(taken, payload, deadline, last);
+        let sent = self.send_pieces(taken, answer, deadline, None, last);
         self.sent(taken);
         sent
     }
@@ -98,16 +107,22 @@ impl Inner {
         taken: Taken,
         payload: &[u8],
         deadline: Option<Deadline>,
+        waiter: Option<Waiter>,
         mut last: impl FnMut(),
     ) -> Result<(), Unsent> {
         let drained = &self.memory.shared().slots[taken.slot].drained;
         let chunks = Chunks::new(payload.len());
         for index in 1..chunks.count() {
-            let ended = || self.closed() || self.orphaned(taken.slot);
+            let replied = || waiter.is_some_and(|waiter| host::replied(self.memory.shared(), waiter));
+            let ended = || self.closed() || self.orphaned(taken.slot) || replied();
             match wait_counter(drained, deadline, |drained| drained as usize >= index, ended) {
                 Counted::Reached => {}
                 Counted::Gone if self.closed() => return Err(Unsent::Gone),
-                Counted::Gone => return Err(Unsent::LetGo),
+                Counted::Gone => {
+                    // the reply may be another thread's, by the id: then somebody reads here
+                    self.abort(taken, payload.len(), index);
+                    return Err(Unsent::LetGo);
+                }
                 Counted::TimedOut => return Err(self.abort(taken, payload.len(), index)),
             }
             if index + 1 == chunks.count() {
@@ -156,9 +171,15 @@ impl Inner {
     }
 
     fn abort(&self, taken: Taken, len: usize, next: usize) -> Unsent {
-        if self.has(taken) {
-            let filled = &self.memory.host().slots[taken.slot].filled;
+        let filled = &self.memory.host().slots[taken.slot].filled;
+        // held: the slot is not taken for another message, which this would end, between the look and the store
+        let book = self.book();
+        let ours = book.host.is_last(taken) && self.has(taken);
+        if ours {
             filled.store(host::ABORTED, Ordering::Release);
+        }
+        drop(book);
+        if ours {
             futex::wake(filled, 1, futex::ANY);
         }
         // what would have been next waits for the one before to be read
