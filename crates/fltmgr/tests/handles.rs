@@ -184,6 +184,10 @@ impl Hand {
                 let len = self.port().send(with.as_bytes(), &mut output).map_err(|error| error.status())?;
                 String::from_utf8_lossy(&output[..len]).into_owned()
             }
+            "send-for" => {
+                let mut output = vec![0; with.parse().unwrap()];
+                self.port().send(b"?", &mut output).map_err(|error| error.status())?.to_string()
+            }
             "serve" => {
                 writeln!(self.line, "ok").unwrap();
                 serve(self.port(), &AtomicBool::new(false));
@@ -354,6 +358,34 @@ fn a_message_that_a_killed_process_had_received_can_be_answered_by_another() {
         port.reply(1, Status::SUCCESS, b"!").unwrap();
         assert_eq!(asked.join().unwrap(), b"!");
     });
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_reads_a_long_answer_harms_no_other() {
+    let (called, on_called) = std::sync::mpsc::sync_channel(8);
+    let answer = move |_: &Client, _: &[u8], output: &mut [u8]| {
+        output.fill(7);
+        let _ = called.send(());
+        Answer::from(output.len())
+    };
+    let world = World::with(|filter| filter.on_message = Box::new(answer), |options| options);
+    let (port, filter) = world.pair();
+    for name in ["first", "second", "third"] {
+        let mut worker = Worker::with_handle(&world, name, &port);
+        worker.say("send-for 60000000");
+        on_called.recv_timeout(LONG).unwrap();
+        worker.kill();
+        // the host has done with its request
+        until_handles_are(&world, 0);
+        let (deadline, uid) = (Instant::now() + LONG, rustix::process::getuid().as_raw());
+        while world.port.as_ref().unwrap().usage(uid).requests != 0 {
+            assert!(Instant::now() < deadline);
+            thread::park_timeout(Duration::from_micros(100));
+        }
+        assert!(filter.is_connected());
+        assert_eq!(port.send(b"?", &mut [0; 100_000]).unwrap(), 100_000);
+        on_called.recv_timeout(LONG).unwrap();
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use sys::clock::{self, Deadline};
 use sys::futex::{self, Upper};
 
 use super::accept::{Callback, Served};
+use super::stream::Unsent;
 use super::{Answer, Serve};
 use crate::pool;
 use crate::wait::{Counted, On, wait, wait_counter};
@@ -155,8 +156,10 @@ impl<S: Serve> Served<S> {
         }
         inner.complete(request.taken, &header, &output[..written]);
         let stalled = Deadline::Monotonic(clock::monotonic() + STALL);
-        if inner.stream_answer(request.taken, &output[..written], Some(stalled), || held = None).is_err() {
-            inner.close();
+        match inner.stream_answer(request.taken, &output[..written], Some(stalled), || held = None) {
+            // let go: its process has ended, and others use the connection
+            Ok(()) | Err(Unsent::LetGo) => {}
+            Err(Unsent::Gone | Unsent::TimedOut(_)) => inner.close(),
         }
     }
 
