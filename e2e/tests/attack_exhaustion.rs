@@ -96,6 +96,13 @@ fn role() {
                     println!("asked {:?}", answer.map(|answer| answer.status));
                 });
             }
+            "tell big" => {
+                let client = port.as_ref().expect("a host").clients().pop().expect("a client");
+                std::thread::spawn(move || {
+                    let told = client.send(&vec![7; number << 20], Timeout::Never);
+                    println!("told {:?}", told.map_err(|error| error.status()));
+                });
+            }
             "connect" => match Connection::connect(PORT, b"") {
                 Ok(connection) => {
                     let mut output = [0; 4];
@@ -361,18 +368,23 @@ fn an_application_without_memory_refuses_what_it_cannot_hold() {
     let mut host = start(&world, "host", 1024);
     let mut client = start(&world, "client", 1024);
     assert!(say(&mut client, "connect", "connected").contains("Ok(4)"));
-    for order in ["send big 64\n", "ask big 64\n"] {
+    for (order, said, refused, received) in [
+        ("send big 64\n", "asked", "Ok(STATUS_INSUFFICIENT_RESOURCES)", "Ok(STATUS_CANCELLED)"),
+        ("ask big 64\n", "asked", "Ok(STATUS_INSUFFICIENT_RESOURCES)", "Ok(STATUS_CANCELLED)"),
+        ("tell big 64\n", "told", "Err(STATUS_INSUFFICIENT_RESOURCES)", "Ok(())"),
+    ] {
         say(&mut client, "memory 8", "limited");
         host.tell(order);
-        let received = say(&mut client, "receive", "received");
-        assert!(received.contains("STATUS_INSUFFICIENT_RESOURCES"), "{received}");
+        let refusal = say(&mut client, "receive", "received");
+        assert!(refusal.contains("STATUS_INSUFFICIENT_RESOURCES"), "{refusal}");
         // though nobody uses the receive for another message
-        let asked = host.says("asked");
-        assert!(asked.contains("Ok(STATUS_INSUFFICIENT_RESOURCES)"), "{asked}");
+        let answer = host.says(said);
+        assert!(answer.contains(refused), "{answer}");
         say(&mut client, "memory 0", "limited");
         host.tell(order);
         assert!(say(&mut client, "receive", "received").contains("Ok"));
-        assert!(host.says("asked").contains("Ok(STATUS_CANCELLED)"));
+        let answer = host.says(said);
+        assert!(answer.contains(received), "{answer}");
     }
     assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));
     client.hang_up();

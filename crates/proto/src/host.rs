@@ -428,6 +428,13 @@ pub fn complete(host: &HostRegion, shared: &SharedRegion, taken: Taken) -> bool 
     before.is_some_and(|before| Word::from_raw(before).sleeps())
 }
 
+/// Whether the application has let go of a slot that was completed, or uses it for something else.
+pub fn let_go(shared: &SharedRegion, taken: Taken) -> bool {
+    let theirs = &shared.slots[taken.slot];
+    theirs.owner.load(Ordering::Relaxed) == 0
+        || Word::from_raw(theirs.word.load(Ordering::Acquire)).generation() != taken.generation
+}
+
 /// Whether the reply of `waiter` is there.
 pub fn replied(shared: &SharedRegion, waiter: Waiter) -> bool {
     Word::from_raw(shared.waiters[waiter.index].word.load(Ordering::Acquire)).is(State::Done, waiter.generation)

@@ -22,8 +22,8 @@ pub(super) enum Unsent {
     Gone,
     /// The deadline passed. The application, which had read so many bytes, will find that the message has ended.
     TimedOut(usize),
-    /// The application let go of the message without reading it, and uses its receive for another, or has answered it; or the
-    /// process that was reading it has ended, and others use the connection.
+    /// The application let go of the message without reading it, or has answered it; or the process that was reading it has
+    /// ended, and others use the connection.
     LetGo,
 }
 
@@ -114,7 +114,8 @@ impl Inner {
         let chunks = Chunks::new(payload.len());
         for index in 1..chunks.count() {
             let replied = || waiter.is_some_and(|waiter| host::replied(self.memory.shared(), waiter));
-            let ended = || self.closed() || self.orphaned(taken.slot) || replied();
+            let let_go = || self.orphaned(taken.slot) || host::let_go(self.memory.shared(), taken);
+            let ended = || self.closed() || let_go() || replied();
             match wait_counter(drained, deadline, |drained| drained as usize >= index, ended) {
                 Counted::Reached => {}
                 Counted::Gone if self.closed() => return Err(Unsent::Gone),
