@@ -439,6 +439,33 @@ fn a_handle_of_an_ended_connection_says_so() {
 }
 
 #[test]
+fn a_handle_that_is_opened_as_the_connection_ends_sees_the_end() {
+    let world = World::with(|_| {}, |options| options.max_connections(2));
+    for round in 0..900 {
+        let (port, filter) = world.pair();
+        let handle = port.duplicate().unwrap();
+        let opened = thread::scope(|scope| {
+            let opening = scope.spawn(|| Connection::from_handle(handle));
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_micros(round % 300) {
+                std::hint::spin_loop();
+            }
+            filter.close();
+            opening.join().unwrap()
+        });
+        if let Ok(opened) = opened {
+            let deadline = Instant::now() + LONG;
+            while opened.is_connected() {
+                assert!(Instant::now() < deadline, "round {round}: it does not see the end");
+                thread::park_timeout(Duration::from_micros(100));
+            }
+            opened.close();
+        }
+        port.close();
+    }
+}
+
+#[test]
 fn fifteen_processes_use_a_connection_and_a_place_that_becomes_free_is_given_again() {
     let world = World::new();
     let (port, filter) = world.pair();

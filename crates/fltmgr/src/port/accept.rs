@@ -418,6 +418,11 @@ impl<S: Serve> Served<S> {
         self.forget();
     }
 
+    /// Whether the disconnect callback has returned, and nothing is left but to let go.
+    pub(super) fn is_over(&self) -> bool {
+        !self.place.load(Ordering::SeqCst)
+    }
+
     /// Lets go of the connection: its memory stays only as long as somebody uses it.
     fn forget(&self) {
         // tells a client that waits for it that the disconnect callback has returned

@@ -212,7 +212,15 @@ impl<S: Serve> Served<S> {
         self.watch(&handle).map_err(|error| {
             inner.handles.remove(&handle);
             no_room(format!("the filter's host: {error}"))
-        })
+        })?;
+        // an end that came meanwhile may not have found it among the handles
+        if inner.closed() {
+            socket.shutdown_write();
+        }
+        if self.is_over() {
+            socket.shutdown();
+        }
+        Ok(())
     }
 
     /// The process that uses this handle has closed it, and has yet to close the socket.
