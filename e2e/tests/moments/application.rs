@@ -40,13 +40,13 @@ type Style = for<'a, 'b> fn(&'a Receiving<'b>, &mut Random, Habits) -> Error;
 
 const REQUESTING: usize = 2;
 
-/// Receives and replies until the connection ends.
-pub(crate) fn run(port: &Connection, log: &Log, seed: u64) {
+/// Receives and replies until the connection ends. Its requests have numbers from `requests` on.
+pub(crate) fn run(port: &Connection, log: &Log, seed: u64, requests: u64) {
     let habits = Habits::of(seed);
     let receiving = Receiving {
         port,
         log,
-        requests: AtomicU64::new(0),
+        requests: AtomicU64::new(requests),
         requesting: AtomicUsize::new(REQUESTING),
         finish: AtomicBool::new(false),
         over: AtomicBool::new(false),

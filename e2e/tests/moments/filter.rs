@@ -75,13 +75,15 @@ impl UnderWay {
 struct Sending<'a> {
     client: &'a Client,
     log: Arc<Log>,
+    longest: Timeout,
     next: AtomicU64,
     under_way: Arc<UnderWay>,
 }
 
 /// Sends until told to stop, or the connection ends. Then the application finishes too, which ends well or with the connection.
-pub(crate) fn run(client: &Client, log: &Arc<Log>, seed: u64, stop: &AtomicBool) {
-    let sending = Sending { client, log: Arc::clone(log), next: AtomicU64::new(0), under_way: Arc::default() };
+/// `longest` is how long it waits for a reply, which nobody may give when one of two applications is killed.
+pub(crate) fn run(client: &Client, log: &Arc<Log>, seed: u64, longest: Timeout, stop: &AtomicBool) {
+    let sending = Sending { client, log: Arc::clone(log), longest, next: AtomicU64::new(0), under_way: Arc::default() };
     thread::scope(|scope| {
         for thread in 0..6 {
             let sending = &sending;
@@ -94,9 +96,12 @@ pub(crate) fn run(client: &Client, log: &Arc<Log>, seed: u64, stop: &AtomicBool)
     });
     sending.under_way.wait();
     // whoever gets this ends the application's requests before it answers; a receive that is dropped says "cancelled"
-    while let Ok(reply) = client.ask(&FINISH.to_le_bytes(), &mut [], Timeout::Never) {
-        if reply.status == Status::SUCCESS {
-            break;
+    loop {
+        match client.ask(&FINISH.to_le_bytes(), &mut [], longest) {
+            Ok(reply) if reply.status == Status::SUCCESS => break,
+            Ok(_) => {}
+            Err(error) if error.status() == Status::TIMEOUT => {}
+            Err(_) => break,
         }
     }
 }
@@ -122,7 +127,7 @@ impl Sending<'_> {
     fn one(&self, random: &mut Random, reply: &mut [u8]) -> bool {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let timeout = match random.below(16) {
-            0..4 => Timeout::Never,
+            0..4 => self.longest,
             4 => Timeout::Poll,
             5..12 => Timeout::After(Duration::from_micros(random.below(300))),
             _ => Timeout::After(Duration::from_micros(random.below(4000))),

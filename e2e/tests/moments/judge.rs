@@ -19,8 +19,25 @@ pub(crate) enum End {
     Disconnected,
     /// The application's process was killed.
     ApplicationKilled,
+    /// One of two processes that share the connection was killed; the other finished.
+    OneKilled,
     /// The host was killed.
     HostKilled,
+}
+
+impl End {
+    /// Whether the connection ended while both worked.
+    fn disconnects(self) -> bool {
+        matches!(self, Self::Disconnected | Self::ApplicationKilled | Self::HostKilled)
+    }
+}
+
+/// What the processes of one round noted.
+pub(crate) struct Notes {
+    pub(crate) filter: Vec<Record>,
+    pub(crate) application: Vec<Record>,
+    /// Of the one of two that was killed: the last notes are missing.
+    pub(crate) killed: Vec<Record>,
 }
 
 /// How many messages were in each class.
@@ -49,6 +66,19 @@ struct Story {
     seen: Option<Record>,
     reply: Option<Record>,
     called: Option<Record>,
+    /// It was seen, or requested, by the one of two that was killed.
+    lost: bool,
+}
+
+/// The answers to one message that was given unread.
+#[derive(Debug, Default)]
+struct Unread {
+    /// Questions that have it.
+    got: u32,
+    /// Noted as accepted.
+    said: u32,
+    /// The same, by the one of two that was killed.
+    said_killed: u32,
 }
 
 fn once(place: &mut Option<Record>, record: Record, what: &str) -> Result<(), String> {
@@ -56,30 +86,27 @@ fn once(place: &mut Option<Record>, record: Record, what: &str) -> Result<(), St
 }
 
 /// Judges one round; what is wrong with it, if anything.
-pub(crate) fn judge(
-    filter: &[Record],
-    application: &[Record],
-    end: End,
-    habits: Habits,
-    classes: &mut Classes,
-) -> Result<(), String> {
+pub(crate) fn judge(notes: &Notes, end: End, habits: Habits, classes: &mut Classes) -> Result<(), String> {
     let mut messages: HashMap<u64, Story> = HashMap::new();
     let mut requests: HashMap<u64, Story> = HashMap::new();
-    let mut unread: HashMap<u64, (u32, u32)> = HashMap::new();
+    let mut unread: HashMap<u64, Unread> = HashMap::new();
     let mut let_go = HashSet::new();
-    for record in filter.iter().chain(application) {
+    let whole = notes.filter.iter().chain(&notes.application).map(|record| (record, false));
+    for (record, killed) in whole.chain(notes.killed.iter().map(|record| (record, true))) {
         let number = record.number;
         if !record.right {
             return Err(format!("wrong payload: {record:?}"));
         }
         if record.event == Event::Unread {
             if record.status == Status::SUCCESS {
-                unread.entry(number).or_default().1 += 1;
+                let unread = unread.entry(number).or_default();
+                *(if killed { &mut unread.said_killed } else { &mut unread.said }) += 1;
             }
             continue;
         }
         let of_requests = matches!(record.event, Event::Called | Event::Requested | Event::Answered);
         let story = if of_requests { &mut requests } else { &mut messages }.entry(number).or_default();
+        story.lost |= killed;
         let noted = match record.event {
             Event::Began => once(&mut story.began, *record, "begun"),
             Event::Ended | Event::LetGo => {
@@ -88,7 +115,7 @@ pub(crate) fn judge(
                     let_go.insert(record.id);
                 }
                 if record.status == UNREAD {
-                    unread.entry(record.id).or_default().0 += 1;
+                    unread.entry(record.id).or_default().got += 1;
                 }
                 once(&mut story.ended, *record, "ended")
             }
@@ -110,17 +137,19 @@ pub(crate) fn judge(
         let class = request(*number, story, end).map_err(|what| format!("request {number}: {what}: {story:?}"))?;
         *classes.0.entry(class).or_default() += 1;
     }
-    for (id, (got, said)) in unread {
+    for (id, unread) in unread {
+        let Unread { got, said, said_killed } = unread;
         // who was killed may have been told, and not have noted it
         let noted = match end {
             End::Well => got == 1 && said == 1,
             End::Disconnected => got <= said && said == 1,
             End::ApplicationKilled => got <= 1 && said <= 1,
+            End::OneKilled => said <= got && got <= 1 && said + said_killed <= 1,
             End::HostKilled => got <= said && said == 1,
         };
         if !noted && !let_go.contains(&id) {
             return Err(format!(
-                "the unread message {id} was answered {said} times, and {got} questions have that answer"
+                "the unread message {id} was answered {said}+{said_killed} times, and {got} questions have that answer"
             ));
         }
     }
@@ -141,7 +170,7 @@ fn message(number: u64, story: &Story, end: End, habits: Habits) -> Result<&'sta
         return if end == End::HostKilled { Ok("under way when the host was killed") } else { Err("never ended") };
     };
     // of an application that was killed the last notes are missing
-    let lost = end == End::ApplicationKilled;
+    let lost = end == End::ApplicationKilled || story.lost;
     let reply = story.reply.map(|reply| match (reply.event, reply.status) {
         (Event::Dropped, _) => Status::CANCELLED,
         (_, status) => status,
@@ -157,7 +186,8 @@ fn message(number: u64, story: &Story, end: End, habits: Habits) -> Result<&'sta
             (Status::SUCCESS, true) => Ok("sent and seen"),
             (Status::SUCCESS, false) if habits.drops || end != End::Well => Ok("sent to a receive that was dropped"),
             (Status::TIMEOUT, false) => Ok("timed out unseen"),
-            (Status::PORT_DISCONNECTED, false) if end != End::Well => Ok("disconnected unseen"),
+            (Status::PORT_DISCONNECTED, false) if end.disconnects() => Ok("disconnected unseen"),
+            (Status::INSUFFICIENT_RESOURCES, false) if end == End::OneKilled => Ok("cut by the kill of its reader"),
             _ => Err("sent, and not as it should be"),
         };
     }
@@ -178,7 +208,7 @@ fn message(number: u64, story: &Story, end: End, habits: Habits) -> Result<&'sta
         (_, UNREAD) => match reply {
             None if !seen || lost => Ok("answered unread"),
             Some(Status::FLT_NO_WAITER_FOR_REPLY | Status::CANCELLED) => Ok("answered unread, and again too late"),
-            Some(Status::PORT_DISCONNECTED) if end != End::Well => Ok("answered unread, and again too late"),
+            Some(Status::PORT_DISCONNECTED) if end.disconnects() => Ok("answered unread, and again too late"),
             _ => Err("answered unread, and again"),
         },
         (_, Status::CANCELLED) => match reply {
@@ -193,7 +223,7 @@ fn message(number: u64, story: &Story, end: End, habits: Habits) -> Result<&'sta
             Some(_) if refused => Ok("timed out, the reply refused"),
             _ => Err("THE THIRD CASE: timed out, and its reply was accepted"),
         },
-        (_, Status::PORT_DISCONNECTED) if end != End::Well => match reply {
+        (_, Status::PORT_DISCONNECTED) if end.disconnects() => match reply {
             None if !seen => Ok("disconnected unseen"),
             None => Ok("disconnected unanswered"),
             Some(Status::SUCCESS) => Ok("answered as the connection ended"),
@@ -209,13 +239,14 @@ fn request(number: u64, story: &Story, end: End) -> Result<&'static str, &'stati
         return Err("called, and never sent");
     }
     let Some(answered) = &story.ended else {
-        return if end == End::ApplicationKilled { Ok("requests under way at the kill") } else { Err("never ended") };
+        let lost = end == End::ApplicationKilled || story.lost;
+        return if lost { Ok("requests under way at the kill") } else { Err("never ended") };
     };
     let fails = mix(number) % 8 == 1;
     match answered.status {
         Status::SUCCESS if story.called.is_some() && !fails => Ok("requests"),
         Status::OBJECT_NAME_NOT_FOUND if story.called.is_some() && fails => Ok("requests"),
-        Status::PORT_DISCONNECTED if end != End::Well => Ok("requests that the end ended"),
+        Status::PORT_DISCONNECTED if end.disconnects() => Ok("requests that the end ended"),
         _ => Err("not as it should be"),
     }
 }

@@ -89,9 +89,9 @@ impl Log {
         (&self.0).write_all(&line).expect("room for a log");
     }
 
-    /// What a process has written here, whether it lives or not.
+    /// What a process has written here, whether it lives or not; nothing, if there was none in this round.
     pub(crate) fn read(path: &Path) -> Vec<Record> {
-        let bytes = std::fs::read(path).expect("a log");
+        let bytes = if path.exists() { std::fs::read(path).expect("a log") } else { Vec::new() };
         assert_eq!(bytes.len() % LEN, 0, "a torn record");
         bytes.chunks_exact(LEN).map(record).collect()
     }

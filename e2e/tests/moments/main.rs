@@ -10,6 +10,7 @@ mod judge;
 mod log;
 mod payload;
 
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,18 +19,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::{Again, Random, number_from};
-use fltmgr::Connection;
 use fltmgr::namespace::Namespace;
+use fltmgr::{Connection, Timeout};
 use rustix::process::Signal;
 
 use application::Habits;
 use filter::Filter;
-use judge::{Classes, End, judge};
+use judge::{Classes, End, Notes, judge};
 use log::Log;
 
 const NAME: &str = r"\Momentous";
 /// The number of the message that ends a round well.
 const FINISH: u64 = u64::MAX;
+/// Where the numbers of the second application's requests begin.
+const TAKERS_REQUESTS: u64 = 1 << 40;
+/// How long a filter waits for a reply that a killed process may have owed.
+const OWED: Duration = Duration::from_millis(30);
 /// Long enough that only a hang gets there.
 const LONG: Duration = Duration::from_secs(20);
 
@@ -50,11 +55,13 @@ fn connect(dir: &Path) -> Connection {
 fn other_process() {
     let Some((role, dir)) = e2e::role() else { return };
     watchdog();
-    let (role, seed) = role.split_once(' ').expect("a role and a seed");
+    let mut words = role.split(' ');
+    let [role, who, seed] = [(); 3].map(|()| words.next().expect("a role, a log and a seed"));
+    let log = Arc::new(Log::new(&dir.join(format!("{who}-{seed}"))));
+    let hand = dir.join(format!("hand-{seed}"));
     let seed = seed.parse().expect("a number");
     match role {
         "application" => {
-            let log = Log::new(&dir.join(format!("application-{seed}")));
             let port = connect(&dir);
             let orders = port.clone();
             thread::spawn(move || match e2e::order().as_deref() {
@@ -62,10 +69,22 @@ fn other_process() {
                 _ => drop(orders),
             });
             e2e::say("ready");
-            application::run(&port, &log, seed);
+            application::run(&port, &log, seed, 0);
+        }
+        "giver" => {
+            let port = connect(&dir);
+            let hands = UnixListener::bind(hand).expect("a socket");
+            e2e::say("waits");
+            port.give(hands.accept().expect("the taker").0).expect("a handle more");
+            e2e::say("ready");
+            application::run(&port, &log, seed, 0);
+        }
+        "taker" => {
+            let port = Connection::take(UnixStream::connect(hand).expect("the giver")).expect("a handle");
+            e2e::say("ready");
+            application::run(&port, &log, seed, TAKERS_REQUESTS);
         }
         "host" => {
-            let log = Arc::new(Log::new(&dir.join(format!("filter-{seed}"))));
             let (came, on_came) = sync_channel(1);
             let port = filter::create(&dir, Filter { log: Arc::clone(&log), came });
             e2e::say("listening");
@@ -77,7 +96,7 @@ fn other_process() {
                 _ => stopping.store(true, Ordering::SeqCst),
             });
             e2e::say("ready");
-            filter::run(&client, &log, seed, &stop);
+            filter::run(&client, &log, seed, Timeout::Never, &stop);
             client.close();
             port.unload();
         }
@@ -96,14 +115,16 @@ enum Fate {
     DisconnectStopped,
 }
 
+/// Waits for so long at most.
+fn moment(random: &mut Random, micros: u64) {
+    let end = Instant::now() + Duration::from_micros(random.below(micros));
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        thread::park_timeout(left);
+    }
+}
+
 /// Lets the other process suffer its fate. `ours` ends the connection on this side.
 fn befall(other: &mut Again, fate: Fate, random: &mut Random, ours: impl FnOnce() + Send) {
-    let moment = |random: &mut Random, micros| {
-        let end = Instant::now() + Duration::from_micros(random.below(micros));
-        while let Some(left) = end.checked_duration_since(Instant::now()) {
-            thread::park_timeout(left);
-        }
-    };
     moment(random, 6000);
     match fate {
         Fate::Kill => other.kill(),
@@ -136,7 +157,8 @@ fn befall(other: &mut Again, fate: Fate, random: &mut Random, ours: impl FnOnce(
 }
 
 fn fate(random: &mut Random, killed: End) -> (Fate, End) {
-    match random.below(8) {
+    // of two that share a connection, one is killed in every round
+    match random.below(if killed == End::OneKilled { 3 } else { 8 }) {
         0..2 => (Fate::Kill, killed),
         2 => (Fate::StopAndKill, killed),
         3..6 => (Fate::StopAndGoOn, End::Well),
@@ -158,14 +180,15 @@ fn play(killed: End, round: impl Fn(&Path, u64, Fate, &mut Random)) {
         let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             round(dir.path(), seed, fate, &mut random);
         }));
-        let [filter, application] = ["filter", "application"].map(|who| dir.path().join(format!("{who}-{seed}")));
-        let verdict = played
-            .map_err(|_| "it panicked".to_owned())
-            .and_then(|()| judge(&Log::read(&filter), &Log::read(&application), end, Habits::of(seed), &mut classes));
+        let files = ["filter", "application", "killed"].map(|who| dir.path().join(format!("{who}-{seed}")));
+        let verdict = played.map_err(|_| "it panicked".to_owned()).and_then(|()| {
+            let [filter, application, killed] = files.each_ref().map(|file| Log::read(file));
+            judge(&Notes { filter, application, killed }, end, Habits::of(seed), &mut classes)
+        });
         if let Err(what) = verdict {
             panic!("round {number}, {fate:?}: {what}\nto repeat its choices: FLTMGR_SEED={seed} FLTMGR_ROUNDS=1");
         }
-        for file in [filter, application] {
+        for file in files.iter().filter(|file| file.exists()) {
             std::fs::remove_file(file).unwrap();
         }
     }
@@ -179,11 +202,11 @@ fn no_third_case_when_the_application_is_killed_or_stopped() {
         let log = Arc::new(Log::new(&dir.join(format!("filter-{seed}"))));
         let (came, on_came) = sync_channel(1);
         let port = filter::create(dir, Filter { log: Arc::clone(&log), came });
-        let mut app = Again::start(&format!("application {seed}"), dir);
+        let mut app = Again::start(&format!("application application {seed}"), dir);
         let client = on_came.recv_timeout(LONG).expect("the application connects");
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
-            scope.spawn(|| filter::run(&client, &log, seed, &stop));
+            scope.spawn(|| filter::run(&client, &log, seed, Timeout::Never, &stop));
             app.says("ready");
             befall(&mut app, fate, random, || client.close());
             stop.store(true, Ordering::SeqCst);
@@ -197,14 +220,47 @@ fn no_third_case_when_the_application_is_killed_or_stopped() {
 }
 
 #[test]
+fn nothing_of_the_other_is_harmed_when_one_of_two_applications_is_killed() {
+    play(End::OneKilled, |dir, seed, fate, random| {
+        let log = Arc::new(Log::new(&dir.join(format!("filter-{seed}"))));
+        let (came, on_came) = sync_channel(1);
+        let port = filter::create(dir, Filter { log: Arc::clone(&log), came });
+        let giver_dies = random.once_in(2);
+        let [giver, taker] = if giver_dies { ["killed", "application"] } else { ["application", "killed"] };
+        let mut giver = Again::start(&format!("giver {giver} {seed}"), dir);
+        giver.says("waits");
+        let client = on_came.recv_timeout(LONG).expect("the application connects");
+        let mut taker = Again::start(&format!("taker {taker} {seed}"), dir);
+        giver.says("ready");
+        taker.says("ready");
+        let (killed, other) = if giver_dies { (&mut giver, &mut taker) } else { (&mut taker, &mut giver) };
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| filter::run(&client, &log, seed, Timeout::After(OWED), &stop));
+            befall(killed, fate, random, || client.close());
+            killed.end();
+            // with what the other has left behind
+            moment(random, 5000);
+            stop.store(true, Ordering::SeqCst);
+        });
+        assert!(client.is_connected(), "the connection ended with one of its processes");
+        client.close();
+        let ended = other.end();
+        assert!(ended.success(), "the other application: {ended}");
+        port.unload();
+        std::fs::remove_file(dir.join(format!("hand-{seed}"))).unwrap();
+    });
+}
+
+#[test]
 fn no_third_case_when_the_host_is_killed_or_stopped() {
     play(End::HostKilled, |dir, seed, fate, random| {
         let log = Log::new(&dir.join(format!("application-{seed}")));
-        let mut host = Again::start(&format!("host {seed}"), dir);
+        let mut host = Again::start(&format!("host filter {seed}"), dir);
         host.says("listening");
         let port = connect(dir);
         thread::scope(|scope| {
-            scope.spawn(|| application::run(&port, &log, seed));
+            scope.spawn(|| application::run(&port, &log, seed, 0));
             host.says("ready");
             befall(&mut host, fate, random, || port.disconnect());
             host.hang_up();
