@@ -1,226 +1,22 @@
-//! Handles of one connection in several processes: duplicated, given away, inherited; closed, killed, forked.
-//!
-//! The other processes are this test program, told to run [`worker`], which does what it reads from a socket, line by line.
+//! Handles of one connection in several processes: duplicated and given away; closed, killed, forked.
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{LONG, World, watchdog};
-use fltmgr::namespace::Namespace;
-use fltmgr::{Answer, Client, Connection, Message, Question, Receiver, Status, Timeout};
+use common::worker::{Worker, serve, until_handles_are};
+use common::{LONG, World};
+use fltmgr::{Answer, Client, Connection, Question, Status, Timeout};
 
-const LINE: &str = "FLTMGR_TEST_LINE";
-
-/// Another process.
-struct Worker {
-    /// `None`: it was started by another one.
-    child: Option<Child>,
-    line: BufReader<UnixStream>,
-}
-
-fn listen(dir: &Path, name: &str) -> UnixListener {
-    UnixListener::bind(dir.join(name)).unwrap()
-}
-
-fn start(line: &Path) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "worker", "--ignored", "--nocapture"]).env(LINE, line);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
-}
-
-impl Worker {
-    fn start(world: &World, name: &str) -> Self {
-        watchdog();
-        let listener = listen(world.dir.path(), name);
-        let child = start(&world.dir.path().join(name));
-        let mut worker = Self::on(&listener);
-        worker.child = Some(child);
-        worker
-    }
-
-    /// One that another process has started.
-    fn on(listener: &UnixListener) -> Self {
-        let (line, _) = listener.accept().unwrap();
-        line.set_read_timeout(Some(LONG)).unwrap();
-        Self { child: None, line: BufReader::new(line) }
-    }
-
-    fn say(&mut self, words: &str) {
-        writeln!(self.line.get_mut(), "{words}").unwrap();
-    }
-
-    fn hear(&mut self) -> String {
-        let mut heard = String::new();
-        self.line.read_line(&mut heard).expect("the worker says nothing");
-        assert!(heard.ends_with('\n'), "the worker is gone: {heard}");
-        heard.trim_end().to_owned()
-    }
-
-    /// Has it do something; what it answers.
-    fn does(&mut self, words: &str) -> String {
-        self.say(words);
-        self.hear()
-    }
-
-    /// One with a handle to `port`.
-    fn with_handle(world: &World, name: &str, port: &Connection) -> Self {
-        let mut worker = Self::start(world, name);
-        worker.say("take");
-        port.give(worker.line.get_ref()).unwrap();
-        assert_eq!(worker.hear(), "ok");
-        worker
-    }
-
-    fn kill(&mut self) {
-        let child = self.child.as_mut().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
+/// The other process of the tests here.
 #[test]
-#[ignore = "the other process of the tests here"]
+#[ignore = "only the other tests start this"]
 fn worker() {
-    let Some(line) = std::env::var_os(LINE) else { panic!("only the other tests start this") };
-    watchdog();
-    let line = UnixStream::connect(PathBuf::from(line)).unwrap();
-    // byte by byte: a handle may come behind a line
-    let mut hand = Hand { line, port: None, messages: Vec::new(), posted: None, child: None };
-    while let Some(words) = hand.hear() {
-        let answer = hand.does(&words).unwrap_or_else(|status| format!("error {status:?}"));
-        writeln!(hand.line, "{answer}").unwrap();
-    }
-}
-
-/// What a worker has.
-struct Hand {
-    line: UnixStream,
-    port: Option<Connection>,
-    messages: Vec<Message>,
-    posted: Option<Receiver>,
-    child: Option<Child>,
-}
-
-impl Hand {
-    fn hear(&mut self) -> Option<String> {
-        let mut words = Vec::new();
-        loop {
-            let mut byte = [0];
-            match std::io::Read::read(&mut self.line, &mut byte) {
-                Ok(1) if byte[0] == b'\n' => return Some(String::from_utf8(words).unwrap()),
-                Ok(1) => words.push(byte[0]),
-                _ => return None,
-            }
-        }
-    }
-
-    fn port(&self) -> &Connection {
-        self.port.as_ref().expect("connected")
-    }
-
-    fn does(&mut self, words: &str) -> Result<String, Status> {
-        let (what, with) = words.split_once(' ').unwrap_or((words, ""));
-        let ok = || "ok".to_owned();
-        Ok(match what {
-            "take" => {
-                self.port = Some(Connection::take(&self.line).map_err(|error| error.status())?);
-                ok()
-            }
-            "inherited" => {
-                let number = with.parse().unwrap();
-                self.port = Some(Connection::inherited(number).map_err(|error| error.status())?);
-                ok()
-            }
-            "connect" => {
-                let options = Connection::options().namespace(Namespace::at(with)).inheritable(true);
-                self.port = Some(options.connect(common::PORT, b"").map_err(|error| error.status())?);
-                self.port().inheritable().unwrap().to_string()
-            }
-            "start" => {
-                self.child = Some(start(Path::new(with)));
-                ok()
-            }
-            "receive" => {
-                let message = self.port().recv().map_err(|error| error.status())?;
-                let file = if message.file().is_some() { " with a file" } else { "" };
-                let told = format!("{} {}{file}", message.id(), String::from_utf8_lossy(message.body()));
-                self.messages.push(message);
-                told
-            }
-            "keep" => {
-                // what was received is left unanswered, for others
-                self.messages.drain(..).map(Message::detach).for_each(drop);
-                ok()
-            }
-            "reply" => {
-                let (id, payload) = with.split_once(' ').unwrap();
-                let replied = self.port().reply(id.parse().unwrap(), Status::SUCCESS, payload.as_bytes());
-                replied.map(|()| ok()).map_err(|error| error.status())?
-            }
-            "post" => {
-                let depth = with.parse().unwrap();
-                self.posted = Some(self.port().receiver(depth).map_err(|error| error.status())?);
-                ok()
-            }
-            "send" => {
-                let mut output = [0; 64];
-                let len = self.port().send(with.as_bytes(), &mut output).map_err(|error| error.status())?;
-                String::from_utf8_lossy(&output[..len]).into_owned()
-            }
-            "send-for" => {
-                let mut output = vec![0; with.parse().unwrap()];
-                self.port().send(b"?", &mut output).map_err(|error| error.status())?.to_string()
-            }
-            "serve" => {
-                writeln!(self.line, "ok").unwrap();
-                serve(self.port(), &AtomicBool::new(false));
-                ok()
-            }
-            "cancel" => self.port().cancel_receives().to_string(),
-            "connected" => self.port().is_connected().to_string(),
-            "close" => {
-                // each of these keeps the connection
-                self.posted = None;
-                self.messages.clear();
-                self.port.take().unwrap().close();
-                ok()
-            }
-            "descriptors" => std::fs::read_dir("/proc/self/fd").unwrap().count().to_string(),
-            other => panic!("{other}?"),
-        })
-    }
-}
-
-/// Answers questions by sending them back.
-fn serve(port: &Connection, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        match port.recv_timeout(Duration::from_millis(10)) {
-            Ok(Some(message)) => {
-                let body = message.body().to_vec();
-                // the filter may have given up
-                let _ = message.reply(Status::SUCCESS, &body);
-            }
-            Ok(None) => {}
-            Err(_) => return,
-        }
-    }
+    common::worker::work();
 }
 
 fn ask(filter: &Client, question: &[u8]) -> Result<Vec<u8>, Status> {
@@ -230,32 +26,9 @@ fn ask(filter: &Client, question: &[u8]) -> Result<Vec<u8>, Status> {
     Ok(reply)
 }
 
-/// Waits until the host has seen that handles are gone.
-fn until_handles_are(world: &World, handles: u64) {
-    let deadline = Instant::now() + LONG;
-    let uid = rustix::process::getuid().as_raw();
-    let port = world.port.as_ref().unwrap();
-    while port.usage(uid).handles != handles {
-        assert!(Instant::now() < deadline, "{:?}", port.usage(uid));
-        thread::park_timeout(Duration::from_micros(100));
-    }
-}
-
-fn inheritable(world: &World) -> Connection {
-    Connection::options().namespace(world.namespace()).inheritable(true).connect(common::PORT, b"").unwrap()
-}
-
-fn echo() -> World {
-    let echo = |_: &Client, input: &[u8], output: &mut [u8]| {
-        output[..input.len()].copy_from_slice(input);
-        Answer::from(input.len())
-    };
-    World::with(|filter| filter.on_message = Box::new(echo), |options| options)
-}
-
 #[test]
 fn row_035_a_killed_process_takes_its_receives_along_and_leaves_the_connection() {
-    let mut world = echo();
+    let mut world = common::worker::echo();
     let (port, filter) = world.pair();
     world.next();
     let mut worker = Worker::with_handle(&world, "worker", &port);
@@ -272,56 +45,6 @@ fn row_035_a_killed_process_takes_its_receives_along_and_leaves_the_connection()
     port.close();
     world.ended();
     world.unload();
-}
-
-#[test]
-fn row_036_a_handle_that_a_child_inherited_outlives_its_parent() {
-    let world = echo();
-    let later = listen(world.dir.path(), "child");
-    let mut parent = Worker::start(&world, "parent");
-    let number = parent.does(&format!("connect {}", world.dir.path().display()));
-    let filter = world.accepted();
-    parent.does(&format!("start {}", world.dir.path().join("child").display()));
-    let mut child = Worker::on(&later);
-    assert_eq!(child.does(&format!("inherited {number}")), "ok");
-    parent.kill();
-    until_handles_are(&world, 1);
-    assert_eq!(child.does("send still here"), "still here");
-    child.say("receive");
-    filter.send(b"to the child", Timeout::After(LONG)).unwrap();
-    assert_eq!(child.hear(), "0 to the child");
-    world.nothing_more();
-    assert_eq!(child.does("close"), "ok");
-    world.ended();
-}
-
-#[test]
-fn a_child_that_has_not_opened_what_it_inherited_keeps_the_connection() {
-    let world = echo();
-    let port = inheritable(&world);
-    world.next();
-    let number = port.inheritable().unwrap();
-    let mut child = Worker::start(&world, "child");
-    // the connection goes on, so there is nothing to wait for
-    port.close();
-    world.nothing_more();
-    assert_eq!(child.does(&format!("inherited {number}")), "ok");
-    assert_eq!(child.does("send still here"), "still here");
-    child.kill();
-    world.ended();
-}
-
-#[test]
-fn closing_the_last_inheritable_handle_returns_after_the_disconnect_callback() {
-    let called = std::sync::Arc::new(AtomicBool::new(false));
-    let seen = std::sync::Arc::clone(&called);
-    let on_disconnect = move |_: &Client| {
-        thread::park_timeout(Duration::from_millis(20));
-        seen.store(true, Ordering::SeqCst);
-    };
-    let world = World::with(|filter| filter.on_disconnect = Box::new(on_disconnect), |options| options);
-    inheritable(&world).close();
-    assert!(called.load(Ordering::SeqCst));
 }
 
 #[test]
@@ -386,24 +109,6 @@ fn a_process_that_is_killed_while_it_reads_a_long_answer_harms_no_other() {
         assert_eq!(port.send(b"?", &mut [0; 100_000]).unwrap(), 100_000);
         on_called.recv_timeout(LONG).unwrap();
     }
-}
-
-#[test]
-fn nothing_of_a_connection_is_inherited_unless_asked_for() {
-    let world = World::new();
-    let without = Worker::start(&world, "before").does("descriptors");
-    let port = world.connect();
-    let handle = port.duplicate().unwrap();
-    assert_eq!(port.inheritable(), None);
-    let mut child = Worker::start(&world, "child");
-    assert_eq!(child.does("descriptors"), without);
-    for number in [-1, 0, 2, 900] {
-        assert_eq!(child.does(&format!("inherited {number}")), "error STATUS_INVALID_HANDLE", "{number}");
-    }
-    drop(handle);
-    let port = inheritable(&world);
-    let number = port.inheritable().unwrap();
-    assert_eq!(Connection::inherited(number).unwrap_err().status(), Status::INVALID_HANDLE, "it is this process's");
 }
 
 #[test]
@@ -497,7 +202,7 @@ fn handles_of_one_user_at_the_limit() {
 
 #[test]
 fn unloading_ends_the_connection_for_every_process() {
-    let mut world = echo();
+    let mut world = common::worker::echo();
     let port = world.connect();
     let mut workers: Vec<_> = ["one", "two"].iter().map(|name| Worker::with_handle(&world, name, &port)).collect();
     for worker in &mut workers {
@@ -513,7 +218,7 @@ fn unloading_ends_the_connection_for_every_process() {
 
 #[test]
 fn disconnecting_one_process_leaves_the_receives_of_another() {
-    let world = echo();
+    let world = common::worker::echo();
     let (port, filter) = world.pair();
     world.next();
     let mut worker = Worker::with_handle(&world, "worker", &port);
@@ -592,6 +297,7 @@ fn a_file_goes_to_the_process_that_receives_its_message() {
 }
 
 /// Kills one of two processes that answer, at any moment, and sees that the other goes on and has everything to itself.
+
 #[test]
 fn a_killed_process_harms_no_other() {
     let rounds = std::env::var("FLTMGR_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());

@@ -7,6 +7,7 @@ mod pairing;
 pub(crate) mod raw;
 pub(crate) mod skip;
 pub(crate) mod talk;
+pub(crate) mod worker;
 
 pub(crate) use pairing::{App, Line, both, hresult};
 
