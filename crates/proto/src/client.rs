@@ -103,8 +103,10 @@ pub fn post_send(shared: &SharedRegion, slot: usize, len: u64, capacity: u64) ->
 fn post(shared: &SharedRegion, slot: usize) -> Option<Posted> {
     let word = &shared.slots[slot].word;
     let next = |now: u32| Word::from_raw(now).generation().next();
-    let before = word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
-        (!Word::from_raw(now).dead()).then(|| Word::new(State::Posted, next(now)).raw())
+    // a mark without the connection's own was left by a process that has disconnected, for itself alone
+    let ended = |now: u32| Word::from_raw(now).dead() && Attention(&shared.attention.word).dead();
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+        (!ended(now)).then(|| Word::new(State::Posted, next(now)).raw())
     });
     Some(Posted { slot, generation: next(before.ok()?) })
 }
@@ -147,16 +149,32 @@ pub fn cancel(shared: &SharedRegion, posted: Posted) -> bool {
 /// Takes back whatever GET `holder` has posted in `slot`, for its thread to find ([`cancelled`]); whether somebody who sleeps
 /// on its word must be woken. `None` when none is posted there: the host may have taken it.
 pub fn cancel_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option<bool> {
-    if !owns(shared, slot, holder) {
-        return None;
-    }
-    let word = &shared.slots[slot].word;
-    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+    change_own(shared, slot, holder, |now| {
         let seen = Word::from_raw(now);
         let free = Word::new(State::Free, seen.generation()).raw() | (now & Word::DEAD);
         (seen.state() == Some(State::Posted)).then_some(free)
+    })
+}
+
+/// Marks the word of a slot that `holder` uses, which disconnects: no thread of it falls asleep there any more. Whether somebody
+/// who sleeps there must be woken; `None` when it is not that holder's.
+pub fn bury_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option<bool> {
+    change_own(shared, slot, holder, |now| Some(now | Word::DEAD))
+}
+
+/// Changes the word of a slot that `holder` uses; whether somebody slept on it.
+fn change_own(shared: &SharedRegion, slot: usize, holder: Holder, next: impl Fn(u32) -> Option<u32>) -> Option<bool> {
+    let word = &shared.slots[slot].word;
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+        // after the look at the word: what another posts there from here on changes it, and this begins anew
+        owns(shared, slot, holder).then_some(now).and_then(&next)
     });
     Some(Word::from_raw(before.ok()?).sleeps())
+}
+
+/// Whether the host has nothing to do with the slot: it was never posted, or was taken back.
+pub fn at_rest(shared: &SharedRegion, slot: usize) -> bool {
+    Word::from_raw(shared.slots[slot].word.load(Ordering::Acquire)).state() == Some(State::Free)
 }
 
 /// Whether the slot was taken back by [`cancel_slot`], or [`cancel`], and not posted since.

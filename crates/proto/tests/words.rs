@@ -263,11 +263,27 @@ fn a_dead_slot_is_neither_posted_nor_taken_nor_slept_on() {
     assert!(client::dead(&pair.shared, posted));
     assert_eq!(client::prepare_sleep(&pair.shared, posted), None);
     assert_eq!(pair.book.take(&pair.shared, 0, true).0, Take::Nothing);
+    pair.shared.attention.word.fetch_or(ATTENTION_DEAD, SeqCst);
     assert_eq!(client::post_get(&pair.shared, 0, 8), None);
     assert_eq!(client::post_send(&pair.shared, 0, 8, 8), None);
     assert!(client::cancel(&pair.shared, posted));
     assert!(client::dead(&pair.shared, posted), "the mark stays");
     assert!(host::take_request(&pair.shared, GETS).is_none(), "nothing was posted there");
+}
+
+#[test]
+fn a_mark_that_a_process_left_for_itself_is_no_end_for_others() {
+    let pair = Pair::new();
+    let slot = client::reserve_get(&pair.shared, Holder::FIRST).unwrap();
+    assert_eq!(client::bury_slot(&pair.shared, slot, Holder::new(2).unwrap()), None, "another's");
+    let (posted, _) = client::post_get(&pair.shared, slot, 8).unwrap();
+    assert!(!client::at_rest(&pair.shared, slot));
+    client::prepare_sleep(&pair.shared, posted).unwrap();
+    assert_eq!(client::bury_slot(&pair.shared, slot, Holder::FIRST), Some(true), "the sleeper must be woken");
+    assert!(client::dead(&pair.shared, posted) && client::cancel(&pair.shared, posted));
+    assert!(client::at_rest(&pair.shared, slot) && client::dead(&pair.shared, posted));
+    let (again, _) = client::post_get(&pair.shared, slot, 8).unwrap();
+    assert!(!client::dead(&pair.shared, again));
 }
 
 #[test]

@@ -298,16 +298,18 @@ impl Socket {
     }
 
     /// Takes over a socket that this process inherited, by its number. It must not be close-on-exec, which everything is that
-    /// this library and Rust's standard one open, and each number is given once.
+    /// this library and Rust's standard one open, its first packet, which stays there and is looked at in `packet`, must be the
+    /// one that is `expected`, and each number is given once. Of anything else nothing is changed.
     ///
     /// # Errors
-    /// EBADF: nothing of that number was inherited, or it was given before. As [`adopt`](Self::adopt).
-    pub fn inherited(number: RawFd) -> io::Result<Self> {
+    /// EBADF: nothing of that number was inherited, or it was given before, or is a standard stream. EPROTOTYPE: it is
+    /// something else. The kernel's.
+    pub fn inherited(number: RawFd, packet: &mut [u8], expected: impl FnOnce(&[u8]) -> bool) -> io::Result<Self> {
         let mut owned = OWNED.lock().unwrap_or_else(PoisonError::into_inner);
-        if number < 0 || owned.contains(&number) {
+        if number <= libc::STDERR_FILENO || owned.contains(&number) {
             return Err(Errno::BADF.into());
         }
-        // SAFETY: borrowed for two questions only, which fail on a closed one; no owner in this process could close it
+        // SAFETY: borrowed for a few questions only, which fail on a closed one; no owner in this process could close it
         // between them and the next block, as said there.
         let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
         if rustix::io::fcntl_getfd(borrowed)?.contains(rustix::io::FdFlags::CLOEXEC) {
@@ -316,9 +318,15 @@ impl Socket {
         if sockopt::socket_type(borrowed)? != SocketType::SEQPACKET {
             return Err(Errno::PROTOTYPE.into());
         }
+        let seen = recv_on(borrowed, packet, RecvFlags::DONTWAIT | RecvFlags::PEEK)?.len;
+        if !expected(&packet[..seen]) {
+            return Err(Errno::PROTOTYPE.into());
+        }
         owned.insert(number);
-        // SAFETY: open, a socket of a kind that is rarely used, and inherited: not close-on-exec, so that no owner of the
-        // standard library's or of ours has it, and not given to anybody by this function before.
+        // SAFETY: open, with our own protocol's content, and inherited: not close-on-exec, so that no owner of the standard
+        // library's or of ours has it (those of ours that are kept open across exec are in `OWNED`), and not given to anybody
+        // by this function before. What remains is a program that makes such a handle inheritable by hand while it owns it,
+        // and then says that it has inherited it.
         Self::adopt(unsafe { OwnedFd::from_raw_fd(number) })
     }
 

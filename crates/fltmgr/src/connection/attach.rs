@@ -1,7 +1,7 @@
 //! The handshake, seen from the application: how a process comes to use a connection.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -23,6 +23,10 @@ use crate::{Error, wait};
 
 /// How long a host has to answer what it answers without asking its filter.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// How long a wait for such an answer sleeps before it looks whether the connection lives: the answer comes on a socket of
+/// its own, which does not tell.
+const ANSWER_SLICE: Duration = Duration::from_millis(20);
 
 /// What a Welcome brings.
 struct Welcome {
@@ -65,6 +69,12 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
     }
 }
 
+/// The inherited handle of this number.
+pub(super) fn inherited(number: RawFd) -> std::io::Result<Socket> {
+    let holds_memory = |packet: &[u8]| matches!(FromHost::parse(packet), Ok(FromHost::Welcome { holder: None, .. }));
+    Socket::inherited(number, &mut vec![0; MAX_MESSAGE_LEN], holds_memory)
+}
+
 /// Uses the connection that `handle` keeps alive; keeps it, as one that children inherit, or lets go of it.
 pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> String) -> Result<Arc<Link>, Error> {
     wait::warm_up();
@@ -77,7 +87,7 @@ pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> Strin
     let said = handle.send_deadline(&FromClient::Duplicate { in_use: true }.encode(), &[theirs.as_fd()], deadline);
     said.map_err(|error| unanswered(doing(), error))?;
     drop(theirs);
-    let answer = welcome(doing, |packet| ours.recv_deadline(packet, deadline))?;
+    let answer = welcome(doing, |packet| answer(&handle, &ours, packet, deadline))?;
     let Some(holder) = answer.holder else {
         return Err(unlike(doing(), "the host did not say which process this is"));
     };
@@ -89,6 +99,22 @@ pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> Strin
     establish(answer.name, holder, ours, kept, files, doing)
 }
 
+/// Receives on `ours` the answer to what was said on `asked`, as long as the connection lives there.
+fn answer(asked: &Socket, ours: &Socket, packet: &mut [u8], deadline: Instant) -> std::io::Result<Received> {
+    loop {
+        // looked at first: what was answered before the end is there by now
+        let ended = asked.hung_up();
+        let slice = if ended { Instant::now() } else { deadline.min(Instant::now() + ANSWER_SLICE) };
+        match ours.recv_deadline(packet, slice) {
+            Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
+            Err(_) if ended => return Err(ErrorKind::NotConnected.into()),
+            Err(error) if slice == deadline => return Err(error),
+            Err(_) => {}
+            received => return received,
+        }
+    }
+}
+
 /// Makes another handle that keeps a connection alive, and can be opened, with the memory in it.
 pub(super) fn duplicate(link: &Link) -> Result<OwnedFd, Error> {
     let doing = || format!("duplicating a handle of {}", link.name);
@@ -97,7 +123,7 @@ pub(super) fn duplicate(link: &Link) -> Result<OwnedFd, Error> {
     let deadline = Instant::now() + ANSWER_TIME;
     let duplicate = FromClient::Duplicate { in_use: false }.encode();
     link.socket.send_deadline(&duplicate, &[theirs.as_fd()], deadline).map_err(failed)?;
-    welcome(&doing, |packet| handle.recv_deadline(packet, deadline))?;
+    welcome(&doing, |packet| answer(&link.socket, &handle, packet, deadline))?;
     let content = FromHost::Welcome { holder: None, name: link.name.clone() }.encode();
     let [host, shared] = &link.passed_on;
     theirs.send(&content, &[host.as_fd(), shared.as_fd()]).map_err(failed)?;

@@ -101,12 +101,12 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// [`Status::INVALID_HANDLE`]: nothing of that number was inherited, or it is open already. Otherwise as
-    /// [`Connection::from_handle`].
+    /// [`Status::INVALID_HANDLE`]: no handle of that number was inherited, or it is open already; what else has this number
+    /// is left alone. Otherwise as [`Connection::from_handle`].
     #[doc(alias("bInheritHandle", "SECURITY_ATTRIBUTES"))]
     pub fn inherited(number: RawFd) -> Result<Self, Error> {
         let doing = || format!("opening the inherited handle {number}");
-        let handle = Socket::inherited(number).map_err(|error| {
+        let handle = attach::inherited(number).map_err(|error| {
             Error::with_source(Status::INVALID_HANDLE, doing(), error)
                 .hint("was it connected with ConnectOptions::inheritable, and is it open here still?")
         })?;

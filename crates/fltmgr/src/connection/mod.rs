@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use proto::client::{self, Wake};
 use proto::name::PortName;
-use proto::slots::{Holder, SLOTS, Word};
+use proto::slots::{Holder, SLOTS};
 use proto::status::Status;
 use proto::wait::Patience;
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, WELCOME_FILES};
@@ -263,7 +263,7 @@ impl Link {
     fn wake_everybody(&self) {
         let shared = self.memory.shared();
         for (slot, ours) in shared.slots.iter().enumerate() {
-            if client::owns(shared, slot, self.holder) && Word::bury(&ours.word) {
+            if client::bury_slot(shared, slot, self.holder) == Some(true) {
                 futex::wake(&ours.word, u32::MAX, futex::ANY);
             }
         }
@@ -303,6 +303,11 @@ impl Link {
 
     fn release(&self, slot: usize) {
         let shared = self.memory.shared();
+        // a call that ended early has let go of what the host may write yet, and of which another process must get nothing:
+        // the host takes it back with the hang-up, when it is done
+        if self.gone() && !client::at_rest(shared, slot) {
+            return;
+        }
         if client::release(shared, slot) {
             // all: those who wait for a slot of the other kind would sleep on
             futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);

@@ -204,12 +204,9 @@ impl Inner {
         futex::wake(&Upper(&shared.attention.word), u32::MAX, REASON_BUFFER | REASON_REPLY);
         Requests(&shared.requests.word).bury();
         futex::wake(&Upper(&shared.requests.word), u32::MAX, futex::ANY);
-        for (ours, theirs) in self.memory.host().waiters.iter().zip(&shared.waiters) {
-            // the host's region is ours alone: what it says of live waiters is true
-            if ours.id.load(Ordering::Acquire) != 0 {
-                Word::bury(&theirs.word);
-                futex::wake(&theirs.word, u32::MAX, futex::ANY);
-            }
+        for word in self.waiters() {
+            Word::bury(word);
+            futex::wake(word, u32::MAX, futex::ANY);
         }
         for slot in &shared.slots {
             if Word::bury(&slot.word) {
@@ -218,12 +215,22 @@ impl Inner {
         }
     }
 
+    /// The words of waiters that are in use.
+    fn waiters(&self) -> impl Iterator<Item = &AtomicU32> {
+        // the host's region is ours alone: what it says of live waiters is true
+        let waiters = self.memory.host().waiters.iter().zip(&self.memory.shared().waiters);
+        waiters.filter(|(ours, _)| ours.id.load(Ordering::Acquire) != 0).map(|(_, theirs)| &theirs.word)
+    }
+
     /// A process that used the connection is gone, for certain, and other handles are not.
     pub(super) fn forget_holder(&self, holder: Holder) {
         self.left.fetch_or(1 << holder.number(), Ordering::SeqCst);
         self.take_back();
-        // it may have taken a wish from the attention word and not lived to fulfil it
+        // it may have taken a wish from a word and not lived to fulfil it
         self.stir();
+        for word in self.waiters() {
+            futex::wake(word, u32::MAX, futex::ANY);
+        }
     }
 
     /// The processes that are gone and of which something is left: bits by number.

@@ -198,6 +198,9 @@ impl Inner {
                 self.begin(taken, &outgoing, asked.progress.waiter());
                 if question.message.len() > WINDOW {
                     stage = Stage::Sending(Sending::new(taken), std::mem::take(&mut asked.question.message));
+                } else {
+                    // its receiver may have ended while it was written
+                    self.take_back();
                 }
                 Ok(())
             }

@@ -162,6 +162,11 @@ impl<S: Serve> Served<S> {
             // nothing more, or the hang-up, which is told by itself
             let Ok(received) = handle.socket.try_recv(&mut packet) else { return Ok(()) };
             if received.truncated {
+                if let Ok(FromClient::Duplicate { .. }) = FromClient::parse(&packet[..received.len]) {
+                    // for want of descriptors here, which is not the client's fault; the socket is closed, as its owner sees
+                    tracing::warn!(port = %self.port.name, "a handle did not arrive; are there descriptors left? (ulimit -n)");
+                    continue;
+                }
                 return Err(Violation::Truncated);
             }
             if received.len == 0 {
@@ -183,9 +188,6 @@ impl<S: Serve> Served<S> {
     /// One more handle: `file` is this end of it.
     fn duplicate(self: &Arc<Self>, file: OwnedFd, in_use: bool) -> Result<(), Violation> {
         let socket = Arc::new(Socket::adopt(file).map_err(|_| Violation::NotASocket)?);
-        if self.client.inner.closed() {
-            return Ok(()); // it closes: its owner sees the end
-        }
         if let Err(refused) = self.accept_handle(&socket, in_use) {
             tracing::debug!(port = %self.port.name, why = refused.sentence(), "handle refused");
             let _ = socket.try_send(&FromHost::Refused(refused).encode(), &[]);
@@ -206,6 +208,11 @@ impl<S: Serve> Served<S> {
         }
         let handle = Arc::new(Handle::new(Arc::clone(socket), holder, process, Some(charge)));
         inner.handles.add(Arc::clone(&handle));
+        if inner.closed() {
+            // asked when it is in the list: an end on another thread closes all that are there
+            inner.handles.remove(&handle);
+            return Err(Refused::new(Status::PORT_DISCONNECTED, "the connection has ended"));
+        }
         let welcome = FromHost::Welcome { holder, name: self.port.name.clone() };
         // one that is gone already is seen by the watch
         let _ = socket.try_send(&welcome.encode(), &[]);

@@ -1,6 +1,6 @@
 //! A client that speaks the protocol by hand, so that it can break or leave undone what no [`fltmgr::Connection`] would.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,22 @@ impl Raw {
         let [host, shared] = &received.files[..] else { panic!("two files") };
         let memory = Memory::open(host.as_fd(), shared.as_fd()).unwrap();
         Self { socket, memory }
+    }
+
+    /// A holder by hand, and its number, from a handle that [`fltmgr::Connection::duplicate`] made.
+    pub(crate) fn open(handle: OwnedFd) -> (Self, Holder) {
+        let handle = Socket::adopt(handle).unwrap();
+        let mut packet = vec![0; MAX_MESSAGE_LEN];
+        let received = handle.peek(&mut packet).unwrap();
+        let [host, shared] = &received.files[..] else { panic!("two files") };
+        let memory = Memory::open(host.as_fd(), shared.as_fd()).unwrap();
+        let (socket, theirs) = Socket::pair().unwrap();
+        handle.send(&FromClient::Duplicate { in_use: true }.encode(), &[theirs.as_fd()]).unwrap();
+        let received = socket.recv(&mut packet).unwrap();
+        match FromHost::parse(&packet[..received.len]) {
+            Ok(FromHost::Welcome { holder: Some(holder), .. }) => (Self { socket, memory }, holder),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn host(&self) -> &HostRegion {

@@ -1,0 +1,139 @@
+//! What a process leaves to the others of a connection when it goes, in the middle of things.
+
+mod common;
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use common::raw::{Raw, eventually};
+use common::{LONG, World, watchdog};
+use fltmgr::{Answer, Client, Connection, Status, Timeout};
+use proto::client;
+use proto::slots::{GETS, Word};
+
+fn another(port: &Connection) -> Connection {
+    Connection::from_handle(port.duplicate().unwrap()).unwrap()
+}
+
+#[test]
+fn slots_of_a_process_that_has_disconnected_are_used_by_others() {
+    watchdog();
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let other = another(&port);
+    let posted = port.receiver(4).unwrap();
+    port.disconnect();
+    drop(posted);
+    for _ in 0..5 {
+        thread::scope(|scope| {
+            scope.spawn(|| filter.send(b"x", Timeout::After(LONG)).unwrap());
+            assert_eq!(other.recv().unwrap().body(), b"x");
+        });
+    }
+    assert_eq!(other.send(b"x", &mut []).unwrap_err().status(), Status::INVALID_DEVICE_REQUEST);
+}
+
+#[test]
+fn a_slot_whose_request_runs_is_nobody_elses_when_its_process_disconnects() {
+    watchdog();
+    let (entered, enter) = sync_channel(1);
+    let (leave, left) = sync_channel::<()>(1);
+    let left = Mutex::new(left);
+    let slow = move |_: &Client, _: &[u8], _: &mut [u8]| {
+        entered.send(()).unwrap();
+        left.lock().unwrap().recv().unwrap();
+        Answer::from(0)
+    };
+    let world = World::with(|filter| filter.on_message = Box::new(slow), |options| options);
+    let (port, _) = world.pair();
+    let (other, _) = Raw::open(port.duplicate().unwrap());
+    let used = || other.shared().allocation.used.load(Ordering::SeqCst);
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| port.send(b"slow", &mut []).unwrap_err().status());
+        enter.recv_timeout(LONG).unwrap();
+        port.disconnect();
+        assert_eq!(asked.join().unwrap(), Status::PORT_DISCONNECTED);
+    });
+    assert_eq!(used(), 1 << GETS, "the callback will write into it");
+    drop(port);
+    assert_eq!(used(), 1 << GETS, "the callback will write into it");
+    leave.send(()).unwrap();
+    eventually("a slot was never free again", || used() == 0);
+}
+
+#[test]
+fn a_process_that_ends_between_its_reply_and_waking_the_filter_has_replied() {
+    watchdog();
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let (other, holder) = Raw::open(port.duplicate().unwrap());
+    let (sender, replied) = sync_channel(1);
+    let filter = Arc::new(filter);
+    let asking = Arc::clone(&filter);
+    let asker = thread::spawn(move || {
+        let mut reply = [0; 8];
+        let answered = asking.ask(b"?", &mut reply, Timeout::Never).map(|answered| reply[..answered.len].to_vec());
+        sender.send(answered).unwrap();
+    });
+    let id = port.recv().unwrap().detach();
+    let to = client::find_waiter(other.host(), id).unwrap();
+    let word = &other.shared().waiters[to.waiter].word;
+    eventually("the filter never slept", || Word::from_raw(word.load(Ordering::SeqCst)).sleeps());
+    assert!(client::claim(other.shared(), to, holder, 0));
+    client::write_reply(other.shared(), to, 0, b"!", 1, None);
+    let _ = client::publish(other.shared(), to);
+    // before the wake-up
+    drop(other);
+    let answered = replied.recv_timeout(LONG / 2);
+    filter.close();
+    assert_eq!(answered.expect("the filter sleeps on").unwrap(), b"!");
+    asker.join().unwrap();
+}
+
+#[test]
+fn a_handle_that_is_made_while_the_filter_unloads_sees_the_end() {
+    watchdog();
+    for _ in 0..30 {
+        let mut world = World::with(|_| {}, |options| options.max_handles_per_user(1000));
+        let (port, filter) = world.pair();
+        thread::scope(|scope| {
+            let (sender, made) = sync_channel(100);
+            scope.spawn(move || {
+                let mut handles = Vec::new();
+                let end = loop {
+                    match port.duplicate() {
+                        Ok(handle) => handles.push(handle),
+                        Err(end) => break end,
+                    }
+                    let _ = sender.try_send(());
+                };
+                assert_eq!(end.status(), Status::PORT_DISCONNECTED, "{end}");
+                for handle in handles {
+                    let handle = sys::socket::Socket::from(handle);
+                    let deadline = std::time::Instant::now() + LONG;
+                    assert!(handle.wait_closed(Some(deadline)).unwrap(), "it is never told");
+                }
+            });
+            (0..3).for_each(|_| made.recv_timeout(LONG).unwrap());
+            world.unload();
+            // which the filter keeps
+            drop(filter);
+        });
+    }
+}
+
+#[test]
+fn what_is_no_handle_is_not_taken_over() {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, send};
+    use std::os::fd::AsRawFd;
+    let (ours, other) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::empty(), None).unwrap();
+    let refused = || Connection::inherited(ours.as_raw_fd()).unwrap_err().status();
+    assert_eq!(refused(), Status::INVALID_HANDLE, "nothing lies in it");
+    send(&other, b"something", rustix::net::SendFlags::empty()).unwrap();
+    assert_eq!(refused(), Status::INVALID_HANDLE, "something else lies in it");
+    let flags = rustix::io::fcntl_getfd(&ours).expect("it is open still");
+    assert!(!flags.contains(rustix::io::FdFlags::CLOEXEC), "nor changed");
+}
