@@ -98,7 +98,8 @@ impl ConnectOptions {
     /// Connects, as [`Connection::connect`] does.
     ///
     /// # Errors
-    /// As [`Connection::connect`]; [`Status::TIMEOUT`]: the filter did not answer in time. If it accepts later, its
+    /// As [`Connection::connect`], and for an inheritable one, after the filter has accepted it, as
+    /// [`Connection::from_handle`]; [`Status::TIMEOUT`]: the filter did not answer in time. If it accepts later, its
     /// disconnect callback follows.
     pub fn connect(&self, name: &str, context: &[u8]) -> Result<Connection, Error> {
         attach::connect(self, name, context).map(|link| Connection { link })

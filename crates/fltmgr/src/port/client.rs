@@ -255,7 +255,7 @@ impl Inner {
         let (host, shared) = (self.memory.host(), self.memory.shared());
         let book = self.book();
         for holder in (1..=HOLDERS).filter(|number| left & 1 << number != 0).filter_map(Holder::new) {
-            let busy = self.streaming.load(Ordering::SeqCst);
+            let busy = |slot: usize| self.streaming.load(Ordering::SeqCst) & 1 << slot != 0;
             if book.host.release(host, shared, holder, busy) {
                 self.left.fetch_and(!(1 << holder.number()), Ordering::SeqCst);
             }

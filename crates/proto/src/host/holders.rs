@@ -8,17 +8,24 @@ use crate::sync::{Ordering, fence, swap};
 
 impl Host {
     /// Takes back what `holder` had, whose process is gone for certain: nobody acts in its name any more. False when
-    /// something is still in the hands of this end: a request that runs, a reply that is read, a slot of which the bit is set
-    /// in `busy`. It is to be called again then.
+    /// something is still in the hands of this end: a request that runs, a reply that is read, a slot that is
+    /// `busy`. It is to be called again then.
     #[must_use]
-    pub fn release(&self, host: &HostRegion, shared: &SharedRegion, holder: Holder, busy: u64) -> bool {
-        let kept = busy | self.lent_windows(host, shared);
+    pub fn release(
+        &self,
+        host: &HostRegion,
+        shared: &SharedRegion,
+        holder: Holder,
+        busy: impl Fn(usize) -> bool,
+    ) -> bool {
+        let lent = self.lent_windows(host, shared);
         let mut all = true;
         for (slot, theirs) in shared.slots.iter().enumerate() {
             if theirs.owner.load(Ordering::Acquire) != holder.number() {
                 continue;
             }
-            if kept & 1 << slot != 0 || !free(shared, slot) {
+            // in this order: who completes a slot says before that it will be busy, so that it is seen here after
+            if !free(shared, slot) || busy(slot) || lent & 1 << slot != 0 {
                 all = false;
                 continue;
             }

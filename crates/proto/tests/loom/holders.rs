@@ -29,7 +29,7 @@ fn a_claim_taken_back_in_the_moment_of_giving_up() {
             let world = Arc::clone(&world);
             move || {
                 let book = world.book.lock().unwrap();
-                assert!(book.host.release(&world.host, &world.shared, dead(), 0));
+                assert!(book.host.release(&world.host, &world.shared, dead(), |_| false));
             }
         });
         assert!(host::expire(&world.shared, waiter));
@@ -57,8 +57,8 @@ fn a_claim_taken_back_while_another_replies() {
             let world = Arc::clone(&world);
             move || world.reply(to, 5)
         });
-        let _ = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), 0);
-        let _ = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), 0);
+        let _ = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
+        let _ = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
         let replied = another.join().unwrap() || world.reply(to, 5);
         assert!(replied);
         assert_eq!(world.collect(waiter), 5);
@@ -85,9 +85,9 @@ fn a_receive_taken_back_while_a_filter_takes_it() {
                 }
             }
         });
-        let first = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), 0);
+        let first = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
         filter.join().unwrap();
-        let again = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), 0);
+        let again = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
         assert!(first || again);
         assert_eq!(client::reserve_get(&world.shared, Holder::FIRST), Some(posted.slot));
         assert!(client::post_get(&world.shared, posted.slot, 8).is_some());
