@@ -161,7 +161,10 @@ fn a_process_without_descriptors_says_so() {
         let script = format!("ulimit -n {limit}; exec \"$0\" run -q --deny '*.virus' -- true");
         let ended = finish(world.command("sh").arg("-c").arg(script).arg(e2e::binary("fltmc")));
         let says = "too many open files (STATUS_TOO_MANY_OPENED_FILES)";
-        assert!(ended.code == Some(0) || ended.err.contains(says), "{limit}: {}", ended.err);
+        // the program runs under the same limit, and may be the one that needs more
+        let says_itself = "true: error while loading shared libraries";
+        let said = ended.err.contains(says) || ended.err.starts_with(says_itself);
+        assert!(ended.code == Some(0) || said, "{limit}: {}", ended.err);
         ended.code == Some(0)
     });
     assert!(ran.is_some_and(|limit| limit > 5), "{ran:?}");
