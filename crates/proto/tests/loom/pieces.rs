@@ -31,7 +31,7 @@ fn move_counter(futex: &Futex, counter: &AtomicU32, to: u32) {
 
 /// The pieces of a long payload go through one window in turn: none is read before it is written, none is overwritten unread.
 ///
-/// Fails with: `drained` stored before the piece is read.
+/// Fails with: `filled` stored Relaxed; `drained` stored before the piece is read.
 #[test]
 fn pieces_take_turns_in_a_window() {
     const PIECES: u32 = 3;
@@ -119,7 +119,8 @@ fn a_slot_is_in_one_hand() {
 
 /// Who finds all slots in use waits, and is woken by the one that is given back, whoever else waits too.
 ///
-/// Fails with: `freed` that does not move its word; `want_slot` that reads the word after it has made its wish known.
+/// Fails with: `freed` that does not move its word; `want_slot` that reads the word after it has made its wish known;
+/// `release` that does not look for a wish.
 #[test]
 fn who_waits_for_a_slot_gets_it() {
     model(|| {
