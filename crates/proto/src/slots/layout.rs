@@ -13,11 +13,23 @@ pub const SENDS: usize = if cfg!(loom) { 2 } else { 16 };
 /// All slots of a connection: the GETs first, then the SENDs.
 pub const SLOTS: usize = GETS + SENDS;
 /// Messages of one connection that may wait for a reply at a time.
-pub const WAITERS: usize = if cfg!(loom) { 2 } else { 1024 };
+pub const WAITERS: usize = if cfg!(loom) {
+    2
+} else if cfg!(miri) {
+    32
+} else {
+    1024
+};
 /// Bytes of a window, the piece in which longer payloads travel. 64 KiB: one piece for what programs send in practice.
 pub const WINDOW: usize = WINDOW_WORDS * 8;
 /// The same in words of 8 bytes.
-pub const WINDOW_WORDS: usize = if cfg!(loom) { 1 } else { 8192 };
+pub const WINDOW_WORDS: usize = if cfg!(loom) {
+    1
+} else if cfg!(miri) {
+    512
+} else {
+    8192
+};
 /// Payload bytes that lie beside a message's header, so that a small message touches no window.
 pub const HOST_INLINE: usize = HOST_INLINE_WORDS * 8;
 const HOST_INLINE_WORDS: usize = if cfg!(loom) { 1 } else { 24 };
