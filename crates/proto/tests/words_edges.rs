@@ -136,3 +136,26 @@ fn a_holder_has_a_number_from_one_to_fifteen() {
     assert_eq!(Holder::new(HOLDERS).map(Holder::number), Some(HOLDERS));
     assert_eq!(Holder::new(HOLDERS + 1), None);
 }
+
+#[test]
+fn a_long_message_is_let_go_when_its_receiver_has_no_slot_or_uses_it_anew() {
+    let shared = SharedRegion::boxed();
+    let mut book = Host::new();
+    let slot = client::reserve_get(&shared, Holder::FIRST).unwrap();
+    client::post_get(&shared, slot, 8).unwrap();
+    let (Take::Deliver(taken), _) = book.take(&shared, 8, false) else { panic!("a GET is posted") };
+    assert!(!host::let_go(&shared, taken) && book.is_last(taken));
+    // posted anew, which the book takes note of later
+    client::post_get(&shared, slot, 8).unwrap();
+    assert!(host::let_go(&shared, taken) && book.is_last(taken));
+    book.pull(&shared);
+    assert!(!book.is_last(taken), "the slot has a later GET");
+    let (Take::Deliver(again), _) = book.take(&shared, 8, false) else { panic!("a GET is posted") };
+    assert!(!host::let_go(&shared, again) && book.is_last(again));
+    let _wake = client::release(&shared, slot);
+    assert!(host::let_go(&shared, again), "nobody has the slot");
+    // of a SEND the book has no note
+    let slot = client::reserve_send(&shared, Holder::FIRST).unwrap();
+    client::post_send(&shared, slot, 1, 1).unwrap();
+    assert!(book.is_last(host::take_request(&shared, slot).unwrap().taken));
+}
