@@ -156,7 +156,7 @@ impl<S: Serve> Served<S> {
         }
         inner.complete(request.taken, &header, &output[..written]);
         let stalled = Deadline::Monotonic(clock::monotonic() + STALL);
-        match inner.stream_answer(request.taken, &output[..written], Some(stalled), || held = None) {
+        match inner.stream(request.taken, &output[..written], Some(stalled), None, || held = None) {
             // let go: its process has ended, and others use the connection
             Ok(()) | Err(Unsent::LetGo) => {}
             Err(Unsent::Gone | Unsent::TimedOut(_)) => inner.close(),

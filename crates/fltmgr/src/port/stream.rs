@@ -75,29 +75,18 @@ pub(super) enum Step<'a> {
 }
 
 impl Inner {
-    /// Sends the pieces after the first of a message in a completed slot, as the application reads them. A reply to `waiter`
-    /// ends that: whoever gave it has seen enough, or had no memory for the message.
+    /// Sends the pieces after the first of a payload in a completed slot, as the application reads them. A reply to `waiter`
+    /// ends that: whoever gave it has seen enough, or had no memory for the message. Calls `last` before the last piece is
+    /// there to be read, when there are several.
     pub(super) fn stream(
         &self,
         taken: Taken,
-        message: &[u8],
+        payload: &[u8],
         deadline: Option<Deadline>,
         waiter: Option<Waiter>,
-    ) -> Result<(), Unsent> {
-        let sent = self.send_pieces(taken, message, deadline, waiter, || {});
-        self.sent(taken);
-        sent
-    }
-
-    /// As [`Inner::stream`], for an answer. Calls `last` before the last piece is there to be read, when there are several.
-    pub(super) fn stream_answer(
-        &self,
-        taken: Taken,
-        answer: &[u8],
-        deadline: Option<Deadline>,
         last: impl FnMut(),
     ) -> Result<(), Unsent> {
-        let sent = self.send_pieces(taken, answer, deadline, None, last);
+        let sent = self.send_pieces(taken, payload, deadline, waiter, last);
         self.sent(taken);
         sent
     }
@@ -136,7 +125,11 @@ impl Inner {
 
     /// A payload has gone, as far as it will: its slot can be taken back from a process that has ended.
     fn sent(&self, taken: Taken) {
-        self.streaming.fetch_and(!(1 << taken.slot), Ordering::SeqCst);
+        let bit = 1 << taken.slot;
+        // a look first: a hot message is never among them, and need not lock the word's line
+        if self.streaming.load(Ordering::Relaxed) & bit != 0 {
+            self.streaming.fetch_and(!bit, Ordering::SeqCst);
+        }
         self.take_back();
     }
 
