@@ -134,12 +134,12 @@ impl<S: Serve> Served<S> {
     fn conclude(&self, request: &Request, answer: Answer, output: &[u8], mut held: Option<Held>) {
         let inner = &self.client.inner;
         let slot = request.taken.slot;
-        let writes = !answer.status.is_error();
-        let written = if writes { answer.len.min(output.len()) } else { 0 };
-        let kept = writes || answer.status == Status::FLT_BUFFER_TOO_SMALL;
+        // of an error neither; "buffer too small" has become a warning
+        let len = if answer.status.is_error() { 0 } else { answer.len };
+        let written = len.min(output.len());
         let header = Header {
             outcome: Outcome::Answer,
-            len: if kept { answer.len as u64 } else { 0 },
+            len: len as u64,
             status: answer.status.0,
             written: written as u64,
             waiter: None,
