@@ -8,8 +8,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use common::talk::patterned;
-use common::{App, LONG, Line, World, both, hresult, skip};
-use fltmgr::{Answer, Question, Status, Timeout};
+use common::{App, LONG, Line, World, both, hresult, post, skip};
+use fltmgr::{Answer, Question, Received, Status, Timeout};
 
 #[test]
 fn row_067_a_message_may_be_empty() {
@@ -23,9 +23,10 @@ fn row_067_a_message_may_be_empty() {
         },
         |app| {
             let port = app.connect();
-            assert_eq!(port.recv().unwrap().body(), b"");
             let message = port.recv().unwrap();
-            assert_eq!((message.body(), message.id()), (&b""[..], 1));
+            assert_eq!((message.body(), message.id(), message.reply_capacity()), (&b""[..], 0, None));
+            let message = port.recv().unwrap();
+            assert_eq!((message.body(), message.id(), message.reply_capacity()), (&b""[..], 1, Some(4)));
             message.reply(Status::SUCCESS, b"ok").unwrap();
             app.hear("done");
         },
@@ -43,9 +44,16 @@ fn row_068_a_message_whose_length_with_its_header_overflows_is_refused() {
         World::new,
         |world, line| {
             let filter = world.accepted();
-            line.hear("posted");
             // zero pages that nobody touches
             let long = vec![0; 0xffff_fff0];
+            // one byte fewer is no more than nobody receives, or than a receive that is posted has room for
+            let longest = &long[1..];
+            assert_eq!(filter.send(longest, Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
+            assert_eq!(filter.ask(longest, &mut [0; 1], Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
+            line.say("tried");
+            line.hear("posted a small one");
+            assert_eq!(filter.send(longest, Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
+            line.hear("posted");
             assert_eq!(filter.send(&long, Timeout::Poll).unwrap_err().status(), Status::INVALID_PARAMETER);
             let asked = filter.ask(&long, &mut [0; 1], Timeout::Poll).unwrap_err();
             assert_eq!(asked.status(), Status::INVALID_PARAMETER);
@@ -62,6 +70,13 @@ fn row_068_a_message_whose_length_with_its_header_overflows_is_refused() {
         },
         |app| {
             let port = app.connect();
+            app.hear("tried");
+            let small = post(&port, 0xffff_ffee).unwrap();
+            app.say("posted a small one");
+            match small.wait().unwrap() {
+                Received::TooSmall { needed, id } => assert_eq!((needed, id), (0xffff_ffef, 0)),
+                Received::Message(message) => panic!("{message:?}"),
+            }
             let mut receiver = port.receiver(1).unwrap();
             app.say("posted");
             app.hear("sent");
