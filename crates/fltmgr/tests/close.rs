@@ -353,12 +353,17 @@ fn row_098_a_bad_handle_looks_like_a_dead_port() {
         |world, _| {
             let filter = world.accepted();
             filter.close();
+            world.ended();
         },
         |app| {
             let port = app.connect();
-            while port.is_connected() {
-                assert_eq!(hresult(port.recv().unwrap_err().status()), 0x8007_0006);
-            }
+            let same = |error: fltmgr::Error| assert_eq!(hresult(error.status()), 0x8007_0006, "{error}");
+            same(port.recv().unwrap_err());
+            same(port.recv_limited(0, Timeout::Never).unwrap_err());
+            same(port.completions().post(1, 100).unwrap_err());
+            same(port.send(b"x", &mut []).unwrap_err());
+            same(port.duplicate().unwrap_err());
+            is_over(&port);
         },
     );
 }

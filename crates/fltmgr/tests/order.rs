@@ -98,7 +98,8 @@ fn order_3_receives_and_sends_are_released_before_the_disconnect() {
         let (inside, left) = (inside.clone(), Arc::clone(&left));
         World::with(
             move |filter| {
-                filter.on_disconnect = Box::new(move |_| {
+                filter.on_disconnect = Box::new(move |client| {
+                    assert!(!client.is_connected());
                     inside.send(()).unwrap();
                     left.lock().unwrap().recv_timeout(LONG).unwrap();
                 });
@@ -162,6 +163,39 @@ fn order_4_closing_the_last_handle_returns_after_the_disconnect() {
                 app.connect().close();
                 app.say("closed");
                 app.hear("go on");
+            }
+        },
+    );
+}
+
+/// The reply is there, and then the connection ends: the end is what the filter hears of, because it is looked for first.
+#[test]
+fn the_end_wins_over_a_reply_that_is_there_too() {
+    both(
+        World::new,
+        |world, line| {
+            for closes in [true, false] {
+                let filter = world.accepted();
+                let pending = filter.start(b"?", 4, Timeout::After(LONG)).unwrap();
+                line.hear("replied");
+                assert!(pending.is_ready());
+                if closes {
+                    filter.close();
+                }
+                line.say("go");
+                world.ended();
+                let mut reply = [7; 4];
+                assert_eq!(pending.wait(&mut reply).unwrap_err().status(), Status::PORT_DISCONNECTED);
+                assert_eq!(reply, [7; 4]);
+            }
+        },
+        |app| {
+            for _ in 0..2 {
+                let port = app.connect();
+                port.recv().unwrap().reply(Status::SUCCESS, b"here").unwrap();
+                app.say("replied");
+                app.hear("go");
+                port.close();
             }
         },
     );
@@ -263,6 +297,9 @@ fn order_8_ids_count_the_messages_that_want_a_reply() {
         World::new,
         |world, line| {
             let filter = world.accepted();
+            // what nobody receives in time uses up no id
+            assert_eq!(filter.ask(b"?", &mut [], Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
+            line.say("nobody received it");
             for _ in 0..10 {
                 filter.send(b"news", Timeout::After(LONG)).unwrap();
                 filter.ask(b"?", &mut [], Timeout::After(LONG)).unwrap();
@@ -271,6 +308,7 @@ fn order_8_ids_count_the_messages_that_want_a_reply() {
         },
         |app| {
             let port = app.connect();
+            app.hear("nobody received it");
             for id in 1..=10 {
                 assert_eq!(port.recv().unwrap().id(), 0);
                 let message = port.recv().unwrap();

@@ -2,10 +2,11 @@
 
 mod common;
 
-use std::thread;
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use common::{LONG, World, both, hresult, post};
+use common::{LONG, World, both, hresult, post, this_thread, until_it_sleeps};
 use fltmgr::{Client, Message, Received, Status, Timeout};
 
 fn send(filter: &Client, message: &[u8]) {
@@ -25,6 +26,20 @@ fn too_small(received: Received) -> (usize, u64) {
         Received::TooSmall { needed, id } => (needed, id),
         Received::Message(message) => panic!("{message:?}"),
     }
+}
+
+/// Starts a thread that does this, and returns when it sleeps in it.
+fn waiting<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    does: impl FnOnce() -> T + Send + 'scope,
+) -> ScopedJoinHandle<'scope, T> {
+    let (tell, told) = sync_channel(1);
+    let thread = scope.spawn(move || {
+        tell.send(this_thread()).unwrap();
+        does()
+    });
+    until_it_sleeps(told.recv_timeout(LONG).unwrap());
+    thread
 }
 
 #[test]
@@ -376,8 +391,9 @@ fn row_080_threads_that_receive_on_one_handle_get_a_message_each() {
     const THREADS: usize = 6;
     both(
         World::new,
-        |world, _| {
+        |world, line| {
             let filter = world.accepted();
+            line.hear("all wait");
             for number in 0..THREADS as u8 {
                 send(&filter, &[number; 300]);
             }
@@ -386,10 +402,11 @@ fn row_080_threads_that_receive_on_one_handle_get_a_message_each() {
         |app| {
             let port = app.connect();
             let mut seen: Vec<u8> = thread::scope(|scope| {
-                let threads: Vec<_> =
-                    (0..THREADS).map(|_| scope.spawn(|| port.recv().unwrap().body().to_vec())).collect();
-                let bodies = threads.into_iter().map(|thread| thread.join().unwrap());
-                bodies.map(|body| if body == [body[0]; 300] { body[0] } else { panic!("{body:?}") }).collect()
+                let threads: Vec<_> = (0..THREADS).map(|_| waiting(scope, || port.recv().unwrap())).collect();
+                app.say("all wait");
+                let messages = threads.into_iter().map(|thread| thread.join().unwrap());
+                let whole = |body: &[u8]| if body == [body[0]; 300] { body[0] } else { panic!("{body:?}") };
+                messages.map(|message| whole(message.body())).collect()
             });
             seen.sort_unstable();
             assert_eq!(seen, (0..THREADS as u8).collect::<Vec<_>>());
@@ -415,7 +432,7 @@ fn row_081_a_blocked_receive_holds_up_no_reply_and_no_request() {
             let question = port.recv().unwrap();
             app.say("has it");
             thread::scope(|scope| {
-                let blocked = scope.spawn(|| port.recv().unwrap().body().to_vec());
+                let blocked = waiting(scope, || port.recv().unwrap().body().to_vec());
                 question.reply(Status::SUCCESS, b"here").unwrap();
                 assert_eq!(port.send(b"x", &mut []).unwrap(), 7);
                 assert!(!blocked.is_finished());

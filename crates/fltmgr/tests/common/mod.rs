@@ -224,6 +224,21 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Tells which thread this is, for [`until_it_sleeps`].
+pub(crate) fn this_thread() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+/// Waits until a thread of this process sleeps, by what the kernel says of it.
+pub(crate) fn until_it_sleeps(thread: i32) {
+    let stat = format!("/proc/self/task/{thread}/stat");
+    eventually(|| {
+        let stat = std::fs::read_to_string(&stat).expect("a thread that runs");
+        // behind the name, which may have anything in it
+        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('S'))
+    });
+}
+
 /// Ends the test program when a test hangs: a deadline for everything that has none of its own.
 pub(crate) fn watchdog() {
     static ONCE: std::sync::Once = std::sync::Once::new();
