@@ -52,15 +52,16 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
         Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
         Err(error) => return Err(Error::with_source(Status::PORT_DISCONNECTED, doing(), error)),
     }
+    socket.wait_readable(deadline).map_err(|error| unanswered(doing(), error))?;
+    if !socket.peek(&mut [0]).is_ok_and(|answer| answer.len != 0) {
+        // the port has closed, or its host has ended, before it answered: most likely there is no such port any more
+        namespace.find(&port)?;
+    }
     if options.inheritable {
-        // what comes stays there, for every process that gets the handle
-        socket.wait_readable(deadline).map_err(|error| unanswered(doing(), error))?;
+        // what came stays there, for every process that gets the handle
         return open(socket, true, &doing);
     }
-    let welcome = welcome(&doing, |packet| match deadline {
-        Some(deadline) => socket.recv_deadline(packet, deadline),
-        None => socket.recv(packet),
-    })?;
+    let welcome = welcome(&doing, |packet| socket.recv(packet))?;
     match welcome {
         Welcome { holder: Some(holder), files: Some(files), .. } => {
             establish(port, holder, socket, None, files, &doing)

@@ -112,7 +112,8 @@ impl Connection {
     ///
     /// # Errors
     /// [`Status::OBJECT_PATH_SYNTAX_BAD`] or [`Status::OBJECT_NAME_INVALID`]: a bad name.
-    /// [`Status::OBJECT_NAME_NOT_FOUND`], [`Status::OBJECT_PATH_NOT_FOUND`]: no such port; the error names those that exist.
+    /// [`Status::OBJECT_NAME_NOT_FOUND`], [`Status::OBJECT_PATH_NOT_FOUND`]: no such port, or it closed before it answered; the
+    /// error names those that exist.
     /// [`Status::ACCESS_DENIED`]: the port's descriptor does not admit this user; the error says whom it admits.
     /// [`Status::CONNECTION_COUNT_LIMIT`]: the port has all the connections it wants.
     /// [`Status::INTEGER_OVERFLOW`]: the context is too long. Any other status: the filter's own refusal.

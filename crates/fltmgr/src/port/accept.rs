@@ -64,6 +64,8 @@ pub(super) struct Core<S: Serve> {
 /// Whom the filter still talks to.
 #[derive(Debug, Default)]
 struct Gate {
+    /// The port is closed: who came before and speaks now comes too late.
+    closed: bool,
     /// The filter unloads: nobody is let in any more.
     shut: bool,
     /// Connect callbacks that run.
@@ -207,6 +209,7 @@ impl<S: Serve> Listening for Core<S> {
     }
 
     fn close(&self) {
+        lock(&self.gate).closed = true;
         // dropped after the lock is let go: giving up a name may wait for other hosts
         let door = lock(&self.listening).take();
         drop(door);
@@ -270,6 +273,9 @@ impl<S: Serve> Core<S> {
             let mut gate = lock(&self.gate);
             if gate.shut {
                 return Err(Refused::new(Status::FLT_DELETING_OBJECT, "the filter unloads"));
+            }
+            if gate.closed {
+                return Err(Refused::new(Status::OBJECT_NAME_NOT_FOUND, format!("{} has closed", self.name)));
             }
             gate.connecting += 1;
         }

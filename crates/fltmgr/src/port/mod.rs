@@ -298,7 +298,7 @@ impl Port {
         self.core.violations()
     }
 
-    /// Stops listening: the name is free at once. Connections that exist go on.
+    /// Stops listening: the name is free at once. Connections that exist go on; a connect callback that runs may still make one.
     #[doc(alias = "FltCloseCommunicationPort")]
     pub fn close(self) {
         self.core.close();
