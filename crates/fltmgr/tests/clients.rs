@@ -4,11 +4,12 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
 use common::talk::{ask, echo};
-use common::{LONG, World, both, hresult};
+use common::{LONG, World, both, hresult, this_thread, until_it_sleeps};
 use fltmgr::{Completed, Completions, Message, Received, Status, Timeout};
 
 /// Bytes of a FILTER_MESSAGE_HEADER, which Windows counts where we count the body only.
@@ -143,8 +144,13 @@ fn client_04_the_end_of_the_filter_is_an_invalid_handle_for_every_receive() {
                 completions.post(token, 10).unwrap();
             }
             assert_eq!(completions.cancel(0), 1);
+            let (tell, told) = sync_channel(1);
             thread::scope(|scope| {
-                let blocked = scope.spawn(|| port.recv().unwrap_err().status());
+                let blocked = scope.spawn(|| {
+                    tell.send(this_thread()).unwrap();
+                    port.recv().unwrap_err().status()
+                });
+                until_it_sleeps(told.recv().unwrap());
                 app.say("waiting");
                 let status = blocked.join().unwrap();
                 assert_eq!((status, hresult(status)), (Status::PORT_DISCONNECTED, 0x8007_0006));
@@ -315,8 +321,14 @@ fn client_09_cancelling_everything_wakes_those_who_wait_for_completions() {
             for token in 0..THREADS as u64 {
                 completions.post(token, 10).unwrap();
             }
+            let (tell, told) = sync_channel(THREADS);
+            let wait = || {
+                tell.send(this_thread()).unwrap();
+                next(&completions)
+            };
             thread::scope(|scope| {
-                let waiting: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| next(&completions))).collect();
+                let waiting: Vec<_> = (0..THREADS).map(|_| scope.spawn(wait)).collect();
+                (0..THREADS).for_each(|_| until_it_sleeps(told.recv().unwrap()));
                 assert_eq!(port.cancel_receives(), THREADS);
                 let tokens: BTreeSet<_> = waiting
                     .into_iter()

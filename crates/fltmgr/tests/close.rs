@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use common::talk::{answers, ask, echo, is_over, is_over_for_the_filter, talks};
-use common::{App, Event, LONG, Line, World, both, eventually, hresult};
+use common::{App, Event, LONG, Line, World, both, eventually, hresult, this_thread, until_it_sleeps};
 use fltmgr::{Answer, Client, Connection, Status, Timeout};
 
 /// The application ends without closing anything: in a process of its own it is killed. Every send of the filter ends, and
@@ -121,6 +122,8 @@ fn row_037_disconnecting_ends_a_blocked_receive_and_returns_after_the_callback()
             move |filter| {
                 filter.on_disconnect = Box::new(move |_| {
                     called.wait();
+                    // gives a disconnect that does not wait the time to return
+                    thread::park_timeout(Duration::from_millis(20));
                 });
             },
             |options| options,
@@ -130,19 +133,25 @@ fn row_037_disconnecting_ends_a_blocked_receive_and_returns_after_the_callback()
         make,
         |world, line| {
             world.accepted();
-            line.hear("disconnecting");
+            // the receive ends before the callback has: that cannot begin to return yet
+            line.hear("received the end");
             called.wait();
-            assert_eq!(world.ended(), 1);
             line.hear("returned");
+            assert_eq!(world.events.try_recv(), Ok(Event::Disconnected(1)));
         },
         |app| {
             let port = app.connect();
+            let (tell, told) = sync_channel(1);
             thread::scope(|scope| {
-                let receiver = scope.spawn(|| port.recv().unwrap_err().status());
-                app.say("disconnecting");
+                scope.spawn(|| {
+                    tell.send(this_thread()).unwrap();
+                    let status = port.recv().unwrap_err().status();
+                    assert_eq!((status, hresult(status)), (Status::PORT_DISCONNECTED, 0x8007_0006));
+                    app.say("received the end");
+                });
+                until_it_sleeps(told.recv().unwrap());
                 port.disconnect();
                 app.say("returned");
-                assert_eq!(receiver.join().unwrap(), Status::PORT_DISCONNECTED);
             });
             is_over(&port);
         },
@@ -163,6 +172,8 @@ fn row_038_disconnecting_waits_for_a_message_callback() {
                 filter.on_message = Box::new(move |_, _, _| {
                     entered.send(()).unwrap();
                     left.lock().unwrap().recv_timeout(LONG).unwrap();
+                    // gives a disconnect that does not wait the time to return
+                    thread::park_timeout(Duration::from_millis(20));
                     message.lock().unwrap().push("message");
                     Answer::from(0)
                 });
@@ -174,15 +185,16 @@ fn row_038_disconnecting_waits_for_a_message_callback() {
     both(
         make,
         |world, line| {
-            world.accepted();
+            let filter = world.accepted();
             enter.recv_timeout(LONG).unwrap();
             line.say("in the callback");
-            line.hear("disconnecting");
+            // the end has begun, and the callback holds it up
+            eventually(|| !filter.is_connected());
             assert!(order.lock().unwrap().is_empty());
             leave.send(()).unwrap();
-            world.ended();
-            assert_eq!(std::mem::take(&mut *order.lock().unwrap()), ["message", "disconnect"]);
             line.hear("returned");
+            assert_eq!(std::mem::take(&mut *order.lock().unwrap()), ["message", "disconnect"]);
+            assert_eq!(world.events.try_recv(), Ok(Event::Disconnected(1)));
         },
         |app| {
             let port = app.connect();
@@ -190,7 +202,6 @@ fn row_038_disconnecting_waits_for_a_message_callback() {
                 // ends with the connection, or with the answer if that is sooner
                 scope.spawn(|| port.send(b"x", &mut []).map(drop).unwrap_or_default());
                 app.hear("in the callback");
-                app.say("disconnecting");
                 port.disconnect();
                 app.say("returned");
             });
@@ -209,7 +220,8 @@ fn sees_the_end(app: &App) -> Connection {
     let port = app.connect();
     let mut receiver = port.receiver(2).unwrap();
     app.say("receiving");
-    assert_eq!(receiver.recv().unwrap_err().status(), Status::PORT_DISCONNECTED);
+    let status = receiver.recv().unwrap_err().status();
+    assert_eq!((status, hresult(status)), (Status::PORT_DISCONNECTED, 0x8007_0006));
     port
 }
 
@@ -252,6 +264,31 @@ fn row_040_closing_the_dead_handle_calls_the_callback_once_and_waits_for_it() {
             app.say("closed");
             app.hear("seen");
             app.say("again");
+        },
+    );
+}
+
+/// The filter's close does not free the place: the end of the dead handle does, when the disconnect callback has returned.
+#[test]
+fn a_client_that_the_filter_closes_keeps_its_place_as_long_as_its_handle() {
+    both(
+        || World::with(|_| {}, |options| options.max_connections(1)),
+        |world, line| {
+            closed_by_the_filter(world, line);
+            line.hear("refused");
+            world.nothing_more();
+            line.say("close");
+            assert_eq!(world.ended(), 1);
+            world.accepted();
+        },
+        |app| {
+            let port = sees_the_end(app);
+            let status = app.connect_with(b"").unwrap_err().status();
+            assert_eq!((status, hresult(status)), (Status::CONNECTION_COUNT_LIMIT, 0x8007_04d6));
+            app.say("refused");
+            app.hear("close");
+            port.close();
+            app.connect().close();
         },
     );
 }

@@ -50,17 +50,39 @@ fn row_001_a_port_that_does_not_exist_is_not_found() {
 
 #[test]
 fn row_002_a_caller_without_the_right_is_denied_before_the_filter_hears_of_it() {
+    // each bit of 0x1f0001 for itself, and all of them
+    let lacks = |bit: u32| format!("D:(A;;{:#x};;;WD)", 0x001f_0001 & !bit);
+    let cases = [0x1, 0x1_0000, 0x2_0000, 0x4_0000, 0x8_0000, 0x10_0000, 0];
     both(
         || guarded("D:(A;;0x1f0001;;;S-1-22-1-54321)"),
         |world, line| {
+            let ports: Vec<_> = cases
+                .iter()
+                .map(|&bit| {
+                    let security: SecurityDescriptor = lacks(bit).parse().unwrap();
+                    world.beside(&format!(r"\{bit}"), |_| {}, |options| options.security(security)).unwrap()
+                })
+                .collect();
+            line.say("made");
             line.hear("tried");
             world.nothing_more();
+            for (port, bit) in ports.iter().zip(cases) {
+                match bit {
+                    0 => drop(port.accepted()),
+                    _ => port.nothing_more(),
+                }
+            }
         },
         |app| {
+            app.hear("made");
             let error = app.connect_with(b"").unwrap_err();
             assert_eq!(error.status(), Status::ACCESS_DENIED);
             assert_eq!(hresult(error.status()), 0x8007_0005);
             assert!(error.to_string().contains("54321"), "who is admitted: {error}");
+            for bit in cases {
+                let connected = app.connect_to(&format!(r"\{bit}"), b"").map(drop).map_err(|error| error.status());
+                assert_eq!(connected, if bit == 0 { Ok(()) } else { Err(Status::ACCESS_DENIED) }, "without {bit:#x}");
+            }
             app.say("tried");
         },
     );
@@ -248,9 +270,11 @@ fn row_008_a_success_that_is_not_zero_refuses_because_there_is_no_session() {
             world.nothing_more();
         },
         |app| {
-            for status in [Status::SUCCESS, Status::TIMEOUT, Status(0x0000_0104), Status(0x4000_0000)] {
+            let last = Status(0x7fff_ffff);
+            for status in [Status::SUCCESS, Status::TIMEOUT, Status(0x0000_0104), Status(0x4000_0000), last] {
                 let refused = refused(app, &status.0.to_le_bytes());
                 assert_eq!(refused, Status::INVALID_PARAMETER, "{status:?}");
+                assert_eq!(hresult(refused), 0x8007_0057);
             }
             app.connect().close();
             app.say("done");
@@ -268,8 +292,10 @@ fn a_refusal_may_have_any_status_that_is_no_success() {
             world.nothing_more();
         },
         |app| {
-            let warning = Status::BUFFER_OVERFLOW;
-            for status in [warning, Status::FLT_DO_NOT_ATTACH, Status(0xc015_0001), Status(0xe000_0001)] {
+            let first = Status(0x8000_0000);
+            for status in
+                [first, Status::BUFFER_OVERFLOW, Status::FLT_DO_NOT_ATTACH, Status(0xc015_0001), Status(0xe000_0001)]
+            {
                 assert_eq!(refused(app, &status.0.to_le_bytes()), status);
             }
             app.say("done");
@@ -381,13 +407,15 @@ fn a_message_from_the_connect_callback_without_a_timeout_ends_with_its_client() 
 #[test]
 fn row_011_a_connect_callback_that_blocks_holds_up_nobody_else() {
     let (release, released) = sync_channel::<()>(1);
+    let (entered, enter) = sync_channel::<()>(1);
     let released = Arc::new(Mutex::new(released));
     let make = || {
-        let released = Arc::clone(&released);
+        let (released, entered) = (Arc::clone(&released), entered.clone());
         World::with(
             move |filter| {
                 filter.on_connect = Box::new(move |_, context| {
                     if context == b"slow" {
+                        entered.send(()).unwrap();
                         released.lock().unwrap().recv_timeout(LONG).unwrap();
                     }
                     Ok(())
@@ -399,7 +427,8 @@ fn row_011_a_connect_callback_that_blocks_holds_up_nobody_else() {
     both(
         make,
         |world, line| {
-            // the slow one cannot have connected: it is released afterwards
+            enter.recv_timeout(LONG).unwrap();
+            line.say("slow is in the callback");
             assert_eq!(world.next(), Event::Connected(b"quick".to_vec()));
             line.hear("quick is through");
             release.send(()).unwrap();
@@ -409,7 +438,9 @@ fn row_011_a_connect_callback_that_blocks_holds_up_nobody_else() {
         |app| {
             std::thread::scope(|scope| {
                 let slow = scope.spawn(|| app.connect_with(b"slow").unwrap());
+                app.hear("slow is in the callback");
                 let _quick = app.connect_with(b"quick").unwrap();
+                assert!(!slow.is_finished());
                 app.say("quick is through");
                 let _slow = slow.join().unwrap();
             });

@@ -113,10 +113,17 @@ fn row_019_case_matters_unless_the_port_says_otherwise() {
         World::new,
         |world, line| {
             line.hear("exact");
+            world.accepted();
+            world.ended();
             // a port for any case is in the way of every case, and none may be in its way
             let any_case = world.beside(r"\TESTPORT", |_| {}, |options| options.case_insensitive(true));
             assert_eq!(any_case.map(drop).unwrap_err().status(), Status::OBJECT_NAME_COLLISION);
             let third = world.beside(r"\TESTPORT", |_| {}, |options| options).unwrap();
+            line.say("both cases");
+            third.accepted().send(b"here", Timeout::After(LONG)).unwrap();
+            third.ended();
+            line.hear("reached");
+            world.nothing_more();
             drop(third);
             let other = world.beside(r"\AnyCase", |_| {}, |options| options.case_insensitive(true)).unwrap();
             assert_eq!(uncreatable(world, r"\ANYCASE"), Status::OBJECT_NAME_COLLISION);
@@ -129,9 +136,15 @@ fn row_019_case_matters_unless_the_port_says_otherwise() {
             line.hear("done");
         },
         |app| {
-            assert_eq!(app.refusal(r"\TESTPORT"), Status::OBJECT_NAME_NOT_FOUND);
+            for other in [r"\TESTPORT", r"\testport", r"\testPort"] {
+                let status = app.refusal(other);
+                assert_eq!((status, hresult(status)), (Status::OBJECT_NAME_NOT_FOUND, 0x8007_0002), "{other}");
+            }
             app.connect_to(PORT, b"").unwrap().close();
             app.say("exact");
+            app.hear("both cases");
+            is_reached(app, r"\TESTPORT");
+            app.say("reached");
             app.hear("any case");
             is_reached(app, r"\anycase");
             app.say("once");

@@ -194,11 +194,19 @@ fn row_050_a_poll_without_a_receive_times_out_at_once() {
                 assert_eq!(failure(&filter, poll), Status::TIMEOUT);
             }
             line.say("timed out");
+            // one that is too small is none: it learns the size, and the poll ends at once too
+            line.hear("posted");
+            assert_eq!(filter.send(b"now", Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
+            line.say("too small");
         },
         |app| {
             let port = app.connect();
             app.hear("timed out");
             assert!(port.try_recv().unwrap().is_none());
+            let small = post(&port, 2).unwrap();
+            app.say("posted");
+            app.hear("too small");
+            assert!(matches!(small.wait(), Ok(Received::TooSmall { needed: 3, id: 0 })));
         },
     );
 }
@@ -269,6 +277,45 @@ fn row_052_a_moment_in_the_past_is_a_poll() {
                 // dropped, it would be answered, perhaps in time
                 message.detach();
             }
+        },
+    );
+}
+
+/// A moment that is to come ends the wait for a receive and the wait for a reply, and neither before it.
+#[test]
+fn a_moment_to_come_ends_the_wait_in_both_phases() {
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            let in_a_moment = || SystemTime::now() + Duration::from_millis(30);
+            let (sent, asked) = (in_a_moment(), in_a_moment());
+            assert_eq!(filter.send(b"?", Timeout::At(sent)).unwrap_err().status(), Status::TIMEOUT);
+            assert!(SystemTime::now() >= sent);
+            assert_eq!(failure(&filter, Timeout::At(asked)), Status::TIMEOUT);
+            assert!(SystemTime::now() >= asked);
+            line.say("nobody received it");
+            line.hear("posted");
+            let replied = in_a_moment();
+            assert_eq!(failure(&filter, Timeout::At(replied)), Status::TIMEOUT);
+            assert!(SystemTime::now() >= replied);
+            line.say("nobody replied");
+            let asked = filter.ask(b"?", &mut [0; 4], Timeout::At(SystemTime::now() + LONG)).unwrap();
+            assert_eq!((asked.status, asked.len), (Status::SUCCESS, 2));
+            line.say("done");
+        },
+        |app| {
+            let port = app.connect();
+            app.hear("nobody received it");
+            let mut receiver = port.receiver(1).unwrap();
+            app.say("posted");
+            let message = receiver.recv().unwrap();
+            assert!(message.time_left().unwrap() <= Duration::from_millis(30));
+            app.hear("nobody replied");
+            let status = message.reply(Status::SUCCESS, b"late").unwrap_err().status();
+            assert_eq!(status, Status::FLT_NO_WAITER_FOR_REPLY);
+            receiver.recv().unwrap().reply(Status::SUCCESS, b"ok").unwrap();
+            app.hear("done");
         },
     );
 }
