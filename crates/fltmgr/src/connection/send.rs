@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use proto::client::{self, Posted};
+use proto::host::ABORTED;
 use proto::slots::{Chunks, read_words, write_words};
 use proto::status::Status;
 use sys::futex;
@@ -43,7 +44,8 @@ impl Connection {
     /// error, and valid for success, for warnings (0x8…) and for [`Status::FLT_BUFFER_TOO_SMALL`].
     ///
     /// # Errors
-    /// [`Status::INVALID_PARAMETER`]: `input` is empty. [`Status::PORT_DISCONNECTED`].
+    /// [`Status::INVALID_PARAMETER`]: `input` is empty. [`Status::PORT_DISCONNECTED`]. [`Status::TIMEOUT`]: this process was
+    /// stopped while it read a long answer, for longer than the filter waits ([`crate::PortOptions::max_stall`]).
     #[doc(alias("FilterSendMessage", "lpBytesReturned"))]
     pub fn request(&self, input: &[u8], output: &mut [u8]) -> Result<Answer, Error> {
         let link = &self.link;
@@ -58,17 +60,18 @@ impl Connection {
             link.reserve(|| client::reserve_send(shared, link.holder)).ok_or_else(|| link.disconnected(SENDING))?;
         let answer = link.exchange(slot, input, output);
         link.release(slot);
-        answer.ok_or_else(|| link.disconnected(SENDING))
+        answer
     }
 }
 
 impl Link {
-    /// One request in a reserved slot. `None` when the connection ends meanwhile.
-    fn exchange(&self, slot: usize, input: &[u8], output: &mut [u8]) -> Option<Answer> {
+    /// One request in a reserved slot.
+    fn exchange(&self, slot: usize, input: &[u8], output: &mut [u8]) -> Result<Answer, Error> {
         let (host, shared) = (self.memory.host(), self.memory.shared());
         let chunks = Chunks::new(input.len());
         write_words(&shared.windows[slot].words, &input[chunks.range(0)]);
-        let (posted, wake) = client::post_send(shared, slot, input.len() as u64, output.len() as u64)?;
+        let (posted, wake) = client::post_send(shared, slot, input.len() as u64, output.len() as u64)
+            .ok_or_else(|| self.disconnected(SENDING))?;
         self.wake(wake, &shared.requests.word, futex::ANY);
         for index in 1..chunks.count() {
             let read = |drained: u32| drained as usize >= index;
@@ -85,7 +88,7 @@ impl Link {
         self.answer(posted, output)
     }
 
-    fn answer(&self, posted: Posted, output: &mut [u8]) -> Option<Answer> {
+    fn answer(&self, posted: Posted, output: &mut [u8]) -> Result<Answer, Error> {
         let (host, shared) = (self.memory.host(), self.memory.shared());
         let on = On {
             word: &shared.slots[posted.slot].word,
@@ -100,34 +103,40 @@ impl Link {
             self.gone().then_some(false)
         };
         if wait(&on, None, look, || client::prepare_sleep(shared, posted)) != Some(true) {
-            return None;
+            return Err(self.disconnected(SENDING));
         }
         let completion = client::completion(host, posted);
         self.sends.peer_ran_on(completion.cpu);
         let len = usize::try_from(completion.len).unwrap_or(usize::MAX);
         let written = completion.written as usize;
-        let output = output.get_mut(..written)?;
+        let output = output.get_mut(..written).ok_or_else(|| self.disconnected(SENDING))?;
         if client::lies_inline(written) {
             read_words(&host.slots[posted.slot].inline, output);
         } else {
             self.read_output(posted, output)?;
         }
-        Some(Answer { status: Status(completion.status), len })
+        Ok(Answer { status: Status(completion.status), len })
     }
 
-    fn read_output(&self, posted: Posted, output: &mut [u8]) -> Option<()> {
+    fn read_output(&self, posted: Posted, output: &mut [u8]) -> Result<(), Error> {
         let (host, shared, slot) = (self.memory.host(), self.memory.shared(), posted.slot);
         let chunks = Chunks::new(output.len());
         for index in 0..chunks.count() {
             let filled = &host.slots[slot].filled;
             if wait_counter(filled, None, |filled| filled as usize > index, || self.gone()) != Counted::Reached {
-                return None;
+                return Err(self.disconnected(SENDING));
+            }
+            if filled.load(Ordering::Relaxed) == ABORTED {
+                return Err(Error::new(Status::TIMEOUT, format!("{SENDING} {}", self.name)).hint(
+                    "the filter no longer waits for this process to read the answer: was it stopped? \
+                     (PortOptions::max_stall)",
+                ));
             }
             read_words(&host.windows[slot].words, &mut output[chunks.range(index)]);
             let drained = &shared.slots[slot].drained;
             drained.store(index as u32 + 1, Ordering::Release);
             futex::wake(drained, 1, futex::ANY);
         }
-        Some(())
+        Ok(())
     }
 }

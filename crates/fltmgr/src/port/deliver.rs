@@ -343,7 +343,7 @@ impl Inner {
     /// Fills a taken receive with the message.
     fn fill(&self, taken: Taken, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) -> Result<(), Error> {
         self.begin(taken, outgoing, waiter);
-        match self.stream(taken, outgoing.message, outgoing.deadline, waiter, || {}) {
+        match self.stream(taken, outgoing.message, || outgoing.deadline, waiter, || {}) {
             // whoever let go of it has answered, or will be seen not to have
             Err(Unsent::LetGo) if waiter.is_some() => Ok(()),
             streamed => streamed.map_err(|unsent| self.unsent(unsent, outgoing.message.len())),

@@ -14,6 +14,7 @@ mod stream;
 mod violations;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::descriptor::SecurityDescriptor;
 use proto::name::PortName;
@@ -130,6 +131,7 @@ pub struct PortOptions {
     case_insensitive: bool,
     namespace: Option<Namespace>,
     max_request: usize,
+    max_stall: Duration,
     limits: Limits,
     request_bytes_per_user: Option<usize>,
 }
@@ -143,6 +145,7 @@ impl Default for PortOptions {
             case_insensitive: false,
             namespace: None,
             max_request: 64 << 20,
+            max_stall: Duration::from_secs(30),
             limits: Limits::default(),
             request_bytes_per_user: None,
         }
@@ -186,6 +189,15 @@ impl PortOptions {
     #[must_use]
     pub fn max_request(mut self, bytes: usize) -> Self {
         self.max_request = bytes;
+        self
+    }
+
+    /// How long a client may pause in the middle of a request, or of reading an answer, of more than 64 KiB: 30 seconds unless
+    /// set. It holds a thread of the filter's process as long. The request then ends with [`Status::TIMEOUT`], which the client
+    /// finds when it goes on; its connection and everything else that it has under way go on.
+    #[must_use]
+    pub fn max_stall(mut self, pause: Duration) -> Self {
+        self.max_stall = pause;
         self
     }
 

@@ -25,10 +25,6 @@ use crate::wait::{Counted, On, wait, wait_counter};
 /// How long a worker waits for the next request before it leaves the connection.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// How long a worker waits for the next piece of a long request, or for its answer to be read, before the client counts
-/// as broken: a thread of the host must not be held for good.
-const STALL: Duration = Duration::from_secs(30);
-
 /// How often workers are rung for nothing before the client counts as broken: an honest one does not do that.
 const MOST_EMPTY: u32 = 1000;
 
@@ -155,12 +151,15 @@ impl<S: Serve> Served<S> {
             held = None;
         }
         inner.complete(request.taken, &header, &output[..written]);
-        let stalled = Deadline::Monotonic(clock::monotonic() + STALL);
-        match inner.stream(request.taken, &output[..written], Some(stalled), None, || held = None) {
-            // let go: its process has ended, and others use the connection
-            Ok(()) | Err(Unsent::LetGo) => {}
-            Err(Unsent::Gone | Unsent::TimedOut(_)) => inner.close(),
+        let sent = inner.stream(request.taken, &output[..written], || Some(self.stalled()), None, || held = None);
+        if sent == Err(Unsent::Gone) {
+            inner.close();
         }
+    }
+
+    /// When a client that pauses from now on has stopped in the middle.
+    fn stalled(&self) -> Deadline {
+        Deadline::Monotonic(clock::monotonic().saturating_add(self.port.options.max_stall))
     }
 
     /// Charges the user with what a request holds here, all of it before any of it is there.
@@ -206,10 +205,9 @@ impl<S: Serve> Served<S> {
         let mut input = Vec::new();
         for index in 0..chunks.count() {
             if index > 0 {
-                let stalled = Deadline::Monotonic(clock::monotonic() + STALL);
                 let read = |filled: u32| filled as usize > index;
                 let ended = || inner.closed() || inner.orphaned(slot);
-                match wait_counter(&theirs.filled, Some(stalled), read, ended) {
+                match wait_counter(&theirs.filled, Some(self.stalled()), read, ended) {
                     Counted::Reached => {}
                     Counted::Gone => return Err(Status::PORT_DISCONNECTED),
                     Counted::TimedOut => return Err(Status::TIMEOUT),

@@ -75,14 +75,14 @@ pub(super) enum Step<'a> {
 }
 
 impl Inner {
-    /// Sends the pieces after the first of a payload in a completed slot, as the application reads them. A reply to `waiter`
-    /// ends that: whoever gave it has seen enough, or had no memory for the message. Calls `last` before the last piece is
-    /// there to be read, when there are several.
+    /// Sends the pieces after the first of a payload in a completed slot, as the application reads them, each within the
+    /// `deadline` that it gets when it is the next. A reply to `waiter` ends that: whoever gave it has seen enough, or had no
+    /// memory for the message. Calls `last` before the last piece is there to be read, when there are several.
     pub(super) fn stream(
         &self,
         taken: Taken,
         payload: &[u8],
-        deadline: Option<Deadline>,
+        deadline: impl Fn() -> Option<Deadline>,
         waiter: Option<Waiter>,
         last: impl FnMut(),
     ) -> Result<(), Unsent> {
@@ -95,7 +95,7 @@ impl Inner {
         &self,
         taken: Taken,
         payload: &[u8],
-        deadline: Option<Deadline>,
+        deadline: impl Fn() -> Option<Deadline>,
         waiter: Option<Waiter>,
         mut last: impl FnMut(),
     ) -> Result<(), Unsent> {
@@ -105,7 +105,7 @@ impl Inner {
             let replied = || waiter.is_some_and(|waiter| host::replied(self.memory.shared(), waiter));
             let let_go = || self.orphaned(taken.slot) || host::let_go(self.memory.shared(), taken);
             let ended = || self.closed() || let_go() || replied();
-            match wait_counter(drained, deadline, |drained| drained as usize >= index, ended) {
+            match wait_counter(drained, deadline(), |drained| drained as usize >= index, ended) {
                 Counted::Reached => {}
                 Counted::Gone if self.closed() => return Err(Unsent::Gone),
                 Counted::Gone => {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use fltmgr::namespace::Namespace;
 use fltmgr::{Answer, Client, Connection, Message, Receiver, Status};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::{LONG, PORT, World, watchdog};
 
@@ -73,6 +74,22 @@ impl Worker {
         port.give(worker.line.get_ref()).unwrap();
         assert_eq!(worker.hear(), "ok");
         worker
+    }
+
+    /// Stops it; returns when it is stopped.
+    pub(crate) fn stop(&self) {
+        let pid = self.pid();
+        kill_process(pid, Signal::STOP).unwrap();
+        waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().unwrap())
     }
 
     pub(crate) fn kill(&mut self) {
