@@ -2,9 +2,10 @@
 
 mod common;
 
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,8 @@ use common::raw::Raw;
 use common::{LONG, PORT, World, skip, watchdog};
 use fltmgr::namespace::Namespace;
 use fltmgr::{Answer, Connection, PortName, PortOptions, Question, Status, Timeout, Usage};
-use proto::wire::FromHost;
+use proto::wire::{FromHost, Refused};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 fn me() -> u32 {
     rustix::process::geteuid().as_raw()
@@ -311,6 +313,50 @@ fn a_crowd_of_one_user_may_connect_at_once() {
         crowd.into_iter().map(|one| one.join().unwrap()).collect::<Result<Vec<_>, _>>()
     });
     assert_eq!(connected.unwrap().len(), 32);
+}
+
+/// Those in the way have a second: who is turned away unheard meanwhile tries again, as long as it has time.
+#[test]
+fn a_client_that_is_turned_away_unheard_tries_again() {
+    watchdog();
+    let dir = tempfile::tempdir().unwrap();
+    let host = SeqpacketListener::at(&dir.path().join("TestPort"));
+    let options = || Connection::options().namespace(Namespace::at(dir.path()));
+    for inheritable in [false, true] {
+        thread::scope(|scope| {
+            let connects = scope.spawn(move || options().inheritable(inheritable).connect(PORT, b"").unwrap_err());
+            for _ in 0..3 {
+                host.refuse(Refused::new(Status::INSUFFICIENT_RESOURCES, "a crowd").unheard());
+            }
+            host.refuse(Refused::new(Status::ACCESS_DENIED, "heard"));
+            assert_eq!(connects.join().unwrap().status(), Status::ACCESS_DENIED);
+        });
+    }
+    thread::scope(|scope| {
+        let connects = scope.spawn(move || options().timeout(Duration::ZERO).connect(PORT, b"").unwrap_err());
+        host.refuse(Refused::new(Status::INSUFFICIENT_RESOURCES, "a crowd").unheard());
+        // in that time it hears of the refusal or does not
+        let status = connects.join().unwrap().status();
+        assert!(matches!(status, Status::INSUFFICIENT_RESOURCES | Status::TIMEOUT), "{status:?}");
+    });
+}
+
+/// A host that refuses.
+struct SeqpacketListener(OwnedFd);
+
+impl SeqpacketListener {
+    fn at(path: &Path) -> Self {
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
+        rustix::net::listen(&socket, 5).unwrap();
+        Self(socket)
+    }
+
+    fn refuse(&self, refused: Refused) {
+        let client = rustix::net::accept(&self.0).unwrap();
+        rustix::io::read(&client, &mut [0; 600]).unwrap();
+        rustix::io::write(&client, &FromHost::Refused(refused).encode()).unwrap();
+    }
 }
 
 #[test]

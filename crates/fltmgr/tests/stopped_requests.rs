@@ -39,8 +39,10 @@ fn a_process_that_is_stopped_before_it_reads_its_answer_loses_the_answer_alone()
         }
         Answer::from(output.len())
     };
-    let world =
-        World::with(|filter| filter.on_message = Box::new(answer), |options| options.max_stall(Duration::from_millis(50)));
+    let world = World::with(
+        |filter| filter.on_message = Box::new(answer),
+        |options| options.max_stall(Duration::from_millis(50)),
+    );
     let (port, client) = world.pair();
     let mut other = Worker::with_handle(&world, "line", &port);
     other.say(&format!("send-for {MIB}"));
@@ -81,8 +83,10 @@ fn a_process_that_pauses_again_and_again_has_its_time_for_each_piece() {
 fn a_request_that_stops_in_the_middle_ends_and_its_connection_does_not() {
     watchdog();
     let answer = |_: &fltmgr::Client, input: &[u8], _: &mut [u8]| Answer::from(input.len());
-    let world =
-        World::with(|filter| filter.on_message = Box::new(answer), |options| options.max_stall(Duration::from_millis(50)));
+    let world = World::with(
+        |filter| filter.on_message = Box::new(answer),
+        |options| options.max_stall(Duration::from_millis(50)),
+    );
     let raw = Raw::connect(&world.namespace());
     let stops = raw.post_send(&[1; WINDOW], MIB as u64, 0);
     let completion = raw.completed(stops);

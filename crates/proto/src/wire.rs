@@ -12,7 +12,7 @@
 //! | 0x04 | Bye | to the host | kind |
 //! | 0x05 | Duplicate | to the host | kind, flags u8; with one file descriptor |
 //! | 0x81 | Welcome | to the client | kind, 0, version u16, holder u32, name; with two file descriptors or none |
-//! | 0x82 | [`Refused`] | to the client | kind, 0, 0 u16, status u32, sentence |
+//! | 0x82 | [`Refused`] | to the client | kind, flags u8, 0 u16, status u32, sentence |
 //! | 0x83 | [`Info`] | to the client | kind, flags u8, version u16, pid u32, uid u32, connections u32, max u32, name length u32, SDDL length u32, 0 u32, started u64, name, SDDL |
 //! | 0x84 | File | to the client | kind, 0 (7 bytes), tag u64; with one file descriptor |
 //! | 0x85 | Closed | to the client | kind, 0 (3 bytes), status u32 |
@@ -58,6 +58,7 @@ const DUPLICATE: u8 = 0x05;
 const IN_USE: u8 = 1;
 const WELCOME: u8 = 0x81;
 const REFUSED: u8 = 0x82;
+const AGAIN: u8 = 1;
 const INFO: u8 = 0x83;
 const FILE: u8 = 0x84;
 const CLOSED: u8 = 0x85;
@@ -116,6 +117,7 @@ impl<'a> Hello<'a> {
 pub struct Refused {
     status: Status,
     sentence: String,
+    again: bool,
 }
 
 impl Refused {
@@ -125,12 +127,23 @@ impl Refused {
         if let Some(end) = (0..=MAX_SENTENCE_LEN).rev().find(|&at| sentence.is_char_boundary(at)) {
             sentence.truncate(end);
         }
-        Self { status, sentence }
+        Self { status, sentence, again: false }
+    }
+
+    /// The same refusal, of one that was not heard: it may try again in a moment.
+    #[must_use]
+    pub fn unheard(self) -> Self {
+        Self { again: true, ..self }
     }
 
     /// Why: the error that the client's connect returns.
     pub fn status(&self) -> Status {
         self.status
+    }
+
+    /// Whether the client was turned away unheard, because others of its user keep the host waiting: not for good.
+    pub fn again(&self) -> bool {
+        self.again
     }
 
     /// The same for people; may be empty.
@@ -287,7 +300,7 @@ impl FromHost {
                 bytes
             }
             Self::Refused(refused) => {
-                let mut bytes = vec![REFUSED, 0, 0, 0];
+                let mut bytes = vec![REFUSED, if refused.again { AGAIN } else { 0 }, 0, 0];
                 bytes.extend(refused.status.0.to_le_bytes());
                 bytes.extend(refused.sentence.as_bytes());
                 bytes
@@ -337,13 +350,17 @@ impl FromHost {
                 Self::Welcome { holder, name: fields.name(fields.0.len())? }
             }
             REFUSED => {
-                fields.zeros(3)?;
+                let flags = fields.u8()?;
+                if flags > AGAIN {
+                    return Err(Violation::UnknownFlags(u32::from(flags)));
+                }
+                fields.zeros(2)?;
                 let status = Status(fields.u32()?);
                 if fields.0.len() > MAX_SENTENCE_LEN {
                     return Err(Violation::SentenceTooLong);
                 }
                 let sentence = fields.text(fields.0.len())?.to_owned();
-                Self::Refused(Refused { status, sentence })
+                Self::Refused(Refused { status, sentence, again: flags == AGAIN })
             }
             INFO => {
                 let flags = fields.u8()?;

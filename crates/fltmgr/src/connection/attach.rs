@@ -28,6 +28,12 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// its own, which does not tell.
 const ANSWER_SLICE: Duration = Duration::from_millis(20);
 
+/// How long a client goes on trying that was turned away unheard: the host gives those in its way a second.
+const UNHEARD_TIME: Duration = Duration::from_secs(3);
+
+/// The first and the longest pause before it tries again.
+const UNHEARD_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
+
 /// What a Welcome brings.
 struct Welcome {
     name: PortName,
@@ -45,28 +51,73 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
     wait::warm_up();
     let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
-    let socket = namespace.find(&port)?;
-    match socket.send(&FromClient::Hello(hello).encode(), &[]) {
+    let hello = FromClient::Hello(hello).encode();
+    let start = Instant::now();
+    let (mut pause, longest) = UNHEARD_PAUSE;
+    loop {
+        match knock(&namespace, &port, &hello, options.inheritable, deadline, &doing) {
+            Err(NoWelcome { unheard: true, .. })
+                if start.elapsed() < UNHEARD_TIME
+                    && deadline.is_none_or(|deadline| Instant::now() + pause < deadline) =>
+            {
+                std::thread::sleep(pause);
+                pause = longest.min(pause * 2);
+            }
+            answered => return answered.map_err(Error::from),
+        }
+    }
+}
+
+/// Connects, says what is wanted, and waits for the answer.
+fn knock(
+    namespace: &Namespace,
+    port: &PortName,
+    hello: &[u8],
+    inheritable: bool,
+    deadline: Option<Instant>,
+    doing: &impl Fn() -> String,
+) -> Result<Arc<Link>, NoWelcome> {
+    let socket = namespace.find(port)?;
+    match socket.send(hello, &[]) {
         Ok(()) => {}
         // a host that has turned us away already may have said why
         Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
-        Err(error) => return Err(Error::with_source(Status::PORT_DISCONNECTED, doing(), error)),
+        Err(error) => return Err(Error::with_source(Status::PORT_DISCONNECTED, doing(), error).into()),
     }
     socket.wait_readable(deadline).map_err(|error| unanswered(doing(), error))?;
     if !socket.peek(&mut [0]).is_ok_and(|answer| answer.len != 0) {
         // the port has closed, or its host has ended, before it answered: most likely there is no such port any more
-        namespace.find(&port)?;
+        namespace.find(port)?;
     }
-    if options.inheritable {
+    if inheritable {
         // what came stays there, for every process that gets the handle
-        return open(socket, true, &doing);
+        return open(socket, true, doing);
     }
-    let welcome = welcome(&doing, |packet| socket.recv(packet))?;
+    let welcome = welcome(doing, |packet| socket.recv(packet))?;
     match welcome {
         Welcome { holder: Some(holder), files: Some(files), .. } => {
-            establish(port, holder, socket, None, files, &doing)
+            Ok(establish(port.clone(), holder, socket, None, files, doing)?)
         }
-        _ => Err(unlike(doing(), "the host answered, but not with the connection's memory")),
+        _ => Err(unlike(doing(), "the host answered, but not with the connection's memory").into()),
+    }
+}
+
+/// Why there is no connection.
+pub(super) struct NoWelcome {
+    error: Error,
+    /// The host has not heard what was wanted: trying again in a moment may help.
+    unheard: bool,
+}
+
+impl From<Error> for NoWelcome {
+    fn from(error: Error) -> Self {
+        Self { error, unheard: false }
+    }
+}
+
+impl From<NoWelcome> for Error {
+    fn from(refused: NoWelcome) -> Self {
+        refused.error
     }
 }
 
@@ -77,11 +128,11 @@ pub(super) fn inherited(number: RawFd) -> std::io::Result<Socket> {
 }
 
 /// Uses the connection that `handle` keeps alive; keeps it, as one that children inherit, or lets go of it.
-pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> String) -> Result<Arc<Link>, Error> {
+pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> String) -> Result<Arc<Link>, NoWelcome> {
     wait::warm_up();
     let seen = welcome(doing, |packet| handle.peek(packet))?;
     let Some(files) = seen.files else {
-        return Err(unlike(doing(), "this is no handle of a connection"));
+        return Err(unlike(doing(), "this is no handle of a connection").into());
     };
     let (ours, theirs) = Socket::pair().map_err(|error| resources(doing(), error))?;
     let deadline = Instant::now() + ANSWER_TIME;
@@ -90,14 +141,14 @@ pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> Strin
     drop(theirs);
     let answer = welcome(doing, |packet| answer(&handle, &ours, packet, deadline))?;
     let Some(holder) = answer.holder else {
-        return Err(unlike(doing(), "the host did not say which process this is"));
+        return Err(unlike(doing(), "the host did not say which process this is").into());
     };
     let mut kept = None;
     if inheritable {
         handle.keep_on_exec().map_err(|error| resources(doing(), error))?;
         kept = Some(handle);
     }
-    establish(answer.name, holder, ours, kept, files, doing)
+    Ok(establish(answer.name, holder, ours, kept, files, doing)?)
 }
 
 /// Receives on `ours` the answer to what was said on `asked`, as long as the connection lives there.
@@ -152,26 +203,27 @@ fn unanswered(doing: String, error: std::io::Error) -> Error {
 fn welcome(
     doing: &impl Fn() -> String,
     receive: impl FnOnce(&mut [u8]) -> std::io::Result<Received>,
-) -> Result<Welcome, Error> {
+) -> Result<Welcome, NoWelcome> {
     let mut packet = vec![0; MAX_MESSAGE_LEN];
     let received = receive(&mut packet).map_err(|error| unanswered(doing(), error))?;
     if received.len == 0 {
-        return Err(
-            Error::new(Status::PORT_DISCONNECTED, doing()).hint("the filter ended, or its host refuses to talk")
-        );
+        let error = Error::new(Status::PORT_DISCONNECTED, doing());
+        return Err(error.hint("the filter ended, or its host refuses to talk").into());
     }
     let (holder, name) = match FromHost::parse(&packet[..received.len]) {
         Ok(FromHost::Welcome { holder, name }) => (holder, name),
         Ok(FromHost::Refused(refused)) => {
             let error = Error::new(refused.status(), doing());
-            return Err(if refused.sentence().is_empty() { error } else { error.hint(refused.sentence()) });
+            let error = if refused.sentence().is_empty() { error } else { error.hint(refused.sentence()) };
+            return Err(NoWelcome { error, unheard: refused.again() });
         }
-        Ok(_) => return Err(unlike(doing(), "the host answered something else than yes or no")),
-        Err(violation) => return Err(unlike(doing(), format!("the host speaks another protocol: {violation}"))),
+        Ok(_) => return Err(unlike(doing(), "the host answered something else than yes or no").into()),
+        Err(violation) => return Err(unlike(doing(), format!("the host speaks another protocol: {violation}")).into()),
     };
     if received.truncated {
-        return Err(Error::new(Status::INSUFFICIENT_RESOURCES, doing())
-            .hint("the connection's memory did not arrive; are there file descriptors left? (ulimit -n)"));
+        let error = Error::new(Status::INSUFFICIENT_RESOURCES, doing());
+        let hint = "the connection's memory did not arrive; are there file descriptors left? (ulimit -n)";
+        return Err(error.hint(hint).into());
     }
     Ok(Welcome { name, holder, files: received.files.try_into().ok() })
 }

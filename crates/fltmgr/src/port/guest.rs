@@ -90,14 +90,14 @@ impl<S: Serve> Guest<S> {
         true
     }
 
-    /// There is no place for it among those of its user who say nothing: it is told so, unless it has spoken already.
+    /// There is no place for it among those of its user who say nothing: it is told to try again, unless it has spoken already.
     fn turn_away(&self, exceeded: &Exceeded) {
         // no harm as long as there are threads to answer it
         if !pool::is_strained() && self.hear() {
             return;
         }
         tracing::debug!(port = %self.core.name, %exceeded, "client turned away");
-        let refused = Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{}: {exceeded}", self.core.name));
+        let refused = Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{}: {exceeded}", self.core.name)).unheard();
         let _ = self.socket.try_send(&FromHost::Refused(refused).encode(), &[]);
     }
 

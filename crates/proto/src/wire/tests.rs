@@ -41,9 +41,10 @@ fn golden_bytes() {
         0x83, 1, 1, 0,  2, 1, 0, 0,  0xE8, 3, 0, 0,  3, 0, 0, 0,  7, 0, 0, 0,
         2, 0, 0, 0,  2, 0, 0, 0,  0, 0, 0, 0,  1, 2, 3, 4, 5, 6, 7, 8,  b'\\', b'P', b'D', b':',
     ];
-    let to_client: [(FromHost, &[u8]); 5] = [
+    let to_client: [(FromHost, &[u8]); 6] = [
         (FromHost::Welcome { holder: Holder::new(2), name: name(r"\P") }, &[0x81, 0, 1, 0, 2, 0, 0, 0, b'\\', b'P']),
         (FromHost::Refused(Refused::new(Status(0xC000_0022), "no")), &[0x82, 0, 0, 0, 0x22, 0, 0, 0xC0, b'n', b'o']),
+        (FromHost::Refused(Refused::new(Status(0xC000_0022), "").unheard()), &[0x82, 1, 0, 0, 0x22, 0, 0, 0xC0]),
         (FromHost::Info(info()), &golden_info),
         (FromHost::File { tag: 0x0102 }, &[0x84, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0]),
         (FromHost::Closed { status: Status(0xC000_0037) }, &[0x85, 0, 0, 0, 0x37, 0, 0, 0xC0]),
