@@ -5,7 +5,7 @@ mod common;
 use std::os::unix::net::UnixListener;
 
 use common::{App, LONG, PORT, World, both, hresult};
-use fltmgr::{Status, Timeout};
+use fltmgr::{Connection, Status, Timeout};
 
 /// The status with which a port of this name cannot be created.
 fn uncreatable(world: &World, name: &str) -> Status {
@@ -193,7 +193,12 @@ fn row_099_something_else_that_listens_is_told_apart() {
         },
         |app| {
             app.hear("listening");
-            assert_eq!(app.refusal(r"\Stream"), Status::OBJECT_TYPE_MISMATCH);
+            let status = app.refusal(r"\Stream");
+            assert_eq!((status, hresult(status)), (Status::OBJECT_TYPE_MISMATCH, 0x8007_0006));
+            // and what is taken for a handle without being one
+            let (pipe, _) = std::io::pipe().unwrap();
+            let status = Connection::from_handle(pipe.into()).unwrap_err().status();
+            assert_eq!((status, hresult(status)), (Status::INVALID_PARAMETER, 0x8007_0057));
             let error = app.connect_to(r"\Nonsense", b"").unwrap_err();
             assert_eq!(error.status(), Status::INVALID_PARAMETER);
             assert_eq!(hresult(error.status()), 0x8007_0057);

@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::{Event, LONG, World, both, post, watchdog};
-use fltmgr::{Answer, Client, Connection, Port, PortOptions, Received, SecurityDescriptor, Serve, Status, Timeout};
+use common::{Event, LONG, PORT, World, both, eventually, post, watchdog};
+use fltmgr::{
+    Answer, Client, Connection, Port, PortName, PortOptions, Received, SecurityDescriptor, Serve, Status, Timeout,
+};
+use proto::wire::{FromClient, Hello, HelloFlags};
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
@@ -54,6 +57,44 @@ fn order_1_connect_returns_before_any_message_and_the_disconnect() {
             port.close();
         },
     );
+}
+
+/// A client that goes while the connect callback works on it: the disconnect callback comes after, and after a refusal never.
+#[test]
+fn a_client_that_goes_during_its_connect_is_disconnected_after_it() {
+    watchdog();
+    let log = Log::default();
+    let (inside, entered) = sync_channel(1);
+    let (leave, left) = sync_channel::<()>(1);
+    let left = Mutex::new(left);
+    let (connect, disconnect) = (Arc::clone(&log), Arc::clone(&log));
+    let mut world = World::with(
+        |filter| {
+            filter.on_connect = Box::new(move |client, context| {
+                inside.send(()).unwrap();
+                left.lock().unwrap().recv_timeout(LONG).unwrap();
+                // it is seen to have gone, and this is not over
+                eventually(|| !client.is_connected());
+                connect.lock().unwrap().push(if context == b"refuse" { "refused" } else { "connected" });
+                if context == b"refuse" { Err(Status::ACCESS_DENIED) } else { Ok(()) }
+            });
+            filter.on_disconnect = Box::new(move |_| disconnect.lock().unwrap().push("disconnected"));
+        },
+        |options| options,
+    );
+    for (context, ended) in [(&b"refuse"[..], 1), (b"", 3)] {
+        let name = PortName::parse(PORT).unwrap();
+        let socket = world.namespace().find(&name).unwrap();
+        let hello = Hello::new(HelloFlags::empty(), name, context).unwrap();
+        socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
+        entered.recv_timeout(LONG).unwrap();
+        drop(socket);
+        leave.send(()).unwrap();
+        eventually(|| log.lock().unwrap().len() == ended);
+    }
+    // waits for whatever is still to be called
+    world.unload();
+    assert_eq!(*log.lock().unwrap(), ["refused", "connected", "disconnected"]);
 }
 
 #[test]

@@ -2,18 +2,20 @@
 
 mod common;
 
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use common::talk::patterned;
 use common::{LONG, World, both, watchdog};
-use fltmgr::{Question, Status, Timeout};
+use fltmgr::{Answered, Client, Question, Received, Status, Timeout};
 
 #[test]
 fn questions_to_callbacks_are_answered_each_once() {
     watchdog();
     let world = World::new();
     let (app, filter) = world.pair();
-    let (sender, answers) = std::sync::mpsc::sync_channel(1000);
+    let (sender, answers) = sync_channel(1000);
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut receiver = app.receiver(4).unwrap();
@@ -45,7 +47,7 @@ fn a_question_to_a_callback_ends_with_its_deadline_or_its_connection() {
     watchdog();
     let world = World::new();
     let (app, filter) = world.pair();
-    let (sender, answers) = std::sync::mpsc::sync_channel(10);
+    let (sender, answers) = sync_channel(10);
     let ask = |timeout| {
         let sender = sender.clone();
         let question = Question { message: b"?".to_vec(), reply_len: 4, fd: None, timeout };
@@ -78,12 +80,153 @@ fn a_file_travels_with_its_question() {
             file.read_exact_at(&mut content, 0).unwrap();
             message.reply(Status::SUCCESS, &content).unwrap();
         });
-        let (sender, answer) = std::sync::mpsc::sync_channel(1);
+        let (sender, answer) = sync_channel(1);
         let fd = Some(std::sync::Arc::new(file.into()));
         let question = Question { message: b"scan".to_vec(), reply_len: 16, fd, timeout: Timeout::After(LONG) };
         filter.ask_then(question, move |answered| sender.send(answered.unwrap().payload).unwrap());
         assert_eq!(answer.recv_timeout(LONG).unwrap(), b"content");
     });
+}
+
+/// Asks with a callback; what it was called with.
+fn ask_then(filter: &Client, message: &[u8], reply_len: usize, timeout: Timeout) -> Receiver<Result<Answered, Status>> {
+    let (sender, answer) = sync_channel(2);
+    let question = Question { message: message.to_vec(), reply_len, fd: None, timeout };
+    filter.ask_then(question, move |answered| sender.send(answered.map_err(|error| error.status())).unwrap());
+    answer
+}
+
+/// Rows 54 to 58 and 65 hold for callbacks too: what fits is there, with the status that was given; of what is cut, both ends
+/// are told.
+#[test]
+fn a_callback_gets_a_reply_as_a_sender_does() {
+    let cases = [
+        (3, 16, Status::SUCCESS),
+        (16, 16, Status::NOT_FOUND),
+        (17, 16, Status::NOT_FOUND),
+        (0, 16, Status::ACCESS_DENIED),
+        (0, 0, Status::SUCCESS),
+        (1, 0, Status::SUCCESS),
+        (5, 16, Status::TIMEOUT),
+        (1_000, 1_000, Status::SUCCESS),
+        (1_001, 1_000, Status::SUCCESS),
+        (65_537, 65_537, Status(0xe000_0001)),
+        (200_000, 199_999, Status::SUCCESS),
+        (1 << 20, 3, Status::SUCCESS),
+    ];
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            for (len, room, status) in cases {
+                let answer = ask_then(&filter, b"?", room, Timeout::After(LONG));
+                let answered = answer.recv_timeout(LONG).unwrap().unwrap();
+                let status = if len > room { Status::BUFFER_OVERFLOW } else { status };
+                assert_eq!((answered.status, answered.payload.len()), (status, len.min(room)));
+                assert!(answered.payload == patterned(len)[..len.min(room)], "{len}");
+                assert!(answer.recv().is_err(), "a callback is called once");
+            }
+            line.say("done");
+        },
+        |app| {
+            let port = app.connect();
+            for ((len, room, status), id) in cases.into_iter().zip(1..) {
+                let message = port.recv().unwrap();
+                assert_eq!((message.id(), message.reply_capacity()), (id, Some(room)));
+                let replied = message.reply(status, &patterned(len)).map_err(|error| error.status());
+                assert_eq!(replied, if len > room { Err(Status::BUFFER_OVERFLOW) } else { Ok(()) });
+                let again = port.reply(id, Status::SUCCESS, b"").unwrap_err().status();
+                assert_eq!(again, Status::FLT_NO_WAITER_FOR_REPLY);
+            }
+            app.hear("done");
+        },
+    );
+}
+
+/// Rows 46, 47, 49, 50 and 67 hold for callbacks too.
+#[test]
+fn a_question_to_a_callback_that_is_late_is_not_seen_or_its_reply_finds_no_waiter() {
+    const SHORT: Timeout = Timeout::After(Duration::from_millis(5));
+    let timed_out = |answer: &Receiver<_>| assert_eq!(answer.recv_timeout(LONG).unwrap(), Err(Status::TIMEOUT));
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            timed_out(&ask_then(&filter, b"never seen", 4, SHORT));
+            timed_out(&ask_then(&filter, b"never seen", 4, Timeout::Poll));
+            let moment = SystemTime::now() + Duration::from_millis(20);
+            timed_out(&ask_then(&filter, b"never seen", 4, Timeout::At(moment)));
+            assert!(SystemTime::now() >= moment);
+            line.say("timed out");
+            line.hear("posted");
+            // delivered, each of them
+            timed_out(&ask_then(&filter, b"", 4, Timeout::Poll));
+            timed_out(&ask_then(&filter, b"short", 4, SHORT));
+            let moment = SystemTime::now() + Duration::from_millis(20);
+            timed_out(&ask_then(&filter, b"moment", 4, Timeout::At(moment)));
+            assert!(SystemTime::now() >= moment);
+            line.say("timed out");
+            line.hear("replied");
+        },
+        |app| {
+            let port = app.connect();
+            app.hear("timed out");
+            assert!(port.try_recv().unwrap().is_none());
+            let mut receiver = port.receiver(3).unwrap();
+            app.say("posted");
+            app.hear("timed out");
+            for (id, body) in [(1, &b""[..]), (2, b"short"), (3, b"moment")] {
+                let message = receiver.recv().unwrap();
+                assert_eq!((message.id(), message.body()), (id, body));
+                let late = message.reply(Status::SUCCESS, b"late").unwrap_err().status();
+                assert_eq!(late, Status::FLT_NO_WAITER_FOR_REPLY);
+            }
+            app.say("replied");
+        },
+    );
+}
+
+/// Rows 69 to 71 hold for callbacks too: one receive is refused for each question, the next that fits is filled, and one that
+/// is too small stays while another fits.
+#[test]
+fn a_question_to_a_callback_waits_for_a_receive_that_fits() {
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            line.hear("posted");
+            let answer = ask_then(&filter, &[1; 20], 4, Timeout::After(LONG));
+            assert_eq!(answer.recv_timeout(LONG).unwrap().unwrap().payload, b"yes");
+            line.say("answered");
+            let unread = ask_then(&filter, &[2; 20], 4, Timeout::After(LONG));
+            let unread = unread.recv_timeout(LONG).unwrap().unwrap();
+            assert_eq!((unread.status, &unread.payload[..]), (Status::NOT_FOUND, &b"no"[..]));
+            line.say("answered");
+        },
+        |app| {
+            let port = app.connect();
+            let completions = port.completions();
+            completions.post(1, 10).unwrap();
+            completions.post(2, 19).unwrap();
+            app.say("posted");
+            let refused = completions.next_timeout(LONG).unwrap().unwrap();
+            assert_eq!(refused.token, 1, "the oldest is refused");
+            assert!(matches!(refused.result, Ok(Received::TooSmall { needed: 20, id: 1 })), "{refused:?}");
+            completions.post(3, 20).unwrap();
+            let filled = completions.next_timeout(LONG).unwrap().unwrap();
+            assert_eq!(filled.token, 3, "no other is refused for this question");
+            let Ok(Received::Message(message)) = filled.result else { panic!("it fits") };
+            assert_eq!((message.id(), message.body()), (1, &[1; 20][..]));
+            message.reply(Status::SUCCESS, b"yes").unwrap();
+            app.hear("answered");
+            // the next is answered unread, by the id in the receive that it refuses
+            let refused = completions.next_timeout(LONG).unwrap().unwrap();
+            assert_eq!(refused.token, 2);
+            assert!(matches!(refused.result, Ok(Received::TooSmall { needed: 20, id: 2 })), "{refused:?}");
+            port.reply(2, Status::NOT_FOUND, b"no").unwrap();
+            app.hear("answered");
+        },
+    );
 }
 
 /// As many messages of a connection may wait for replies as there are waiters; one more is refused. It costs the application

@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, Scope, ScopedJoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{LONG, World, both, hresult, post, this_thread, until_it_sleeps};
 use fltmgr::{Client, Message, Received, Status, Timeout};
@@ -49,11 +49,15 @@ fn row_069_a_receive_that_is_too_small_learns_the_size_and_the_sender_waits_on()
         World::new,
         |world, line| {
             let filter = world.accepted();
-            line.hear("posted");
-            // refused once, then it waits until its timeout
-            let error = filter.send(b"0123456789", Timeout::After(Duration::from_millis(20))).unwrap_err();
-            assert_eq!(error.status(), Status::TIMEOUT);
-            line.say("timed out");
+            for _ in 0..2 {
+                line.hear("posted");
+                // refused once, then it waits until its timeout
+                let start = Instant::now();
+                let error = filter.send(b"0123456789", Timeout::After(Duration::from_millis(20))).unwrap_err();
+                assert_eq!(error.status(), Status::TIMEOUT);
+                assert!(start.elapsed() >= Duration::from_millis(20));
+                line.say("timed out");
+            }
         },
         |app| {
             let port = app.connect();
@@ -62,6 +66,13 @@ fn row_069_a_receive_that_is_too_small_learns_the_size_and_the_sender_waits_on()
             assert_eq!(too_small(small.wait().unwrap()), (10, 0));
             app.hear("timed out");
             assert!(port.try_recv().unwrap().is_none());
+            // of several that are too small the oldest is refused, and no other for the same message
+            let (oldest, mut next, mut last) =
+                (post(&port, 4).unwrap(), post(&port, 8).unwrap(), post(&port, 2).unwrap());
+            app.say("posted");
+            assert_eq!(too_small(oldest.wait().unwrap()), (10, 0));
+            app.hear("timed out");
+            assert!(!next.is_complete() && !last.is_complete());
         },
     );
 }

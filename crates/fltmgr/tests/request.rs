@@ -410,6 +410,47 @@ fn row_097_requests_run_side_by_side() {
     });
 }
 
+/// What cancels receives leaves a request alone: once in its callback, nothing but the end of the connection ends it.
+#[test]
+fn a_request_is_not_cancelled_with_the_receives() {
+    let (entered, enter) = sync_channel(1);
+    let (leave, left) = sync_channel::<()>(1);
+    let left = Arc::new(Mutex::new(left));
+    let make = || {
+        let (entered, left) = (entered.clone(), Arc::clone(&left));
+        calling(move |_, _, output| {
+            entered.send(()).unwrap();
+            left.lock().unwrap().recv_timeout(LONG).unwrap();
+            output.fill(b'o');
+            output.len().into()
+        })
+    };
+    both(
+        make,
+        |world, line| {
+            world.accepted();
+            enter.recv_timeout(LONG).unwrap();
+            line.say("in the callback");
+            line.hear("cancelled");
+            leave.send(()).unwrap();
+            world.ended();
+        },
+        |app| {
+            let port = app.connect();
+            let completions = port.completions();
+            completions.post(1, 10).unwrap();
+            thread::scope(|scope| {
+                let requests = scope.spawn(|| request(&port));
+                app.hear("in the callback");
+                assert_eq!(port.cancel_receives(), 1, "the receive");
+                assert_eq!(port.cancel_receives(), 0);
+                app.say("cancelled");
+                assert_eq!(requests.join().unwrap(), (4.into(), *b"oooo"));
+            });
+        },
+    );
+}
+
 #[test]
 fn more_requests_than_there_are_slots_wait_for_each_other() {
     both(

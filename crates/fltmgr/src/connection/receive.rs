@@ -43,6 +43,8 @@ impl Connection {
     /// # Errors
     /// [`Status::PORT_DISCONNECTED`] when the filter closes, or is gone. [`Status::CANCELLED`] after
     /// [`Connection::cancel_receives`].
+    /// [`Status::INSUFFICIENT_RESOURCES`]: a message came for which there is no memory, or no descriptor for its file; its
+    /// filter, if it waits, has been answered so.
     #[doc(alias = "FilterGetMessage")]
     pub fn recv(&self) -> Result<Message, Error> {
         match self.recv_deadline(u64::MAX, None)? {
