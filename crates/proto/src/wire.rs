@@ -59,6 +59,8 @@ const IN_USE: u8 = 1;
 const WELCOME: u8 = 0x81;
 const REFUSED: u8 = 0x82;
 const AGAIN: u8 = 1;
+/// How a [`Refused`] begins that is [`Refused::unheard`].
+pub const UNHEARD: [u8; 2] = [REFUSED, AGAIN];
 const INFO: u8 = 0x83;
 const FILE: u8 = 0x84;
 const CLOSED: u8 = 0x85;
@@ -139,11 +141,6 @@ impl Refused {
     /// Why: the error that the client's connect returns.
     pub fn status(&self) -> Status {
         self.status
-    }
-
-    /// Whether the client was turned away unheard, because others of its user keep the host waiting: not for good.
-    pub fn again(&self) -> bool {
-        self.again
     }
 
     /// The same for people; may be empty.

@@ -10,7 +10,7 @@ use proto::name::PortName;
 use proto::slots::Holder;
 use proto::status::Status;
 use proto::wait::Patience;
-use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN, WELCOME_FILES};
+use proto::wire::{self, FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN, WELCOME_FILES};
 use sys::fork::ForkGuard;
 use sys::memory::Memory;
 use sys::monitor::{Interest, Monitor};
@@ -54,71 +54,50 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
     let hello = FromClient::Hello(hello).encode();
     let start = Instant::now();
     let (mut pause, longest) = UNHEARD_PAUSE;
-    loop {
-        match knock(&namespace, &port, &hello, options.inheritable, deadline, &doing) {
-            Err(NoWelcome { unheard: true, .. })
-                if start.elapsed() < UNHEARD_TIME
-                    && deadline.is_none_or(|deadline| Instant::now() + pause < deadline) =>
-            {
-                std::thread::sleep(pause);
-                pause = longest.min(pause * 2);
-            }
-            answered => return answered.map_err(Error::from),
+    let socket = loop {
+        let (socket, unheard) = knock(&namespace, &port, &hello, deadline, &doing)?;
+        let in_time = deadline.is_none_or(|deadline| Instant::now() + pause < deadline);
+        if !unheard || !in_time || start.elapsed() > UNHEARD_TIME {
+            break socket;
         }
+        std::thread::sleep(pause);
+        pause = longest.min(pause * 2);
+    };
+    if options.inheritable {
+        // what came stays there, for every process that gets the handle
+        return open(socket, true, &doing);
+    }
+    match welcome(&doing, |packet| socket.recv(packet))? {
+        Welcome { holder: Some(holder), files: Some(files), .. } => {
+            establish(port, holder, socket, None, files, &doing)
+        }
+        _ => Err(unlike(doing(), "the host answered, but not with the connection's memory")),
     }
 }
 
-/// Connects, says what is wanted, and waits for the answer.
+/// Says to the port's host what is wanted, and waits for the answer, which stays in the socket. True: the host has not heard
+/// it, and it may be said again.
 fn knock(
     namespace: &Namespace,
     port: &PortName,
     hello: &[u8],
-    inheritable: bool,
     deadline: Option<Instant>,
     doing: &impl Fn() -> String,
-) -> Result<Arc<Link>, NoWelcome> {
+) -> Result<(Socket, bool), Error> {
     let socket = namespace.find(port)?;
     match socket.send(hello, &[]) {
         Ok(()) => {}
         // a host that has turned us away already may have said why
         Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
-        Err(error) => return Err(Error::with_source(Status::PORT_DISCONNECTED, doing(), error).into()),
+        Err(error) => return Err(Error::with_source(Status::PORT_DISCONNECTED, doing(), error)),
     }
     socket.wait_readable(deadline).map_err(|error| unanswered(doing(), error))?;
-    if !socket.peek(&mut [0]).is_ok_and(|answer| answer.len != 0) {
+    let mut start = [0; wire::UNHEARD.len()];
+    if !socket.peek(&mut start).is_ok_and(|answer| answer.len != 0) {
         // the port has closed, or its host has ended, before it answered: most likely there is no such port any more
         namespace.find(port)?;
     }
-    if inheritable {
-        // what came stays there, for every process that gets the handle
-        return open(socket, true, doing);
-    }
-    let welcome = welcome(doing, |packet| socket.recv(packet))?;
-    match welcome {
-        Welcome { holder: Some(holder), files: Some(files), .. } => {
-            Ok(establish(port.clone(), holder, socket, None, files, doing)?)
-        }
-        _ => Err(unlike(doing(), "the host answered, but not with the connection's memory").into()),
-    }
-}
-
-/// Why there is no connection.
-pub(super) struct NoWelcome {
-    error: Error,
-    /// The host has not heard what was wanted: trying again in a moment may help.
-    unheard: bool,
-}
-
-impl From<Error> for NoWelcome {
-    fn from(error: Error) -> Self {
-        Self { error, unheard: false }
-    }
-}
-
-impl From<NoWelcome> for Error {
-    fn from(refused: NoWelcome) -> Self {
-        refused.error
-    }
+    Ok((socket, start == wire::UNHEARD))
 }
 
 /// The inherited handle of this number.
@@ -128,11 +107,11 @@ pub(super) fn inherited(number: RawFd) -> std::io::Result<Socket> {
 }
 
 /// Uses the connection that `handle` keeps alive; keeps it, as one that children inherit, or lets go of it.
-pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> String) -> Result<Arc<Link>, NoWelcome> {
+pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> String) -> Result<Arc<Link>, Error> {
     wait::warm_up();
     let seen = welcome(doing, |packet| handle.peek(packet))?;
     let Some(files) = seen.files else {
-        return Err(unlike(doing(), "this is no handle of a connection").into());
+        return Err(unlike(doing(), "this is no handle of a connection"));
     };
     let (ours, theirs) = Socket::pair().map_err(|error| resources(doing(), error))?;
     let deadline = Instant::now() + ANSWER_TIME;
@@ -141,14 +120,14 @@ pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> Strin
     drop(theirs);
     let answer = welcome(doing, |packet| answer(&handle, &ours, packet, deadline))?;
     let Some(holder) = answer.holder else {
-        return Err(unlike(doing(), "the host did not say which process this is").into());
+        return Err(unlike(doing(), "the host did not say which process this is"));
     };
     let mut kept = None;
     if inheritable {
         handle.keep_on_exec().map_err(|error| resources(doing(), error))?;
         kept = Some(handle);
     }
-    Ok(establish(answer.name, holder, ours, kept, files, doing)?)
+    establish(answer.name, holder, ours, kept, files, doing)
 }
 
 /// Receives on `ours` the answer to what was said on `asked`, as long as the connection lives there.
@@ -203,27 +182,26 @@ fn unanswered(doing: String, error: std::io::Error) -> Error {
 fn welcome(
     doing: &impl Fn() -> String,
     receive: impl FnOnce(&mut [u8]) -> std::io::Result<Received>,
-) -> Result<Welcome, NoWelcome> {
+) -> Result<Welcome, Error> {
     let mut packet = vec![0; MAX_MESSAGE_LEN];
     let received = receive(&mut packet).map_err(|error| unanswered(doing(), error))?;
     if received.len == 0 {
-        let error = Error::new(Status::PORT_DISCONNECTED, doing());
-        return Err(error.hint("the filter ended, or its host refuses to talk").into());
+        return Err(
+            Error::new(Status::PORT_DISCONNECTED, doing()).hint("the filter ended, or its host refuses to talk")
+        );
     }
     let (holder, name) = match FromHost::parse(&packet[..received.len]) {
         Ok(FromHost::Welcome { holder, name }) => (holder, name),
         Ok(FromHost::Refused(refused)) => {
             let error = Error::new(refused.status(), doing());
-            let error = if refused.sentence().is_empty() { error } else { error.hint(refused.sentence()) };
-            return Err(NoWelcome { error, unheard: refused.again() });
+            return Err(if refused.sentence().is_empty() { error } else { error.hint(refused.sentence()) });
         }
-        Ok(_) => return Err(unlike(doing(), "the host answered something else than yes or no").into()),
-        Err(violation) => return Err(unlike(doing(), format!("the host speaks another protocol: {violation}")).into()),
+        Ok(_) => return Err(unlike(doing(), "the host answered something else than yes or no")),
+        Err(violation) => return Err(unlike(doing(), format!("the host speaks another protocol: {violation}"))),
     };
     if received.truncated {
-        let error = Error::new(Status::INSUFFICIENT_RESOURCES, doing());
-        let hint = "the connection's memory did not arrive; are there file descriptors left? (ulimit -n)";
-        return Err(error.hint(hint).into());
+        return Err(Error::new(Status::INSUFFICIENT_RESOURCES, doing())
+            .hint("the connection's memory did not arrive; are there file descriptors left? (ulimit -n)"));
     }
     Ok(Welcome { name, holder, files: received.files.try_into().ok() })
 }

@@ -50,7 +50,7 @@ impl Connection {
     pub fn from_handle(handle: OwnedFd) -> Result<Self, Error> {
         let not_one = |error| Error::with_source(Status::INVALID_PARAMETER, OPENING, error).hint("it is no handle");
         let handle = Socket::adopt(handle).map_err(not_one)?;
-        Ok(Self { link: attach::open(handle, false, &|| OPENING.into())? })
+        attach::open(handle, false, &|| OPENING.into()).map(|link| Self { link })
     }
 
     /// Gives another process a handle over a Unix socket of any kind, whose other end calls [`Connection::take`]. Blocks as
@@ -111,6 +111,6 @@ impl Connection {
             Error::with_source(Status::INVALID_HANDLE, doing(), error)
                 .hint("was it connected with ConnectOptions::inheritable, and is it open here still?")
         })?;
-        Ok(Self { link: attach::open(handle, true, &doing)? })
+        attach::open(handle, true, &doing).map(|link| Self { link })
     }
 }
