@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::raw::Raw;
 use common::{LONG, World, both, eventually, hresult, watchdog};
 use fltmgr::{Completed, Completions, Message, Received, Status, Timeout};
+use proto::client;
+use proto::slots::GETS;
 
 fn message(completed: Completed) -> (u64, Message) {
     match completed.result {
@@ -396,5 +399,30 @@ fn a_wait_ends_with_its_time_and_with_a_receive_that_is_posted_meanwhile() {
         }
         let tokens: BTreeSet<_> = waits.into_iter().map(|wait| message(wait.join().unwrap()).0).collect();
         assert_eq!(tokens, (0..3).collect());
+    });
+}
+
+/// A process may be stopped when it has freed a slot and not told anybody yet.
+#[test]
+fn a_post_that_waits_for_a_slot_finds_one_of_which_nobody_tells() {
+    watchdog();
+    let world = World::new();
+    let (port, client) = world.pair();
+    let (stopped, holder) = Raw::open(port.duplicate().unwrap());
+    let slots: Vec<_> = std::iter::from_fn(|| client::reserve_get(stopped.shared(), holder)).collect();
+    assert_eq!(slots.len(), GETS);
+    let completions = port.completions();
+    completions.post(7, 100).unwrap();
+    thread::scope(|scope| {
+        let sends = scope.spawn(|| client.send(b"late", Timeout::After(LONG)));
+        let receives = scope.spawn(|| next(&completions));
+        let allocation = &stopped.shared().allocation;
+        // whoever waits has said so by now, and is not told
+        eventually(|| allocation.wanted.swap(0, Ordering::SeqCst) != 0);
+        stopped.shared().slots[slots[0]].owner.store(0, Ordering::Relaxed);
+        allocation.used.fetch_and(!(1 << slots[0]), Ordering::SeqCst);
+        let (token, message) = message(receives.join().unwrap());
+        assert_eq!((token, message.body()), (7, &b"late"[..]));
+        sends.join().unwrap().unwrap();
     });
 }

@@ -13,11 +13,11 @@ use proto::client::{self, Posted};
 use proto::slots::GETS;
 use proto::status::Status;
 use smallvec::SmallVec;
-use sys::clock::Deadline;
-use sys::futex;
+use sys::clock::{self, Deadline};
+use sys::futex::{self, Slept};
 
 use super::receive::{Get, RECEIVING, Read};
-use super::{Connection, Link, Received, lock};
+use super::{Connection, Link, Received, SLOT_PATIENCE, lock};
 use crate::Error;
 use crate::wait::{Timeout, wait_by};
 
@@ -496,16 +496,20 @@ impl Desk {
                     Some(asleep) => words.push((&shared.slots[posted.slot].word, asleep)),
                     None => {
                         found.set(true);
-                        return Ok(futex::Slept::Look);
+                        return Ok(Slept::Look);
                     }
                 }
             }
             words.push((&self.bell, seen));
             words.extend(wanted.map(|freed| (&shared.allocation.freed, freed)));
-            let slept = futex::wait_any(&words, deadline);
+            // who waits for a slot looks by itself now and then
+            let patience = wanted.map(|_| Deadline::Monotonic(clock::monotonic() + SLOT_PATIENCE));
+            let patience = patience.filter(|_| deadline.is_none_or(|deadline| deadline.remaining() > SLOT_PATIENCE));
+            let slept = futex::wait_any(&words, patience.or(deadline))?;
+            let looks = patience.is_some() && slept == Slept::TimedOut;
             let freed = wanted.is_some_and(|freed| shared.allocation.freed.load(Ordering::SeqCst) != freed);
-            found.set(freed || posted.iter().any(|&posted| client::completed(host, posted)));
-            slept
+            found.set(looks || freed || posted.iter().any(|&posted| client::completed(host, posted)));
+            Ok(if looks { Slept::Look } else { slept })
         };
         wait_by(&link.receives, &link.asleep, deadline, look, sleep);
     }

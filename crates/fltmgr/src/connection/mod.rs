@@ -177,7 +177,8 @@ impl Connection {
 /// once finds its place free.
 const DROP_PATIENCE: Duration = Duration::from_millis(250);
 
-/// How long a thread that waits for a slot sleeps before it looks by itself.
+/// How long a thread that waits for a slot sleeps before it looks by itself: a window becomes free when the filter has read
+/// it, of which nobody tells, and a process that has freed a slot may be stopped before it tells.
 const SLOT_PATIENCE: Duration = Duration::from_millis(20);
 
 /// One connection, seen from the application.
@@ -299,7 +300,6 @@ impl Link {
             if let Some(slot) = reserve() {
                 return Some(slot);
             }
-            // for a while only: a window becomes free when the filter has read it, of which nobody tells
             let slice = Deadline::Monotonic(clock::monotonic() + SLOT_PATIENCE);
             let _ = futex::wait(&shared.allocation.freed, seen, futex::ANY, Some(slice));
         }
