@@ -53,6 +53,8 @@ fn row_068_a_message_whose_length_with_its_header_overflows_is_refused() {
             line.say("tried");
             line.hear("posted a small one");
             assert_eq!(filter.send(longest, Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
+            // before that, the receive that follows could be taken for this one
+            line.say("refused");
             line.hear("posted");
             assert_eq!(filter.send(&long, Timeout::Poll).unwrap_err().status(), Status::INVALID_PARAMETER);
             let asked = filter.ask(&long, &mut [0; 1], Timeout::Poll).unwrap_err();
@@ -77,6 +79,7 @@ fn row_068_a_message_whose_length_with_its_header_overflows_is_refused() {
                 Received::TooSmall { needed, id } => assert_eq!((needed, id), (0xffff_ffef, 0)),
                 Received::Message(message) => panic!("{message:?}"),
             }
+            app.hear("refused");
             let mut receiver = port.receiver(1).unwrap();
             app.say("posted");
             app.hear("sent");
