@@ -139,6 +139,49 @@ fn row_078_cancelling_ends_every_receive_of_every_kind_and_leaves_the_port_usabl
     );
 }
 
+/// What was delivered before a cancel stays delivered, taken or not, and its filter waits on for the reply.
+#[test]
+fn cancelling_leaves_what_was_delivered_to_be_answered() {
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            line.hear("posted");
+            let taken = filter.start(b"taken", 8, Timeout::After(LONG)).unwrap();
+            let lies = filter.start(b"lies there", 8, Timeout::After(LONG)).unwrap();
+            line.say("delivered");
+            line.hear("cancelled");
+            assert!(!taken.is_ready() && !lies.is_ready());
+            line.say("both wait");
+            for (pending, expected) in [(taken, &b"one"[..]), (lies, b"other")] {
+                let mut reply = [0; 8];
+                let answer = pending.wait(&mut reply).unwrap();
+                assert_eq!((answer.status, &reply[..answer.len]), (Status::SUCCESS, expected));
+            }
+            line.say("answered");
+        },
+        |app| {
+            let port = app.connect();
+            let completions = port.completions();
+            for token in 1..=3 {
+                completions.post(token, 100).unwrap();
+            }
+            app.say("posted");
+            app.hear("delivered");
+            let (_, taken) = message(next(&completions));
+            assert_eq!(port.cancel_receives(), 1, "the third");
+            app.say("cancelled");
+            app.hear("both wait");
+            taken.reply(Status::SUCCESS, b"one").unwrap();
+            let (token, lay) = message(next(&completions));
+            assert_eq!((token, lay.body()), (2, &b"lies there"[..]));
+            lay.reply(Status::SUCCESS, b"other").unwrap();
+            assert_eq!(failure(next(&completions)), (3, Status::CANCELLED));
+            app.hear("answered");
+        },
+    );
+}
+
 #[test]
 fn row_079_any_of_several_threads_gets_any_message_and_the_token_says_which_receive() {
     const MESSAGES: u32 = 2_000;

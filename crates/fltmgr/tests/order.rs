@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Event, LONG, PORT, World, both, eventually, post, watchdog};
 use fltmgr::{
@@ -204,6 +204,54 @@ fn order_4_closing_the_last_handle_returns_after_the_disconnect() {
                 app.connect().close();
                 app.say("closed");
                 app.hear("go on");
+            }
+        },
+    );
+}
+
+/// Longer than a drop would wait for it, too.
+#[test]
+fn closing_waits_however_long_the_disconnect_callback_takes() {
+    let (inside, entered) = sync_channel(1);
+    let (leave, left) = sync_channel::<()>(1);
+    let left = Arc::new(Mutex::new(left));
+    let make = || {
+        let (inside, left) = (inside.clone(), Arc::clone(&left));
+        World::with(
+            move |filter| {
+                filter.on_disconnect = Box::new(move |_| {
+                    inside.send(()).unwrap();
+                    left.lock().unwrap().recv_timeout(LONG).unwrap();
+                });
+            },
+            |options| options,
+        )
+    };
+    both(
+        make,
+        |world, line| {
+            for _ in 0..2 {
+                world.accepted();
+                entered.recv_timeout(LONG).unwrap();
+                // not to be right, but to be late: a drop has returned after a quarter of a second
+                let late = Instant::now() + Duration::from_millis(400);
+                while let Some(rest) = late.checked_duration_since(Instant::now()) {
+                    thread::park_timeout(rest);
+                }
+                line.say("still in the callback");
+                line.hear("still closing");
+                leave.send(()).unwrap();
+                world.ended();
+            }
+        },
+        |app| {
+            for closes in [true, false] {
+                let port = app.connect();
+                let closing = thread::spawn(move || if closes { port.close() } else { port.disconnect() });
+                app.hear("still in the callback");
+                assert!(!closing.is_finished());
+                app.say("still closing");
+                closing.join().unwrap();
             }
         },
     );

@@ -400,6 +400,36 @@ fn row_066_without_a_reply_buffer_no_reply_is_wanted() {
     );
 }
 
+/// The filter looks for its reply only when the replier is done: up to one window, nobody waits for it.
+#[test]
+fn a_reply_of_up_to_64_kib_does_not_wait_for_the_filter() {
+    let lengths = [0, 104, 105, 65_536];
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            let start = |len| filter.start(b"?", len, Timeout::After(LONG)).unwrap();
+            let pending = lengths.map(start);
+            line.hear("replied to all");
+            for (len, pending) in lengths.into_iter().zip(pending) {
+                assert!(pending.is_ready());
+                let mut buffer = vec![0; len];
+                assert_eq!(pending.wait(&mut buffer).unwrap(), Reply { status: Status::SUCCESS, len });
+                assert!(buffer == patterned(len), "{len}");
+            }
+            line.say("done");
+        },
+        |app| {
+            let port = app.connect();
+            for len in lengths {
+                assert_eq!(reply(&port, Status::SUCCESS, &patterned(len)), Ok(()));
+            }
+            app.say("replied to all");
+            app.hear("done");
+        },
+    );
+}
+
 /// The receive that was too small knows the id, and that is enough for an answer: the message itself is never delivered.
 #[test]
 fn a_message_is_answered_by_the_id_in_a_receive_that_was_too_small() {

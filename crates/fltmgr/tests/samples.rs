@@ -174,7 +174,8 @@ fn minispy(records: &Records) -> World {
                 if input != b"get" {
                     return Status::INVALID_PARAMETER.into();
                 }
-                if output.as_ptr().align_offset(size_of::<usize>()) != 0 {
+                let aligned = |buffer: &[u8]| buffer.as_ptr().align_offset(size_of::<usize>()) == 0;
+                if !aligned(input) || !aligned(output) {
                     return Status::DATATYPE_MISALIGNMENT.into();
                 }
                 let mut records = records.lock().unwrap();
