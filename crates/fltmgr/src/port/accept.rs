@@ -130,7 +130,6 @@ pub(super) struct Served<S: Serve> {
     pub(super) empty: AtomicU32,
     /// The user's side has closed, or the filter unloads: the end has begun.
     ending: AtomicBool,
-    place: AtomicBool,
     /// The user whose connection this is, and its place in the user's account.
     pub(super) user: Arc<User>,
     charge: Mutex<Option<Charge>>,
@@ -361,7 +360,6 @@ impl<S: Serve> Core<S> {
             desk: Mutex::default(),
             empty: AtomicU32::new(0),
             ending: AtomicBool::new(false),
-            place: AtomicBool::new(true),
             user: Arc::clone(charge.user()),
             charge: Mutex::new(Some(charge)),
         });
@@ -418,15 +416,8 @@ impl<S: Serve> Served<S> {
             let _ = std::panic::catch_unwind(called);
         }
         drop(lock(&self.charge).take());
-        if self.place.swap(false, Ordering::SeqCst) {
-            self.port.places.fetch_sub(1, Ordering::SeqCst);
-        }
+        self.port.places.fetch_sub(1, Ordering::SeqCst);
         self.forget();
-    }
-
-    /// Whether the disconnect callback has returned, and nothing is left but to let go.
-    pub(super) fn is_over(&self) -> bool {
-        !self.place.load(Ordering::SeqCst)
     }
 
     /// Lets go of the connection: its memory stays only as long as somebody uses it.

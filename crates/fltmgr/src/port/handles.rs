@@ -209,7 +209,7 @@ impl<S: Serve> Served<S> {
         let handle = Arc::new(Handle::new(Arc::clone(socket), holder, process, Some(charge)));
         inner.handles.add(Arc::clone(&handle));
         if inner.closed() {
-            // asked when it is in the list: an end on another thread closes all that are there
+            // asked when it is in the list: an end that comes after this finds it there, and closes it
             inner.handles.remove(&handle);
             return Err(Refused::new(Status::PORT_DISCONNECTED, "the connection has ended"));
         }
@@ -219,15 +219,7 @@ impl<S: Serve> Served<S> {
         self.watch(&handle).map_err(|error| {
             inner.handles.remove(&handle);
             no_room(format!("the filter's host: {error}"))
-        })?;
-        // an end that came meanwhile may not have found it among the handles
-        if inner.closed() {
-            socket.shutdown_write();
-        }
-        if self.is_over() {
-            socket.shutdown();
-        }
-        Ok(())
+        })
     }
 
     /// The process that uses this handle has closed it, and has yet to close the socket.
