@@ -176,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn row_15_no_leading_backslash() {
+    fn a_name_begins_with_a_backslash() {
         for name in ["ScannerPort", "/ScannerPort", "a\\b", " \\a"] {
             assert_eq!(PortName::parse(name), Err(Status::OBJECT_PATH_SYNTAX_BAD), "{name}");
         }
     }
 
     #[test]
-    fn row_16_empty_names_and_components() {
+    fn no_part_of_a_name_is_empty() {
         for name in ["", r"\", r"\\", r"\a\", r"\\a", r"\a\\b", "\\a\0b", "\\\0"] {
             assert_eq!(PortName::parse(name), Err(Status::OBJECT_NAME_INVALID), "{name:?}");
         }

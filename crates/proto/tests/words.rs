@@ -167,7 +167,10 @@ fn every_violation_has_a_name_and_a_sentence_of_its_own() {
         Violation::FileCount,
         Violation::Truncated,
         Violation::BadReply,
+        Violation::BadHolder,
+        Violation::NotASocket,
         Violation::ForgedEnd,
+        Violation::Restless,
     ];
     let names: BTreeSet<_> = all.iter().map(|violation| violation.name()).collect();
     let sentences: BTreeSet<_> = all.iter().map(ToString::to_string).collect();
