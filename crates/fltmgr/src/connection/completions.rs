@@ -37,9 +37,8 @@ impl Connection {
     }
 
     /// Ends every receive of this process that waits on this connection, posted or blocking, in any thread, with
-    /// [`Status::CANCELLED`]. One
-    /// that a filter is filling at this moment completes instead. The connection stays usable, and a message that was
-    /// delivered is still to be answered. Returns how many posted ones there were.
+    /// [`Status::CANCELLED`]. One that a filter is filling at this moment completes instead. The connection stays usable,
+    /// and a message that was delivered is still to be answered. Returns how many posted ones there were.
     #[doc(alias("CancelIoEx", "CancelIo", "CancelSynchronousIo"))]
     pub fn cancel_receives(&self) -> usize {
         let link = &self.link;

@@ -28,9 +28,8 @@ impl Connection {
     }
 
     /// Opens a handle that [`Connection::duplicate`] made in another process, or before a fork in this one's parent. The
-    /// calls of this process go their own way to the filter. The descriptor is closed, also when this fails. What the process has
-    /// posted is taken back when it ends, and the
-    /// connection goes on while another handle is open.
+    /// calls of this process go their own way to the filter. The descriptor is closed, also when this fails. What the process
+    /// has posted is taken back when it ends, and the connection goes on while another handle is open.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), fltmgr::Error> {

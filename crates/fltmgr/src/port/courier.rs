@@ -106,8 +106,9 @@ impl Courier {
 }
 
 impl Client {
-    /// Sends a message and returns at once, however slowly the application reads. `done` is called exactly once: with the reply, on the thread that receives
-    /// it, or with an error as [`Client::ask`] has them. It must not wait for another reply of the same connection.
+    /// Sends a message and returns at once, however slowly the application reads. `done` is called exactly once: with the
+    /// reply, on the thread that receives it, or with an error as [`Client::ask`] has them. It must not wait for another
+    /// reply of the same connection.
     ///
     /// Besides, [`Status::INSUFFICIENT_RESOURCES`] when 1,024 messages wait already for a receive, or for a reply.
     #[doc(alias = "FltSendMessage")]
