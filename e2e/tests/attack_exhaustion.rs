@@ -1,5 +1,5 @@
-//! A host or an application that has no descriptors, threads, memory or disk left: a sentence and a status, no hang, no processor time, and
-//! all is well again when there are some.
+//! A host or an application that has no descriptors, threads, memory or disk left: a sentence and a status, no hang, no
+//! processor time, and all is well again when there are some.
 
 use std::fs::File;
 use std::io::BufRead as _;
@@ -340,8 +340,7 @@ fn a_host_without_memory_refuses_connections_and_recovers() {
 #[test]
 fn a_port_in_a_full_file_system_is_refused_with_the_reason() {
     if !e2e::is_root() {
-        println!("SKIP privileged: mounting a small file system needs root");
-        return;
+        return e2e::skip_privileged("mounting a small file system needs root");
     }
     let world = World::new();
     let namespace = world.dir().join("small");
@@ -352,8 +351,7 @@ fn a_port_in_a_full_file_system_is_refused_with_the_reason() {
     command.args(["--exact", "full_role", "--nocapture", "--test-threads=1"]).env("FLTMGR_ATTACK_FULL", &namespace);
     let ended = e2e::finish(&mut command);
     if ended.code == Some(99) {
-        println!("SKIP privileged: no mount here: {}", ended.err);
-        return;
+        return e2e::skip_privileged(format_args!("no mount here: {}", ended.err));
     }
     let mut created = ended.out.lines().filter(|line| line.contains("created"));
     let full = created.next().unwrap_or_else(|| panic!("{ended:?}"));

@@ -3,12 +3,12 @@
 mod common;
 
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::log::{keep_warnings, warning};
 use common::talk::patterned;
-use common::{App, Event, LONG, World, both, eventually, hresult};
+use common::{App, Event, Gate, LONG, World, both, eventually, hresult};
 use fltmgr::{PortName, SecurityDescriptor, Status, Timeout};
 use proto::wire::{FromClient, Hello, HelloFlags};
 
@@ -137,34 +137,22 @@ fn row_004_a_full_port_refuses_and_counts_right_afterwards() {
 
 #[test]
 fn row_005_the_place_is_taken_until_the_disconnect_callback_returns() {
-    let gate = Arc::new(Barrier::new(2));
-    let make = || {
-        let gate = Arc::clone(&gate);
-        World::with(
-            move |filter| {
-                filter.on_disconnect = Box::new(move |_| {
-                    gate.wait();
-                    gate.wait();
-                });
-            },
-            |options| options.max_connections(1),
-        )
-    };
+    let gate = Gate::default();
     both(
-        make,
+        || World::with(gate.at_the_end(), |options| options.max_connections(1)),
         |world, line| {
             world.accepted();
-            gate.wait();
+            gate.pass();
             line.say("in the callback");
             line.hear("refused");
-            gate.wait();
+            gate.pass();
             world.ended();
             line.say("out of it");
             world.accepted();
             line.hear("done");
             // the second connection's end passes the gate too
-            gate.wait();
-            gate.wait();
+            gate.pass();
+            gate.pass();
             world.ended();
         },
         |app| {
@@ -406,32 +394,15 @@ fn a_message_from_the_connect_callback_without_a_timeout_ends_with_its_client() 
 
 #[test]
 fn row_011_a_connect_callback_that_blocks_holds_up_nobody_else() {
-    let (release, released) = sync_channel::<()>(1);
-    let (entered, enter) = sync_channel::<()>(1);
-    let released = Arc::new(Mutex::new(released));
-    let make = || {
-        let (released, entered) = (Arc::clone(&released), entered.clone());
-        World::with(
-            move |filter| {
-                filter.on_connect = Box::new(move |_, context| {
-                    if context == b"slow" {
-                        entered.send(()).unwrap();
-                        released.lock().unwrap().recv_timeout(LONG).unwrap();
-                    }
-                    Ok(())
-                });
-            },
-            |options| options,
-        )
-    };
+    let gate = Gate::default();
     both(
-        make,
+        || World::with(gate.when_slow_connects(), |options| options),
         |world, line| {
-            enter.recv_timeout(LONG).unwrap();
+            gate.pass();
             line.say("slow is in the callback");
             assert_eq!(world.next(), Event::Connected(b"quick".to_vec()));
             line.hear("quick is through");
-            release.send(()).unwrap();
+            gate.pass();
             assert_eq!(world.next(), Event::Connected(b"slow".to_vec()));
             line.hear("done");
         },

@@ -2,10 +2,7 @@
 
 mod common;
 
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Barrier, Mutex};
-
-use common::{Event, LONG, PORT, World, both, eventually, hresult};
+use common::{Event, Gate, LONG, PORT, World, both, eventually, hresult};
 use fltmgr::descriptor::Dacl;
 use fltmgr::{PortName, SecurityDescriptor, Status, Timeout};
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
@@ -74,27 +71,15 @@ fn row_022_a_port_needs_room_for_a_connection() {
 /// create one in: others are not disturbed.
 #[test]
 fn row_023_a_port_is_created_while_another_unloads() {
-    let gate = Arc::new(Barrier::new(2));
-    let make = || {
-        let gate = Arc::clone(&gate);
-        World::with(
-            move |filter| {
-                filter.on_disconnect = Box::new(move |_| {
-                    gate.wait();
-                    gate.wait();
-                });
-            },
-            |options| options,
-        )
-    };
+    let gate = Gate::default();
     both(
-        make,
+        || World::with(gate.at_the_end(), |options| options),
         |world, line| {
             world.accepted();
             let port = world.port.take().unwrap();
             std::thread::scope(|scope| {
                 let unloading = scope.spawn(move || port.unload());
-                gate.wait();
+                gate.pass();
                 // in its disconnect callback
                 let other = world.beside(r"\Other", |_| {}, |options| options).unwrap();
                 let again = world.beside(PORT, |_| {}, |options| options).unwrap();
@@ -103,7 +88,7 @@ fn row_023_a_port_is_created_while_another_unloads() {
                 other.accepted();
                 line.hear("connected");
                 assert!(!unloading.is_finished());
-                gate.wait();
+                gate.pass();
             });
         },
         |app| {
@@ -118,35 +103,18 @@ fn row_023_a_port_is_created_while_another_unloads() {
 
 #[test]
 fn row_024_a_connect_under_way_when_the_filter_unloads_is_ended_with_it() {
-    let (release, released) = sync_channel::<()>(1);
-    let (started, start) = sync_channel::<()>(1);
-    let (released, started) = (Arc::new(Mutex::new(released)), Arc::new(started));
-    let make = || {
-        let (released, started) = (Arc::clone(&released), Arc::clone(&started));
-        World::with(
-            move |filter| {
-                filter.on_connect = Box::new(move |_, context| {
-                    if context == b"slow" {
-                        started.send(()).unwrap();
-                        released.lock().unwrap().recv_timeout(LONG).unwrap();
-                    }
-                    Ok(())
-                });
-            },
-            |options| options,
-        )
-    };
+    let gate = Gate::default();
     both(
-        make,
+        || World::with(gate.when_slow_connects(), |options| options),
         |world, line| {
-            start.recv_timeout(LONG).unwrap();
+            gate.pass();
             let port = world.port.take().unwrap();
             std::thread::scope(|scope| {
                 let unloading = scope.spawn(move || port.unload());
                 line.say("unloading");
                 line.hear("not found");
                 assert!(!unloading.is_finished(), "the connect callback still runs");
-                release.send(()).unwrap();
+                gate.pass();
                 unloading.join().unwrap();
             });
             // unload has returned, so all callbacks have
@@ -183,21 +151,9 @@ fn row_024_a_connect_under_way_when_the_filter_unloads_is_ended_with_it() {
 /// it comes by hand and says its name later.
 #[test]
 fn a_client_that_was_let_in_before_the_unload_is_told_of_it() {
-    let gate = Arc::new(Barrier::new(2));
-    let make = || {
-        let gate = Arc::clone(&gate);
-        World::with(
-            move |filter| {
-                filter.on_disconnect = Box::new(move |_| {
-                    gate.wait();
-                    gate.wait();
-                });
-            },
-            |options| options,
-        )
-    };
+    let gate = Gate::default();
     both(
-        make,
+        || World::with(gate.at_the_end(), |options| options),
         |world, line| {
             world.accepted();
             let user = rustix::process::geteuid().as_raw();
@@ -208,10 +164,10 @@ fn a_client_that_was_let_in_before_the_unload_is_told_of_it() {
             eventually(|| port.usage(user).half_open == 1);
             std::thread::scope(|scope| {
                 scope.spawn(move || port.unload());
-                gate.wait();
+                gate.pass();
                 line.say("unloading");
                 line.hear("refused");
-                gate.wait();
+                gate.pass();
             });
         },
         |app| {

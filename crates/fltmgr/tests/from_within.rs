@@ -7,7 +7,7 @@ use std::thread;
 
 use common::talk::is_over;
 use common::{App, Filter, Line, PORT, World, both, eventually};
-use fltmgr::{Port, Status, Timeout};
+use fltmgr::{Connection, Port, Status, Timeout};
 
 /// A world whose port its own callbacks can reach, by taking it out of this box.
 type Handle = Arc<Mutex<Option<Port>>>;
@@ -124,6 +124,20 @@ fn is_unloaded(world: &World, connections: u32) {
     world.nothing_more();
 }
 
+fn two_are_unloaded(world: &mut World, line: &Line) {
+    world.accepted();
+    world.accepted();
+    line.say("both are in");
+    is_unloaded(world, 2);
+    line.hear("over");
+}
+
+fn two_connect(app: &App) -> (Connection, Connection) {
+    let both = (app.connect(), app.connect());
+    app.hear("both are in");
+    both
+}
+
 /// On Windows an unload from a callback waits for that callback, for ever. Here it ends what there is and returns.
 #[test]
 fn from_the_connect_callback_the_filter_may_be_unloaded() {
@@ -151,16 +165,9 @@ fn from_a_message_callback_the_filter_may_be_unloaded() {
     let handle = Handle::default();
     both(
         || unloaded_from("message", &handle),
-        |world, line| {
-            world.accepted();
-            world.accepted();
-            line.say("both are in");
-            is_unloaded(world, 2);
-            line.hear("over");
-        },
+        two_are_unloaded,
         |app| {
-            let (port, other) = (app.connect(), app.connect());
-            app.hear("both are in");
+            let (port, other) = two_connect(app);
             // as for a callback that closes its connection: its status, or the end, whichever is seen first
             let sent = port.send(b"unload", &mut []).map_err(|error| error.status());
             assert!(matches!(sent, Ok(0) | Err(Status::PORT_DISCONNECTED)), "{sent:?}");
@@ -179,16 +186,9 @@ fn from_the_disconnect_callback_the_filter_may_be_unloaded() {
     let handle = Handle::default();
     both(
         || unloaded_from("disconnect", &handle),
-        |world, line| {
-            world.accepted();
-            world.accepted();
-            line.say("both are in");
-            is_unloaded(world, 2);
-            line.hear("over");
-        },
+        two_are_unloaded,
         |app| {
-            let (port, other) = (app.connect(), app.connect());
-            app.hear("both are in");
+            let (port, other) = two_connect(app);
             port.close();
             assert_eq!(other.recv().unwrap_err().status(), Status::PORT_DISCONNECTED);
             assert_eq!(app.refusal(PORT), Status::OBJECT_NAME_NOT_FOUND);

@@ -2,11 +2,11 @@
 
 mod common;
 
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use common::talk::{answers, ask, echo, is_over, is_over_for_the_filter, talks};
-use common::{Event, LONG, PORT, World, both, hresult};
+use common::{Event, Gate, LONG, PORT, World, both, hresult};
 use fltmgr::{Status, Timeout};
 
 #[test]
@@ -112,28 +112,16 @@ fn row_030_unloading_ends_connections_on_its_own_thread() {
 
 #[test]
 fn unloading_waits_for_ends_that_began_on_other_threads() {
-    let gate = Arc::new(Barrier::new(2));
-    let make = || {
-        let gate = Arc::clone(&gate);
-        World::with(
-            move |filter| {
-                filter.on_disconnect = Box::new(move |_| {
-                    gate.wait();
-                    gate.wait();
-                });
-            },
-            |options| options,
-        )
-    };
+    let gate = Gate::default();
     both(
-        make,
+        || World::with(gate.at_the_end(), |options| options),
         |world, _| {
             world.accepted();
-            gate.wait();
+            gate.pass();
             let port = world.port.take().unwrap();
             thread::scope(|scope| {
                 let unloading = scope.spawn(move || port.unload());
-                gate.wait();
+                gate.pass();
                 unloading.join().unwrap();
             });
             assert_eq!(world.events.try_recv(), Ok(Event::Disconnected(1)));

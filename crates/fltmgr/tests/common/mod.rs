@@ -1,6 +1,7 @@
 //! A port in a namespace of its own, a filter that remembers what happens, and an application in this process or another.
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
+mod gate;
 pub(crate) mod log;
 pub(crate) mod ops;
 mod pairing;
@@ -9,6 +10,7 @@ pub(crate) mod skip;
 pub(crate) mod talk;
 pub(crate) mod worker;
 
+pub(crate) use gate::Gate;
 pub(crate) use pairing::{App, Line, both, hresult};
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
