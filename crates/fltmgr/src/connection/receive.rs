@@ -374,7 +374,7 @@ impl Get {
 
     fn body(&self, completion: &Completion) -> Result<Option<Body>, Error> {
         let link = &self.link;
-        let (host, shared, slot) = (link.memory.host(), link.memory.shared(), self.posted.slot);
+        let (host, slot) = (link.memory.host(), self.posted.slot);
         let len = usize::try_from(completion.len).map_err(|_| link.disconnected(RECEIVING))?;
         let mut body = Body::new();
         if body.try_reserve_exact(len).is_err() {
@@ -386,24 +386,10 @@ impl Get {
             read_words(&host.slots[slot].inline, &mut body);
             return Ok(Some(body));
         }
-        let chunks = Chunks::new(len);
-        for index in 0..chunks.count() {
-            if index > 0 {
-                let filled = &host.slots[slot].filled;
-                match wait_counter(filled, None, |filled| filled as usize > index, || link.gone()) {
-                    Counted::Reached if filled.load(Ordering::Relaxed) == ABORTED => return Ok(None),
-                    Counted::Reached => {}
-                    _ => return Err(link.disconnected(RECEIVING)),
-                }
-            }
-            read_words(&host.windows[slot].words, &mut body[chunks.range(index)]);
-            if chunks.count() > 1 {
-                let drained = &shared.slots[slot].drained;
-                drained.store(index as u32 + 1, Ordering::Release);
-                futex::wake(drained, 1, futex::ANY);
-            }
+        match link.read_pieces(slot, &mut body) {
+            Some(whole) => Ok(whole.then_some(body)),
+            None => Err(link.disconnected(RECEIVING)),
         }
-        Ok(Some(body))
     }
 }
 
@@ -420,6 +406,30 @@ impl Drop for Get {
 }
 
 impl Link {
+    /// Copies what comes through a completed slot's window, of which the first piece is there. False: the host gave up in the
+    /// middle. `None`: the connection is gone.
+    pub(super) fn read_pieces(&self, slot: usize, into: &mut [u8]) -> Option<bool> {
+        let (host, shared) = (self.memory.host(), self.memory.shared());
+        let chunks = Chunks::new(into.len());
+        for index in 0..chunks.count() {
+            if index > 0 {
+                let filled = &host.slots[slot].filled;
+                match wait_counter(filled, None, |filled| filled as usize > index, || self.gone()) {
+                    Counted::Reached if filled.load(Ordering::Relaxed) == ABORTED => return Some(false),
+                    Counted::Reached => {}
+                    _ => return None,
+                }
+            }
+            read_words(&host.windows[slot].words, &mut into[chunks.range(index)]);
+            if chunks.count() > 1 {
+                let drained = &shared.slots[slot].drained;
+                drained.store(index as u32 + 1, Ordering::Release);
+                futex::wake(drained, 1, futex::ANY);
+            }
+        }
+        Some(true)
+    }
+
     /// The file that was sent ahead of the message in `posted`. Files arrive in order, messages are read in any: what
     /// belongs to another thread's message is put aside for it.
     fn file(&self, posted: Posted) -> Result<OwnedFd, Error> {

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use proto::client::{self, Posted};
-use proto::host::ABORTED;
 use proto::slots::{Chunks, read_words, write_words};
 use proto::status::Status;
 use sys::futex;
@@ -110,33 +109,18 @@ impl Link {
         let len = usize::try_from(completion.len).unwrap_or(usize::MAX);
         let written = completion.written as usize;
         let output = output.get_mut(..written).ok_or_else(|| self.disconnected(SENDING))?;
-        if client::lies_inline(written) {
+        let whole = if client::lies_inline(written) {
             read_words(&host.slots[posted.slot].inline, output);
+            true
         } else {
-            self.read_output(posted, output)?;
+            self.read_pieces(posted.slot, output).ok_or_else(|| self.disconnected(SENDING))?
+        };
+        if !whole {
+            return Err(Error::new(Status::TIMEOUT, format!("{SENDING} {}", self.name)).hint(
+                "the filter no longer waits for this process to read the answer: was it stopped? \
+                 (PortOptions::max_stall)",
+            ));
         }
         Ok(Answer { status: Status(completion.status), len })
-    }
-
-    fn read_output(&self, posted: Posted, output: &mut [u8]) -> Result<(), Error> {
-        let (host, shared, slot) = (self.memory.host(), self.memory.shared(), posted.slot);
-        let chunks = Chunks::new(output.len());
-        for index in 0..chunks.count() {
-            let filled = &host.slots[slot].filled;
-            if wait_counter(filled, None, |filled| filled as usize > index, || self.gone()) != Counted::Reached {
-                return Err(self.disconnected(SENDING));
-            }
-            if filled.load(Ordering::Relaxed) == ABORTED {
-                return Err(Error::new(Status::TIMEOUT, format!("{SENDING} {}", self.name)).hint(
-                    "the filter no longer waits for this process to read the answer: was it stopped? \
-                     (PortOptions::max_stall)",
-                ));
-            }
-            read_words(&host.windows[slot].words, &mut output[chunks.range(index)]);
-            let drained = &shared.slots[slot].drained;
-            drained.store(index as u32 + 1, Ordering::Release);
-            futex::wake(drained, 1, futex::ANY);
-        }
-        Ok(())
     }
 }
