@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 
@@ -320,8 +320,8 @@ impl<S: Serve> Core<S> {
             |error: std::io::Error| Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {error}"));
         let (memory, files) = Memory::create().map_err(resources)?;
         Requests(&memory.shared().requests.word).open();
-        let first = Handle::first(Arc::clone(&socket), &peer, hello.flags().contains(HelloFlags::INHERIT));
-        let first = Arc::new(first);
+        let inheritable = hello.flags().contains(HelloFlags::INHERIT);
+        let first = Arc::new(Handle::first(Arc::clone(&socket), &peer, inheritable));
         let inner = Inner::new(self.name.clone(), peer, memory, Arc::clone(&self.violations));
         let client = Client { inner: Arc::new(inner) };
         client.inner.handles.add(Arc::clone(&first));
@@ -364,7 +364,6 @@ impl<S: Serve> Core<S> {
             charge: Mutex::new(Some(charge)),
         });
         lock(&self.served).insert(key, Arc::clone(&served));
-        let files: [OwnedFd; 2] = files;
         let [host, shared] = &files;
         // a client that is gone already is seen by the watch below
         let welcome = FromHost::Welcome { holder: first.holder(), name: self.name.clone() };

@@ -145,14 +145,18 @@ impl Inner {
     /// What every send starts with.
     pub(super) fn check(&self) -> Result<(), Error> {
         if !self.ours() {
-            return Err(Error::new(Status::INVALID_HANDLE, format!("sending to a client of {}", self.port))
-                .hint("this process is a fork of the filter's"));
+            return Err(self.error(Status::INVALID_HANDLE).hint("this process is a fork of the filter's"));
         }
         if self.closed() { Err(self.disconnected()) } else { Ok(()) }
     }
 
+    /// What a send ends with.
+    pub(super) fn error(&self, status: Status) -> Error {
+        Error::new(status, format!("sending to a client of {}", self.port))
+    }
+
     pub(super) fn disconnected(&self) -> Error {
-        Error::new(Status::PORT_DISCONNECTED, format!("sending to a client of {}", self.port))
+        self.error(Status::PORT_DISCONNECTED)
     }
 
     /// Ends the connection: nobody falls asleep on it any more, and who sleeps wakes.

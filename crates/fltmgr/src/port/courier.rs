@@ -22,7 +22,7 @@ use sys::clock::{self, Deadline};
 use sys::futex::{self, Slept, Upper};
 
 use super::client::{Client, Inner};
-use super::deliver::{Attempt, Outgoing, Progress};
+use super::deliver::{Attempt, Outgoing, Progress, capacity};
 use super::flying::{Ended, Flying, Moved, Stage, Words};
 use super::stream::Sending;
 use crate::Error;
@@ -86,6 +86,12 @@ struct Asked {
     done: Done,
 }
 
+impl Asked {
+    fn fails(self, error: Error) -> Option<Ended> {
+        Some(Ended { done: self.done, result: Err(error) })
+    }
+}
+
 /// Questions of one connection that may wait for a receive. With those that were delivered, at most twice this.
 const MAX_QUEUED: usize = WAITERS;
 
@@ -130,7 +136,7 @@ impl Inner {
         let mut state = self.courier.state();
         // with the lock held: the courier may have ended already, but not as long as the connection is open
         if let Err(error) = self.check() {
-            return Some(Ended { done: asked.done, result: Err(error) });
+            return asked.fails(error);
         }
         if !state.running {
             let inner = Arc::clone(self);
@@ -141,14 +147,14 @@ impl Inner {
                     format!("asking a client of {}", self.port),
                     error,
                 );
-                return Some(Ended { done: asked.done, result: Err(error) });
+                return asked.fails(error);
             }
             state.running = true;
         }
         if state.queue.len() >= MAX_QUEUED {
             let error = Error::new(Status::INSUFFICIENT_RESOURCES, format!("asking a client of {}", self.port))
                 .hint("1,024 messages wait for a receive already");
-            return Some(Ended { done: asked.done, result: Err(error) });
+            return asked.fails(error);
         }
         let deadline = asked.deadline;
         // the pieces after the first are the courier's
@@ -181,7 +187,7 @@ impl Inner {
         let question = &asked.question;
         let outgoing = Outgoing {
             message: &question.message,
-            reply: Some(u32::try_from(question.reply_len).unwrap_or(u32::MAX)),
+            reply: Some(capacity(question.reply_len)),
             file: question.fd.as_ref().map(|fd| fd.as_fd()),
             deadline: asked.deadline,
             flags: FLAG_ATTENTION,
@@ -212,12 +218,12 @@ impl Inner {
                 state.flying.push(Flying { waiter, deadline: asked.deadline, stage, done: asked.done });
                 None
             }
-            (Ok(()), None) => Some(Ended { done: asked.done, result: Err(self.disconnected()) }),
+            (Ok(()), None) => asked.fails(self.disconnected()),
             (Err(error), waiter) => {
                 if let Some(waiter) = waiter {
                     self.give_up(waiter);
                 }
-                Some(Ended { done: asked.done, result: Err(error) })
+                asked.fails(error)
             }
         }
     }
@@ -350,7 +356,11 @@ impl Inner {
             self.give_up(waiter);
         }
         let closed = self.closed();
-        let error = if closed { self.disconnected() } else { self.no_reply().hint("no receive was posted in time") };
+        let error = if closed {
+            self.disconnected()
+        } else {
+            self.error(Status::TIMEOUT).hint("no receive was posted in time")
+        };
         Some(Ended { done, result: Err(error) })
     }
 }

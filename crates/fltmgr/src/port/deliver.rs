@@ -165,7 +165,7 @@ pub(super) struct Replied {
 }
 
 /// A reply buffer's size as the application is told it.
-fn capacity(len: usize) -> u32 {
+pub(super) fn capacity(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
@@ -181,8 +181,7 @@ impl Inner {
         if len <= MAX_LEN {
             return Ok(());
         }
-        Err(Error::new(Status::INVALID_PARAMETER, format!("sending to a client of {}", self.port))
-            .hint(format!("the message has {len} bytes, {MAX_LEN} are the limit")))
+        Err(self.error(Status::INVALID_PARAMETER).hint(format!("the message has {len} bytes, {MAX_LEN} are the limit")))
     }
 
     /// Delivers a message, waiting for a receive that holds it. Returns who waits for the reply.
@@ -223,8 +222,7 @@ impl Inner {
                 }
                 Attempt::Replied => return Ok(()),
                 Attempt::Starved if last => {
-                    return Err(Error::new(Status::TIMEOUT, format!("sending to a client of {}", self.port))
-                        .hint("no receive was posted in time"));
+                    return Err(self.error(Status::TIMEOUT).hint("no receive was posted in time"));
                 }
                 Attempt::Starved => book.hungry += 1,
             }
@@ -298,11 +296,9 @@ impl Inner {
             if outgoing.reply.is_some() && progress.waiter.is_none() {
                 // the receive is taken: it is given back by refusing it as for a message of no size
                 self.complete(taken, &self.header(Outcome::TooSmall, outgoing, None), &[]);
-                return Err(Error::new(
-                    Status::INSUFFICIENT_RESOURCES,
-                    format!("sending to a client of {}", self.port),
-                )
-                .hint("1,024 messages of this connection wait for replies already"));
+                return Err(self
+                    .error(Status::INSUFFICIENT_RESOURCES)
+                    .hint("1,024 messages of this connection wait for replies already"));
             }
             if !refuse {
                 return Ok(Attempt::Take(taken));
@@ -409,7 +405,7 @@ impl Inner {
     }
 
     pub(super) fn no_reply(&self) -> Error {
-        Error::new(Status::TIMEOUT, format!("sending to a client of {}", self.port)).hint("no reply in time")
+        self.error(Status::TIMEOUT).hint("no reply in time")
     }
 
     /// Copies a published reply, once, and ends the waiter.
@@ -469,7 +465,7 @@ impl Inner {
         }
         if long {
             // a replier that streams sleeps on the counter until it sees that the waiter has ended
-            futex::wake(&self.memory.host().waiters[waiter.index].drained, u32::MAX, futex::ANY);
+            futex::wake(&host_memory.waiters[waiter.index].drained, u32::MAX, futex::ANY);
         }
         self.take_back();
     }

@@ -199,11 +199,12 @@ impl Inner {
 
     /// What the sender of a message of `len` bytes is told.
     pub(super) fn unsent(&self, unsent: Unsent, len: usize) -> Error {
-        let error = |status| Error::new(status, format!("sending to a client of {}", self.port));
         match unsent {
             Unsent::Gone => self.disconnected(),
-            Unsent::TimedOut(read) => error(Status::TIMEOUT).hint(format!("it read {read} of {len} bytes in time")),
-            Unsent::LetGo => error(Status::INSUFFICIENT_RESOURCES).hint(format!(
+            Unsent::TimedOut(read) => {
+                self.error(Status::TIMEOUT).hint(format!("it read {read} of {len} bytes in time"))
+            }
+            Unsent::LetGo => self.error(Status::INSUFFICIENT_RESOURCES).hint(format!(
                 "it let go of a message of {len} bytes before it had read it: has it ended, or no memory?"
             )),
         }
@@ -242,8 +243,7 @@ impl Inner {
 
     /// The process that replied has ended in the middle of its reply, and others use the connection.
     fn torn(&self) -> Error {
-        Error::new(Status::CANCELLED, format!("sending to a client of {}", self.port))
-            .hint("the process that replied ended in the middle of its reply")
+        self.error(Status::CANCELLED).hint("the process that replied ended in the middle of its reply")
     }
 
     /// Gives up in the middle of a reply: keeps the replier from writing the rest, so that it learns that it comes too late.
