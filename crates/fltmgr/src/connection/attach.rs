@@ -153,7 +153,8 @@ pub(super) fn duplicate(link: &Link) -> Result<OwnedFd, Error> {
     let failed = |error| Error::with_source(Status::PORT_DISCONNECTED, doing(), error);
     let deadline = Instant::now() + ANSWER_TIME;
     let duplicate = FromClient::Duplicate { in_use: false }.encode();
-    link.socket.send_deadline(&duplicate, &[theirs.as_fd()], deadline).map_err(failed)?;
+    let said = link.socket.send_deadline(&duplicate, &[theirs.as_fd()], deadline);
+    said.map_err(|error| unanswered(doing(), error))?;
     welcome(&doing, |packet| answer(&link.socket, &handle, packet, deadline))?;
     let content = FromHost::Welcome { holder: None, name: link.name.clone() }.encode();
     let [host, shared] = &link.passed_on;
