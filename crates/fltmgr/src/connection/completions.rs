@@ -335,6 +335,7 @@ impl Desk {
         // looked at first: what is complete in spite of it is told as complete
         let gone = self.link.gone();
         let State { posted, ended, .. } = &mut *state;
+        const { assert!(GETS <= 64, "a bit for each that is posted") };
         // the youngest first: when it is complete, the older ones that were filled before it are seen to be complete too
         let over = |get: &Get| u64::from(gone || get.completed() || get.cancelled());
         let mut seen = posted.iter().rev().fold(0, |seen, (_, get)| seen << 1 | over(get));
@@ -362,9 +363,7 @@ impl Desk {
     }
 
     fn next(&self, deadline: Option<Deadline>) -> Result<Option<Completed>, Error> {
-        if !self.link.guard.same_process() {
-            return self.link.check(RECEIVING).map(|()| None);
-        }
+        self.link.check_process(RECEIVING)?;
         loop {
             let Some((token, end)) = self.next_end(deadline)? else { return Ok(None) };
             if let Some(completed) = self.complete(token, end) {
@@ -378,8 +377,7 @@ impl Desk {
         let mut get = match end {
             End::Complete(get) => get,
             End::Failed(status) => {
-                let error = Error::new(status, format!("{RECEIVING} {}", self.link.name));
-                return Some(Completed { token, result: Err(error) });
+                return Some(Completed { token, result: Err(self.link.error(status, RECEIVING)) });
             }
         };
         let result = match get.read() {

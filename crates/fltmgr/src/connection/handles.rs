@@ -47,7 +47,9 @@ impl Connection {
     /// [`Status::TIMEOUT`]: the host does not answer within 5 seconds.
     #[doc(alias = "DuplicateHandle")]
     pub fn from_handle(handle: OwnedFd) -> Result<Self, Error> {
-        let not_one = |error| Error::with_source(Status::INVALID_PARAMETER, OPENING, error).hint("it is no handle");
+        let not_one = |error| {
+            Error::with_source(Status::INVALID_PARAMETER, OPENING, error).hint("this is no handle of a connection")
+        };
         let handle = Socket::adopt(handle).map_err(not_one)?;
         attach::open(handle, false, &|| OPENING.into()).map(|link| Self { link })
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use proto::client::{self, Wake};
 use proto::name::PortName;
-use proto::slots::{Holder, SLOTS};
+use proto::slots::Holder;
 use proto::status::Status;
 use proto::wait::Patience;
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, WELCOME_FILES};
@@ -244,24 +244,32 @@ impl Link {
 
     /// What every call starts with.
     fn check(&self, doing: &str) -> Result<(), Error> {
-        if !self.guard.same_process() {
-            return Err(Error::new(Status::INVALID_HANDLE, format!("{doing} {}", self.name))
-                .hint("this process is a fork of the one that connected; connect anew here"));
+        self.check_process(doing)?;
+        if self.gone() { Err(self.disconnected(doing)) } else { Ok(()) }
+    }
+
+    /// What a call starts with that has something to tell of a connection that is gone.
+    fn check_process(&self, doing: &str) -> Result<(), Error> {
+        if self.guard.same_process() {
+            return Ok(());
         }
-        if self.gone() {
-            return Err(self.disconnected(doing));
-        }
-        Ok(())
+        Err(self
+            .error(Status::INVALID_HANDLE, doing)
+            .hint("this process is a fork of the one that connected; connect anew here"))
+    }
+
+    fn error(&self, status: Status, doing: &str) -> Error {
+        Error::new(status, format!("{doing} {}", self.name))
     }
 
     /// The error of a call that found the connection gone, which from then on it is for all.
     fn disconnected(&self, doing: &str) -> Error {
         self.alarm.gone.store(true, Ordering::SeqCst);
-        Error::new(Status::PORT_DISCONNECTED, format!("{doing} {}", self.name))
+        self.error(Status::PORT_DISCONNECTED, doing)
     }
 
     fn cancelled(&self) -> Error {
-        Error::new(Status::CANCELLED, format!("{} {}", receive::RECEIVING, self.name))
+        self.error(Status::CANCELLED, receive::RECEIVING)
     }
 
     /// Wakes all threads of this process. Other processes that use the connection may go on.
@@ -377,5 +385,3 @@ impl Drop for Link {
         self.disconnect(Some(DROP_PATIENCE));
     }
 }
-
-const _: () = assert!(SLOTS <= 64);

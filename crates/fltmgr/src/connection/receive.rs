@@ -353,8 +353,7 @@ impl Get {
                 }
                 read
             }
-            _ => Err(Error::new(Status::INVALID_PARAMETER, format!("{RECEIVING} {}", link.name))
-                .hint("the host speaks a newer protocol")),
+            _ => Err(link.error(Status::INVALID_PARAMETER, RECEIVING).hint("the host speaks a newer protocol")),
         }
     }
 
@@ -378,7 +377,8 @@ impl Get {
         let len = usize::try_from(completion.len).map_err(|_| link.disconnected(RECEIVING))?;
         let mut body = Body::new();
         if body.try_reserve_exact(len).is_err() {
-            return Err(Error::new(Status::INSUFFICIENT_RESOURCES, format!("{RECEIVING} {}", link.name))
+            return Err(link
+                .error(Status::INSUFFICIENT_RESOURCES, RECEIVING)
                 .hint(format!("a message of {len} bytes does not fit into memory")));
         }
         body.resize(len, 0);

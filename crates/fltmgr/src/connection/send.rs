@@ -28,7 +28,7 @@ impl Connection {
         if answer.status == Status::SUCCESS {
             return Ok(answer.len);
         }
-        let error = Error::new(answer.status, format!("{SENDING} {}", self.link.name));
+        let error = self.link.error(answer.status, SENDING);
         Err(if answer.status == Status::INSUFFICIENT_RESOURCES {
             error.hint(
                 "the filter says so, or its host, which limits the length of one request (max_request), and how many \
@@ -50,8 +50,7 @@ impl Connection {
         let link = &self.link;
         // what is wrong with the call is told before the end of the connection, as on Windows; a fork's handle before both
         if input.is_empty() && link.guard.same_process() {
-            return Err(Error::new(Status::INVALID_PARAMETER, format!("{SENDING} {}", link.name))
-                .hint("a request has at least one byte"));
+            return Err(link.error(Status::INVALID_PARAMETER, SENDING).hint("a request has at least one byte"));
         }
         link.check(SENDING)?;
         let shared = link.memory.shared();
@@ -116,7 +115,7 @@ impl Link {
             self.read_pieces(posted.slot, output).ok_or_else(|| self.disconnected(SENDING))?
         };
         if !whole {
-            return Err(Error::new(Status::TIMEOUT, format!("{SENDING} {}", self.name)).hint(
+            return Err(self.error(Status::TIMEOUT, SENDING).hint(
                 "the filter no longer waits for this process to read the answer: was it stopped? \
                  (PortOptions::max_stall)",
             ));

@@ -37,10 +37,7 @@ impl Completions {
                 error,
             )
         };
-        // a connection that is gone is one that there is something to be told of
-        if !desk.link.guard.same_process() {
-            desk.link.check(RECEIVING)?;
-        }
+        desk.link.check_process(RECEIVING)?;
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
         // set once, here: this consumes what it is called on
         let _ = desk.signal.set(fd);
@@ -74,8 +71,8 @@ impl Completions {
         use std::task::Poll;
 
         let desk = &self.desk;
-        if !desk.link.guard.same_process() {
-            return Poll::Ready(desk.link.check(RECEIVING).and_then(|()| Err(desk.link.disconnected(RECEIVING))));
+        if let Err(error) = desk.link.check_process(RECEIVING) {
+            return Poll::Ready(Err(error));
         }
         // both dropped after the lock is let go
         let waker = context.waker().clone();
