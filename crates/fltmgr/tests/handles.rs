@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::worker::{Worker, serve, until_handles_are};
-use common::{LONG, World};
-use fltmgr::{Answer, Client, Connection, Question, Status, Timeout};
+use common::{LONG, World, both, post};
+use fltmgr::{Answer, Client, Connection, Question, Received, Status, Timeout};
 
 /// The other process of the tests here.
 #[test]
@@ -28,23 +28,38 @@ fn ask(filter: &Client, question: &[u8]) -> Result<Vec<u8>, Status> {
 
 #[test]
 fn row_035_a_killed_process_takes_its_receives_along_and_leaves_the_connection() {
-    let mut world = common::worker::echo();
-    let (port, filter) = world.pair();
-    world.next();
-    let mut worker = Worker::with_handle(&world, "worker", &port);
-    assert_eq!(worker.does("post 5"), "ok");
-    filter.send(b"seen", Timeout::Poll).unwrap();
-    worker.kill();
-    until_handles_are(&world, 0);
-    assert_eq!(filter.send(b"unseen", Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
-    world.nothing_more();
-    thread::scope(|scope| {
-        scope.spawn(|| filter.send(b"goes on", Timeout::After(LONG)).unwrap());
-        assert_eq!(port.recv().unwrap().body(), b"goes on");
-    });
-    port.close();
-    world.ended();
-    world.unload();
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            line.hear("posted");
+            // the oldest is the other process's
+            filter.send(b"seen", Timeout::Poll).unwrap();
+            line.say("kill it");
+            until_handles_are(world, 0);
+            // its four others are gone, the application's own is not
+            filter.send(b"ours", Timeout::Poll).unwrap();
+            assert_eq!(filter.send(b"unseen", Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
+            world.nothing_more();
+            line.say("taken back");
+            filter.send(b"goes on", Timeout::After(LONG)).unwrap();
+            assert_eq!(world.ended(), 1);
+        },
+        |app| {
+            let port = app.connect();
+            let mut worker = Worker::with_handle_in(app.namespace().dir(), "worker", &port);
+            assert_eq!(worker.does("post 5"), "ok");
+            let ours = post(&port, 100).unwrap();
+            app.say("posted");
+            app.hear("kill it");
+            worker.kill();
+            app.hear("taken back");
+            let Received::Message(message) = ours.wait().unwrap() else { panic!("it fits") };
+            assert_eq!(message.body(), b"ours");
+            assert_eq!(port.recv().unwrap().body(), b"goes on");
+            port.close();
+        },
+    );
 }
 
 #[test]

@@ -35,9 +35,13 @@ fn start(line: &Path) -> Child {
 
 impl Worker {
     pub(crate) fn start(world: &World, name: &str) -> Self {
+        Self::start_in(world.dir.path(), name)
+    }
+
+    fn start_in(dir: &Path, name: &str) -> Self {
         watchdog();
-        let listener = listen(world.dir.path(), name);
-        let child = start(&world.dir.path().join(name));
+        let listener = listen(dir, name);
+        let child = start(&dir.join(name));
         let mut worker = Self::on(&listener);
         worker.child = Some(child);
         worker
@@ -69,7 +73,12 @@ impl Worker {
 
     /// One with a handle to `port`.
     pub(crate) fn with_handle(world: &World, name: &str, port: &Connection) -> Self {
-        let mut worker = Self::start(world, name);
+        Self::with_handle_in(world.dir.path(), name, port)
+    }
+
+    /// One with a handle to `port`, where the application may be in a process of its own.
+    pub(crate) fn with_handle_in(dir: &Path, name: &str, port: &Connection) -> Self {
+        let mut worker = Self::start_in(dir, name);
         worker.say("take");
         port.give(worker.line.get_ref()).unwrap();
         assert_eq!(worker.hear(), "ok");
