@@ -268,6 +268,49 @@ fn row_040_closing_the_dead_handle_calls_the_callback_once_and_waits_for_it() {
     );
 }
 
+/// Whoever waits in the filter is released by its own close, not by the application, which keeps its handle.
+#[test]
+fn a_filter_that_closes_a_client_releases_those_who_wait_for_it() {
+    // longer than the test waits: nobody is released by this
+    let patience = Timeout::After(4 * LONG);
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            let (tell, told) = sync_channel(2);
+            thread::scope(|scope| {
+                let reply = scope.spawn(|| {
+                    tell.send(this_thread()).unwrap();
+                    filter.ask(b"reply?", &mut [0], patience).unwrap_err().status()
+                });
+                line.hear("has it");
+                let receive = scope.spawn(|| {
+                    tell.send(this_thread()).unwrap();
+                    filter.send(b"receiver?", patience).unwrap_err().status()
+                });
+                line.hear("both wait");
+                (0..2).for_each(|_| until_it_sleeps(told.recv().unwrap()));
+                filter.close();
+                eventually(|| reply.is_finished() && receive.is_finished());
+                assert_eq!([reply.join().unwrap(), receive.join().unwrap()], [Status::PORT_DISCONNECTED; 2]);
+            });
+            world.nothing_more();
+            line.say("released");
+            world.ended();
+        },
+        |app| {
+            let port = app.connect();
+            port.recv().unwrap().detach();
+            app.say("has it");
+            // refused: so its sender does wait for a larger one
+            port.recv_limited(0, Timeout::After(LONG)).unwrap().unwrap();
+            app.say("both wait");
+            app.hear("released");
+            port.close();
+        },
+    );
+}
+
 /// The filter's close does not free the place: the end of the dead handle does, when the disconnect callback has returned.
 #[test]
 fn a_client_that_the_filter_closes_keeps_its_place_as_long_as_its_handle() {

@@ -1,4 +1,5 @@
-//! Clients that come while a port closes: rows 24 and 27 of the table in `doc/windows.md` in the moments between.
+//! Clients that come while a port closes, or to another: rows 1, 19 and 27 of the table in `doc/windows.md` in the moments
+//! between.
 
 mod common;
 
@@ -13,8 +14,8 @@ fn at_the_door(app: &App) -> Socket {
 }
 
 /// Says what it wants; with which status it is refused.
-fn refused(socket: &Socket) -> Status {
-    let hello = Hello::new(HelloFlags::empty(), PortName::parse(PORT).unwrap(), b"late").unwrap();
+fn refused(socket: &Socket, name: &str) -> Status {
+    let hello = Hello::new(HelloFlags::empty(), PortName::parse(name).unwrap(), b"late").unwrap();
     socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
     let mut packet = [0; MAX_MESSAGE_LEN];
     let len = socket.recv(&mut packet).unwrap().len;
@@ -44,7 +45,7 @@ fn a_client_that_speaks_after_the_port_closed_finds_no_port() {
             let socket = at_the_door(app);
             app.say("at the door");
             app.hear("closed");
-            let status = refused(&socket);
+            let status = refused(&socket, PORT);
             assert_eq!(status, Status::OBJECT_NAME_NOT_FOUND);
             assert_eq!(hresult(status), 0x8007_0002);
             app.say("refused");
@@ -92,6 +93,24 @@ fn a_port_that_goes_before_it_answers_is_not_found() {
                     app.say("refused");
                 }
             }
+        },
+    );
+}
+
+/// A name may be another port's by the time its client speaks: the port itself compares, case and all.
+#[test]
+fn a_client_of_another_name_finds_no_port() {
+    both(
+        World::new,
+        |world, line| {
+            line.hear("refused");
+            world.nothing_more();
+        },
+        |app| {
+            for other in [r"\Other", r"\TESTPORT", r"\TestPort2", r"\Dir\TestPort"] {
+                assert_eq!(refused(&at_the_door(app), other), Status::OBJECT_NAME_NOT_FOUND, "{other}");
+            }
+            app.say("refused");
         },
     );
 }

@@ -1,23 +1,26 @@
 //! A callback that a test holds up.
 
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Condvar, Mutex};
 
-use super::Filter;
+use super::{Filter, LONG};
 
 /// A callback that is held up passes twice, and so does the test: when it runs, and when it may return.
-#[derive(Clone)]
-pub(crate) struct Gate(Arc<Barrier>);
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self(Arc::new(Barrier::new(2)))
-    }
-}
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<u64>, Condvar)>);
 
 impl Gate {
-    /// Waits until the other side is here too.
+    /// Waits until the other side is here too, and fails when it does not come: a test that goes wrong must not hang.
     pub(crate) fn pass(&self) {
-        self.0.wait();
+        let (passes, passed) = &*self.0;
+        let mut count = passes.lock().unwrap();
+        *count += 1;
+        let mine = *count;
+        if mine % 2 == 0 {
+            return passed.notify_all();
+        }
+        let (count, waited) = passed.wait_timeout_while(count, LONG, |count| *count == mine).unwrap();
+        drop(count);
+        assert!(!waited.timed_out(), "nobody else came to the gate");
     }
 
     fn hold(&self) {

@@ -206,7 +206,7 @@ impl Posted {
     pub(crate) fn wait(self) -> Result<Received, fltmgr::Error> {
         match self.ended {
             Some(ended) => ended,
-            None => self.completions.next()?.result,
+            None => self.completions.next_timeout(LONG)?.expect("it does not end").result,
         }
     }
 

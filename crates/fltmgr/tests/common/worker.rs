@@ -2,7 +2,9 @@
 //! socket, line by line.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,14 +30,32 @@ pub(crate) fn listen(dir: &Path, name: &str) -> UnixListener {
 }
 
 fn start(line: &Path) -> Child {
+    command(line).spawn().unwrap()
+}
+
+fn command(line: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "worker", "--ignored", "--nocapture"]).env(LINE, line);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
 }
 
 impl Worker {
     pub(crate) fn start(world: &World, name: &str) -> Self {
         Self::start_in(world.dir.path(), name)
+    }
+
+    /// One of a user without rights; only root can start it.
+    pub(crate) fn start_as_nobody(world: &World, name: &str) -> Self {
+        watchdog();
+        let (dir, line) = (world.dir.path(), world.dir.path().join(name));
+        let listener = listen(dir, name);
+        std::fs::set_permissions(dir, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&line, PermissionsExt::from_mode(0o777)).unwrap();
+        let child = command(&line).uid(65_534).gid(65_534).spawn().unwrap();
+        let mut worker = Self::on(&listener);
+        worker.child = Some(child);
+        worker
     }
 
     fn start_in(dir: &Path, name: &str) -> Self {
