@@ -422,7 +422,7 @@ impl<S: Serve> Served<S> {
     /// Lets go of the connection: its memory stays only as long as somebody uses it.
     fn forget(&self) {
         // tells a client that waits for it that the disconnect callback has returned
-        self.client.inner.handles.each(Socket::shutdown);
+        self.client.inner.handles.close();
         let forgotten = lock(&self.port.served).remove(&self.key);
         self.port.forgot.notify_all();
         drop(forgotten);

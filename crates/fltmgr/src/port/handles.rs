@@ -98,6 +98,16 @@ impl Handles {
         (1..=HOLDERS).filter_map(Holder::new).find(free)
     }
 
+    /// Closes all, for everybody who has them, and lets go of their descriptors: the filter may keep a [`super::Client`] for long.
+    pub(super) fn close(&self) {
+        let all = std::mem::take(&mut *lock(&self.0));
+        for handle in all {
+            handle.socket.shutdown();
+            // what the monitor has of it goes with this
+            drop(lock(&handle.watching).take());
+        }
+    }
+
     /// Calls `with` for the socket of each.
     pub(super) fn each(&self, with: impl Fn(&Socket)) {
         lock(&self.0).iter().for_each(|handle| with(&handle.socket));
