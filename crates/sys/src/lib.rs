@@ -4,6 +4,7 @@
 //! system; every block names its invariant.
 
 pub mod clock;
+pub mod descriptors;
 pub mod fanotify;
 pub mod fork;
 pub mod futex;

@@ -335,6 +335,13 @@ impl Socket {
         let _ = rustix::net::shutdown(&self.0, Shutdown::Write);
     }
 
+    /// Ends the direction from the peer, whose sends fail from now on: what it has sent before can still be received. Who then
+    /// receives all of it, and answers, can close without the peer losing the answer: a close with something unread would have
+    /// the kernel say "reset" instead.
+    pub fn shutdown_read(&self) {
+        let _ = rustix::net::shutdown(&self.0, Shutdown::Read);
+    }
+
     /// Ends both directions for all who hold this end, so that the peer sees a closed connection even if a forked child still holds
     /// a copy of the descriptor.
     pub fn shutdown(&self) {

@@ -13,6 +13,7 @@ use proto::quota::{Charge, Kind, Quotas, User};
 use proto::slots::{Desk, Requests};
 use proto::status::Status;
 use proto::wire::{FromHost, Hello, HelloFlags, Info, Refused};
+use sys::descriptors;
 use sys::fork::ForkGuard;
 use sys::memory::Memory;
 use sys::monitor::{Interest, Monitor, Watch, Watching};
@@ -319,9 +320,12 @@ impl<S: Serve> Core<S> {
         let resources =
             |error: std::io::Error| Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {error}"));
         let (memory, files) = Memory::create().map_err(resources)?;
+        // open for as long as the callback runs, which may be long
+        files.iter().try_for_each(descriptors::leaves_reserve).map_err(|reserved| resources(reserved.into()))?;
         Requests(&memory.shared().requests.word).open();
         let inheritable = hello.flags().contains(HelloFlags::INHERIT);
-        let first = Arc::new(Handle::first(Arc::clone(&socket), &peer, inheritable));
+        let first = Handle::first(Arc::clone(&socket), &peer, inheritable);
+        let first = Arc::new(first.map_err(|reserved| resources(reserved.into()))?);
         let inner = Inner::new(self.name.clone(), peer, memory, Arc::clone(&self.violations));
         let client = Client { inner: Arc::new(inner) };
         client.inner.handles.add(Arc::clone(&first));

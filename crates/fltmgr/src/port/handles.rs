@@ -12,6 +12,7 @@ use proto::slots::{HOLDERS, Holder};
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, Refused};
+use sys::descriptors::{self, Reserved};
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer::Credentials;
 use sys::socket::{Received, Socket};
@@ -41,9 +42,12 @@ pub(super) struct Handle {
 
 impl Handle {
     /// The handle that a connection begins with. One that is to be inherited belongs to no process.
-    pub(super) fn first(socket: Arc<Socket>, peer: &Credentials, inheritable: bool) -> Self {
-        let process = if inheritable { None } else { Process::of_peer(&socket, peer.pid) };
-        Self::new(socket, (!inheritable).then_some(Holder::FIRST), process, None)
+    ///
+    /// # Errors
+    /// There is no descriptor for the process but those of the reserve.
+    pub(super) fn first(socket: Arc<Socket>, peer: &Credentials, inheritable: bool) -> Result<Self, Reserved> {
+        let process = if inheritable { None } else { Process::of_peer(&socket, peer.pid)? };
+        Ok(Self::new(socket, (!inheritable).then_some(Holder::FIRST), process, None))
     }
 
     fn new(socket: Arc<Socket>, holder: Option<Holder>, process: Option<Arc<Process>>, charge: Option<Charge>) -> Self {
@@ -208,13 +212,17 @@ impl<S: Serve> Served<S> {
     fn accept_handle(self: &Arc<Self>, socket: &Arc<Socket>, in_use: bool) -> Result<(), Refused> {
         let inner = &self.client.inner;
         let no_room = |why: String| Refused::new(Status::INSUFFICIENT_RESOURCES, why);
+        let reserved = |reserved: Reserved| no_room(format!("the filter's host: {reserved}"));
+        descriptors::leaves_reserve(&**socket).map_err(reserved)?;
         let charge = self.user.charge(Kind::Handles, 1).map_err(|exceeded| no_room(exceeded.to_string()))?;
         let mut holder = None;
         let mut process = None;
         if in_use {
             let next = inner.handles.next_holder(inner.holders_left());
             holder = Some(next.ok_or_else(|| no_room(format!("{HOLDERS} processes use this connection")))?);
-            process = Credentials::of_peer(&**socket).ok().and_then(|peer| Process::of_peer(socket, peer.pid));
+            if let Ok(peer) = Credentials::of_peer(&**socket) {
+                process = Process::of_peer(socket, peer.pid).map_err(reserved)?;
+            }
         }
         let handle = Arc::new(Handle::new(Arc::clone(socket), holder, process, Some(charge)));
         inner.handles.add(Arc::clone(&handle));

@@ -1,12 +1,16 @@
 //! Who knocks is let in to say what it wants, or is told that the host has no room.
 
+use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use proto::status::Status;
 use proto::wire::{FromHost, MAX_SMALL_MESSAGE_LEN, Refused};
+use sys::descriptors;
 use sys::monitor::Watch;
+use sys::socket::Socket;
 
 use super::Serve;
 use super::accept::Core;
@@ -24,18 +28,27 @@ pub(super) struct Accepting<S: Serve> {
 /// How long clients stay in the queue when the host could not even turn them away.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-fn spare(claim: &Claim) -> std::io::Result<OwnedFd> {
+/// Tells a client why the host has no room for it; `why` is what the host says of itself.
+fn refuse(socket: &Socket, why: &dyn fmt::Display) {
+    // what a client has said is read first: a close before that would hide the answer from it
+    socket.shutdown_read();
+    let _ = socket.try_recv(&mut [0; MAX_SMALL_MESSAGE_LEN]);
+    let refused = Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {why}"));
+    let _ = socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+}
+
+fn spare(claim: &Claim) -> io::Result<OwnedFd> {
     claim.listener().as_fd().try_clone_to_owned()
 }
 
 impl<S: Serve> Accepting<S> {
-    pub(super) fn new(core: &Arc<Core<S>>, claim: &Arc<Claim>) -> std::io::Result<Self> {
+    pub(super) fn new(core: &Arc<Core<S>>, claim: &Arc<Claim>) -> io::Result<Self> {
         let spare = Mutex::new(Some(spare(claim)?));
         Ok(Self { core: Arc::downgrade(core), claim: Arc::clone(claim), spare })
     }
 
     /// Tells the next client that there is no room for it, in the place of the spare descriptor. False: not even that.
-    fn turn_away(&self, error: &std::io::Error) -> bool {
+    fn turn_away(&self, error: &io::Error) -> bool {
         let mut room = lock(&self.spare);
         if room.is_none() {
             *room = spare(&self.claim).ok();
@@ -43,10 +56,7 @@ impl<S: Serve> Accepting<S> {
         drop(room.take());
         let accepted = self.claim.listener().accept();
         if let Ok(socket) = &accepted {
-            // what a client has said is read first: a close before that would hide the answer from it
-            let _ = socket.try_recv(&mut [0; MAX_SMALL_MESSAGE_LEN]);
-            let refused = Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {error}"));
-            let _ = socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+            refuse(socket, error);
         }
         let turned_away = accepted.is_ok();
         drop(accepted);
@@ -60,8 +70,14 @@ impl<S: Serve> Watch for Accepting<S> {
         let Some(core) = self.core.upgrade() else { return };
         loop {
             match self.claim.listener().accept() {
-                Ok(socket) => core.half_open(socket),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Ok(socket) => match descriptors::leaves_reserve(&socket) {
+                    Ok(()) => core.half_open(socket),
+                    Err(reserved) => {
+                        tracing::debug!(%reserved, port = %core.name, "client turned away");
+                        refuse(&socket, &reserved);
+                    }
+                },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
                     tracing::warn!(%error, port = %core.name, "a client could not be accepted");
                     if !self.turn_away(&error) {

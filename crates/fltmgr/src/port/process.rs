@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
+use sys::descriptors::{self, Reserved};
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer;
 use sys::socket::Socket;
@@ -37,29 +38,36 @@ static PROCESSES: Mutex<Option<HashMap<u32, Weak<Process>>>> = Mutex::new(None);
 impl Process {
     /// The process at the other end of `socket`, whose number is `pid`. `None` where the kernel does not tell: then the end
     /// of the socket alone counts.
-    pub(super) fn of_peer(socket: &Socket, pid: u32) -> Option<Arc<Self>> {
+    ///
+    /// # Errors
+    /// There is no descriptor for it but those of the reserve.
+    pub(super) fn of_peer(socket: &Socket, pid: u32) -> Result<Option<Arc<Self>>, Reserved> {
         if pid == 0 {
-            return None; // of another pid namespace: no number to share it by
+            return Ok(None); // of another pid namespace: no number to share it by
         }
         let mut processes = lock(&PROCESSES);
         let processes = processes.get_or_insert_default();
         if let Some(known) = processes.get(&pid).and_then(Weak::upgrade)
             && !lock(&known.state).ended
         {
-            return Some(known);
+            return Ok(Some(known));
         }
-        let pidfd = Arc::new(peer::pidfd(socket).ok()?);
+        let Ok(pidfd) = peer::pidfd(socket) else { return Ok(None) };
+        descriptors::leaves_reserve(&pidfd)?;
         let process = Arc::new(Self { state: Mutex::default() });
         let watch = Arc::new(End(Arc::downgrade(&process)));
         // an end that is told at once waits for the lock
         let mut state = lock(&process.state);
-        state.watching = Some(Monitor::of_this_process().ok()?.watch(pidfd, Interest::Readable, None, watch).ok()?);
+        let watching = Monitor::of_this_process()
+            .and_then(|monitor| monitor.watch(Arc::new(pidfd), Interest::Readable, None, watch));
+        let Ok(watching) = watching else { return Ok(None) };
+        state.watching = Some(watching);
         drop(state);
         if processes.len() == processes.capacity() {
             processes.retain(|_, process| process.strong_count() != 0);
         }
         processes.insert(pid, Arc::downgrade(&process));
-        Some(process)
+        Ok(Some(process))
     }
 
     /// Has `mortal` told of the end; at once, if that has come.

@@ -1,9 +1,13 @@
 //! A host or an application that has no descriptors, threads, memory or disk left: a sentence and a status, no hang, no
 //! processor time, and all is well again when there are some.
 
+mod reserve;
+
 use std::fs::File;
 use std::io::BufRead as _;
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use e2e::{Process, World};
@@ -13,6 +17,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const ROLE: &str = "FLTMGR_ATTACK_ROLE";
 const PORT: &str = r"\Exhausted";
 
+/// Connect callbacks that have begun in this process.
+static BEGUN: AtomicUsize = AtomicUsize::new(0);
+/// Those do not return for now.
+static HELD: AtomicBool = AtomicBool::new(false);
+/// Connects of this process that were refused for want of resources.
+static REFUSED: AtomicUsize = AtomicUsize::new(0);
+
 /// Answers each request with its input.
 struct Echo(std::sync::mpsc::SyncSender<Client>);
 
@@ -20,6 +31,10 @@ impl Serve for Echo {
     type Session = ();
 
     fn connect(&self, client: &Client, _: &[u8]) -> Result<(), Status> {
+        BEGUN.fetch_add(1, Ordering::SeqCst);
+        while HELD.load(Ordering::SeqCst) {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
         let _ = self.0.try_send(client.clone());
         Ok(())
     }
@@ -36,33 +51,31 @@ fn role() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let (clients, came) = std::sync::mpsc::sync_channel(1000);
     let options = PortOptions::default().max_connections(1000).security(SecurityDescriptor::null_dacl());
-    let port = (role == "host").then(|| Port::create(PORT, options, Echo(clients)).expect("a port"));
+    HELD.store(role == "slow host", Ordering::SeqCst);
+    let port = role.ends_with("host").then(|| Port::create(PORT, options, Echo(clients)).expect("a port"));
     println!("ready");
     let mut fill = Vec::new();
     let mut open = Vec::new();
+    let (connected, arrived) = std::sync::mpsc::sync_channel(1000);
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let (order, number) =
             line.rsplit_once(' ').filter(|(_, number)| number.parse::<usize>().is_ok()).unwrap_or((&line, "0"));
         let number: usize = number.parse().expect("a number");
+        open.extend(arrived.try_iter());
         match order {
             "leave" => {
-                fill.clear();
-                // those of a connection that has just ended may be closed while this goes on
-                let mut full = 0;
-                while full < 3 {
-                    match File::open("/dev/null") {
-                        Ok(file) => {
-                            fill.push(file);
-                            full = 0;
-                        }
-                        Err(_) => {
-                            full += 1;
-                            std::thread::park_timeout(Duration::from_millis(3));
-                        }
-                    }
-                }
+                fill_up(&mut fill, u64::MAX);
                 fill.truncate(fill.len() - number);
                 println!("left {number}");
+            }
+            "leave below the reserve" => {
+                fill_up(&mut fill, below_reserve());
+                fill.truncate(fill.len() - number);
+                println!("left {number}");
+            }
+            "open" => {
+                let files: Vec<_> = (0..number).map_while(|_| File::open("/dev/null").ok()).collect();
+                println!("opened {}", files.len());
             }
             "free" => {
                 fill.clear();
@@ -112,10 +125,42 @@ fn role() {
                 }
                 Err(error) => println!("refused {error}"),
             },
+            "connect many" => {
+                for _ in 0..number {
+                    let connected = connected.clone();
+                    std::thread::spawn(move || match Connection::connect(PORT, b"") {
+                        Ok(connection) => connected.send(connection).expect("the role goes on"),
+                        Err(error) if error.status() == Status::INSUFFICIENT_RESOURCES => {
+                            REFUSED.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Err(error) => println!("refused otherwise {error}"),
+                    });
+                }
+                println!("begun");
+            }
+            "refused" => println!("refused {}", REFUSED.load(Ordering::SeqCst)),
+            "begun" => println!("begun {}", BEGUN.load(Ordering::SeqCst)),
+            "go" => {
+                HELD.store(false, Ordering::SeqCst);
+                println!("gone on");
+            }
             "drop" => {
                 open.clear();
                 println!("dropped");
             }
+            "drop one" => {
+                let sent = open.pop().map(Connection::close);
+                println!("dropped {sent:?}");
+            }
+            "use" => {
+                let mut output = [0; 4];
+                let used = open.iter().filter(|connection| connection.send(b"ping", &mut output).is_ok()).count();
+                println!("used {used}");
+            }
+            "duplicate" => match open.last().expect("a connection").duplicate() {
+                Ok(_) => println!("duplicated"),
+                Err(error) => println!("not duplicated {error}"),
+            },
             "ask" => {
                 let client = came.try_iter().last().expect("a client");
                 let question = Question {
@@ -145,6 +190,31 @@ fn role() {
         }
     }
     drop(port);
+}
+
+/// The first number of the reserve: all below are for whoever comes.
+fn below_reserve() -> u64 {
+    let limit = getrlimit(Resource::Nofile).current.expect("a limit");
+    limit - limit.div_euclid(4).min(256)
+}
+
+/// Opens files until none can be opened, or the next would have a number from `end` on.
+fn fill_up(fill: &mut Vec<File>, end: u64) {
+    fill.clear();
+    // those of a connection that has just ended may be closed while this goes on
+    let mut full = 0;
+    while full < 3 {
+        match File::open("/dev/null") {
+            Ok(file) if u64::from(file.as_raw_fd().unsigned_abs()) < end => {
+                fill.push(file);
+                full = 0;
+            }
+            _ => {
+                full += 1;
+                std::thread::park_timeout(Duration::from_millis(3));
+            }
+        }
+    }
 }
 
 /// Not a test of its own: a host whose namespace's file system is full, then not.
@@ -215,8 +285,8 @@ fn a_host_without_descriptors_says_so_and_recovers() {
     for left in 0..5 {
         say(&mut host, &format!("leave {left}"), "left");
         let said = say(&mut client, "connect", "ed ");
-        let refused = said.contains("STATUS_INSUFFICIENT_RESOURCES") && said.contains("Too many open files");
-        assert!(refused || (left > 0 && said.contains("Ok(4)")), "{left} left: {said}");
+        let why = if left == 0 { "Too many open files" } else { "no descriptors left for clients" };
+        assert!(said.contains("STATUS_INSUFFICIENT_RESOURCES") && said.contains(why), "{left} left: {said}");
     }
     say(&mut host, "free", "freed");
     assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));

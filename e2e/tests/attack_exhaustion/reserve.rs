@@ -1,0 +1,101 @@
+//! What clients leave to the host's own files, however many come.
+
+use e2e::{Process, World};
+
+use super::{end, number, say, start};
+
+const LIMIT: u32 = 64;
+const RESERVE: u64 = 16;
+
+/// What a connection that comes takes of the host: its socket, and its memory's two files until it is welcomed.
+const TO_CONNECT: usize = 3;
+
+fn refused(said: &str) -> bool {
+    said.contains("STATUS_INSUFFICIENT_RESOURCES") && said.contains("all but the 16 it keeps for itself")
+}
+
+/// Connects as soon as what has just been closed is closed in the host too.
+fn connects(client: &mut Process<'_>) {
+    e2e::until("a place for one who comes later", || say(client, "connect", "ed ").contains("Ok(4)").then_some(()));
+}
+
+#[test]
+fn clients_leave_a_host_its_reserve() {
+    let world = World::new();
+    let mut host = start(&world, "host", LIMIT);
+    let mut client = start(&world, "client", 1024);
+    // until no more are let in, with nothing else in the host
+    let mut connections = 0;
+    loop {
+        let said = say(&mut client, "connect", "ed ");
+        if refused(&said) {
+            break;
+        }
+        assert!(said.contains("Ok(4)"), "{said}");
+        connections += 1;
+        assert!(connections < LIMIT, "never refused");
+    }
+    assert!(connections > 20, "{connections}");
+    // whoever tries again and again changes nothing of it
+    for _ in 0..50 {
+        assert!(refused(&say(&mut client, "connect", "ed ")));
+    }
+    let opened = say(&mut host, &format!("open {LIMIT}"), "opened");
+    assert!(number(&opened) >= RESERVE, "{opened}");
+    assert_eq!(number(&say(&mut client, "use", "used")), u64::from(connections));
+    // who goes leaves its place to the next
+    say(&mut client, "drop one", "dropped");
+    connects(&mut client);
+    assert!(refused(&say(&mut client, "connect", "ed ")));
+    say(&mut client, "drop", "dropped");
+    // one less than needed, just enough, one more
+    connects(&mut client);
+    for left in [0, TO_CONNECT - 1, TO_CONNECT, TO_CONNECT + 1] {
+        say(&mut host, &format!("leave below the reserve {left}"), "left");
+        let said = say(&mut client, "connect", "ed ");
+        let connected = said.contains("Ok(4)");
+        assert!(connected || refused(&said), "{left} left: {said}");
+        assert_eq!(connected, left >= TO_CONNECT, "{left} left: {said}");
+        let opened = say(&mut host, "open 64", "opened");
+        assert!(number(&opened) >= RESERVE, "{opened}");
+        if connected {
+            say(&mut client, "drop one", "dropped");
+        }
+    }
+    // a handle takes one
+    for (left, answer) in [(0, "not duplicated"), (1, "duplicated"), (2, "duplicated")] {
+        say(&mut host, &format!("leave below the reserve {left}"), "left");
+        let said = say(&mut client, "duplicate", "duplicated");
+        assert!(said.starts_with(answer) && (left > 0 || refused(&said)), "{left} left: {said}");
+        assert_eq!(number(&say(&mut client, "use", "used")), 1);
+    }
+    say(&mut client, "drop", "dropped");
+    end(&mut host);
+}
+
+/// A callback that takes its time keeps a connection's memory open in the host: that counts too.
+#[test]
+fn clients_whose_connect_callback_runs_leave_a_host_its_reserve() {
+    const CLIENTS: u64 = 30;
+    let world = World::new();
+    let mut host = start(&world, "slow host", LIMIT);
+    let mut client = start(&world, "client", 1024);
+    say(&mut client, &format!("connect many {CLIENTS}"), "begun");
+    let mut begun = 0;
+    let refused = e2e::until("an answer for each that must not wait", || {
+        begun = number(&say(&mut host, "begun", "begun"));
+        let refused = number(&say(&mut client, "refused", "refused"));
+        (begun + refused == CLIENTS).then_some(refused)
+    });
+    assert!(begun > 0 && refused > 10, "{begun} begun, {refused} refused");
+    let opened = say(&mut host, &format!("open {LIMIT}"), "opened");
+    assert!(number(&opened) >= RESERVE, "{opened}");
+    // those that were let in are connected in the end
+    say(&mut host, "go", "gone on");
+    e2e::until("a connection for each that was let in", || {
+        (number(&say(&mut client, "use", "used")) == begun).then_some(())
+    });
+    connects(&mut client);
+    say(&mut client, "drop", "dropped");
+    end(&mut host);
+}
