@@ -217,7 +217,7 @@ fn handles_of_one_user_at_the_limit() {
 
 #[test]
 fn unloading_ends_the_connection_for_every_process() {
-    let mut world = common::worker::echo();
+    let mut world = common::talk::echo();
     let port = world.connect();
     let mut workers: Vec<_> = ["one", "two"].iter().map(|name| Worker::with_handle(&world, name, &port)).collect();
     for worker in &mut workers {
@@ -233,7 +233,7 @@ fn unloading_ends_the_connection_for_every_process() {
 
 #[test]
 fn disconnecting_one_process_leaves_the_receives_of_another() {
-    let world = common::worker::echo();
+    let world = common::talk::echo();
     let (port, filter) = world.pair();
     world.next();
     let mut worker = Worker::with_handle(&world, "worker", &port);

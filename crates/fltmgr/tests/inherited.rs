@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use common::worker::{Worker, echo, listen, until_handles_are};
+use common::talk::echo;
+use common::worker::{Worker, listen, until_handles_are};
 use common::{LONG, World};
 use fltmgr::{Client, Connection, Status, Timeout};
 

@@ -8,8 +8,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use common::talk::patterned;
-use common::{App, LONG, Line, World, both, hresult, post, skip};
-use fltmgr::{Answer, Question, Received, Status, Timeout};
+use common::{App, LONG, Line, World, both, echoes, hresult, post, skip};
+use fltmgr::{Question, Received, Status, Timeout};
 
 #[test]
 fn row_067_a_message_may_be_empty() {
@@ -90,15 +90,7 @@ fn row_068_a_message_whose_length_with_its_header_overflows_is_refused() {
 
 /// The port's defaults hold back requests of this size, not messages.
 fn large() -> World {
-    World::with(
-        |filter| {
-            filter.on_message = Box::new(|_, input, output| {
-                output[..input.len()].copy_from_slice(input);
-                Answer::from(input.len())
-            });
-        },
-        |options| options.max_request(1 << 30).max_request_bytes_per_user(1 << 30),
-    )
+    World::with(echoes, |options| options.max_request(1 << 30).max_request_bytes_per_user(1 << 30))
 }
 
 /// The filter's side: a message of each size, which comes back as its reply.

@@ -8,19 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::raw::{Raw, eventually};
-use common::{LONG, World, watchdog};
-use fltmgr::{Answer, Client, Question, Timeout};
+use common::{LONG, World, talk, watchdog};
+use fltmgr::{Client, Question, Timeout};
 use proto::slots::{ATTENTION_HUNGRY, ATTENTION_REPLIED, GETS, SharedRegion, State, Word};
 
 const RELAXED: Ordering = Ordering::Relaxed;
 
 fn world() -> World {
     watchdog();
-    let echo = |_: &_, input: &[u8], output: &mut [u8]| {
-        output[..input.len()].copy_from_slice(input);
-        Answer::from(input.len())
-    };
-    World::with(|filter| filter.on_message = Box::new(echo), |options| options)
+    talk::echo()
 }
 
 /// Has the host do everything with its words while `toggle` changes them.

@@ -31,10 +31,8 @@ impl Connection {
 
 impl Link {
     pub(super) fn reply(&self, id: u64, to: Option<ReplyTo>, status: Status, payload: &[u8]) -> Result<(), Error> {
+        self.check_process("replying to a message of")?;
         let error = |status| Error::new(status, format!("replying to message {id} of {}", self.name));
-        if !self.guard.same_process() {
-            return Err(error(Status::INVALID_HANDLE).hint("this process is a fork of the one that connected"));
-        }
         let shared = self.memory.shared();
         // a connection that is gone has no waiters: no test for it, as on Windows
         let to = to

@@ -144,7 +144,7 @@ impl Inner {
             if let Err(error) = started {
                 let error = Error::with_source(
                     Status::INSUFFICIENT_RESOURCES,
-                    format!("asking a client of {}", self.port),
+                    format!("sending to a client of {}", self.port),
                     error,
                 );
                 return asked.fails(error);
@@ -152,9 +152,8 @@ impl Inner {
             state.running = true;
         }
         if state.queue.len() >= MAX_QUEUED {
-            let error = Error::new(Status::INSUFFICIENT_RESOURCES, format!("asking a client of {}", self.port))
-                .hint("1,024 messages wait for a receive already");
-            return asked.fails(error);
+            let error = self.error(Status::INSUFFICIENT_RESOURCES);
+            return asked.fails(error.hint("1,024 messages wait for a receive already"));
         }
         let deadline = asked.deadline;
         // the pieces after the first are the courier's

@@ -44,6 +44,14 @@ pub(crate) struct Filter {
     clients: Arc<Mutex<Vec<Client>>>,
 }
 
+/// Has a filter answer requests with what they say.
+pub(crate) fn echoes(filter: &mut Filter) {
+    filter.on_message = Box::new(|_, input, output| {
+        output[..input.len()].copy_from_slice(input);
+        Answer::from(input.len())
+    });
+}
+
 impl Serve for Filter {
     type Session = (Client, u32);
 

@@ -1,20 +1,12 @@
 //! How tests find out whether a connection works, or is over.
 
-use fltmgr::{Answer, Client, Connection, Status, Timeout};
+use fltmgr::{Client, Connection, Status, Timeout};
 
-use super::{LONG, World};
+use super::{LONG, World, echoes};
 
 /// A world whose filter answers requests with what it got.
 pub(crate) fn echo() -> World {
-    World::with(
-        |filter| {
-            filter.on_message = Box::new(|_, input, output| {
-                output[..input.len()].copy_from_slice(input);
-                Answer::from(input.len())
-            });
-        },
-        |options| options,
-    )
+    World::with(echoes, |options| options)
 }
 
 pub(crate) fn ask(filter: &Client, message: &[u8]) -> Result<Vec<u8>, Status> {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fltmgr::namespace::Namespace;
-use fltmgr::{Answer, Client, Connection, Message, Receiver, Status};
+use fltmgr::{Connection, Message, Receiver, Status};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::{LONG, PORT, World, watchdog};
@@ -273,13 +273,4 @@ pub(crate) fn until_handles_are(world: &World, handles: u64) {
         assert!(Instant::now() < deadline, "{:?}", port.usage(uid));
         std::thread::park_timeout(Duration::from_micros(100));
     }
-}
-
-/// A filter that answers requests with what they say.
-pub(crate) fn echo() -> World {
-    let echo = |_: &Client, input: &[u8], output: &mut [u8]| {
-        output[..input.len()].copy_from_slice(input);
-        Answer::from(input.len())
-    };
-    World::with(|filter| filter.on_message = Box::new(echo), |options| options)
 }
