@@ -105,6 +105,8 @@ fn order_2_messages_are_finished_before_the_disconnect() {
         |world, line| {
             for _ in 0..10 {
                 world.accepted();
+                eventually(|| log.lock().unwrap().contains(&"message"));
+                line.say("a callback runs");
                 world.ended();
                 let log = std::mem::take(&mut *log.lock().unwrap());
                 assert_eq!(log.last(), Some(&"disconnect"));
@@ -122,6 +124,7 @@ fn order_2_messages_are_finished_before_the_disconnect() {
                         // ends with the answer or with the connection
                         scope.spawn(|| port.send(b"x", &mut []).map(drop).unwrap_or_default());
                     }
+                    app.hear("a callback runs");
                     port.disconnect();
                 });
                 app.hear("go on");
