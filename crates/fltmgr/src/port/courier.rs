@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem::discriminant;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -95,6 +96,9 @@ impl Asked {
 /// Questions of one connection that may wait for a receive. With those that were delivered, at most twice this.
 const MAX_QUEUED: usize = WAITERS;
 
+/// How long the courier sleeps where the system's clock, if it is set, decides which deadline passes first.
+const CLOCK_PATIENCE: Duration = Duration::from_millis(250);
+
 impl fmt::Debug for Courier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
@@ -169,7 +173,10 @@ impl Inner {
             state.linger = Some(deadline.remaining() / 2);
         }
         let late = match (state.asleep, deadline) {
-            (Some(Some(asleep)), Some(new)) => new.remaining() < asleep.remaining(),
+            // another clock's may become the sooner one
+            (Some(Some(asleep)), Some(new)) => {
+                new.remaining() < asleep.remaining() || discriminant(&new) != discriminant(&asleep)
+            }
             (Some(None), Some(_)) => true,
             _ => false,
         };
@@ -374,7 +381,38 @@ fn tell(ended: Vec<Ended>) -> bool {
     any
 }
 
-/// The deadline that passes first.
+/// When to look next: at the deadline that passes first. Which one that is changes when somebody sets the system's clock, so
+/// where deadlines of both clocks are mixed it is looked at now and then.
 fn soonest(deadlines: impl Iterator<Item = Option<Deadline>>) -> Option<Deadline> {
-    deadlines.flatten().min_by_key(|deadline| deadline.remaining())
+    let (mut soonest, mut clocks) = (None::<Deadline>, [false; 2]);
+    for deadline in deadlines.flatten() {
+        clocks[usize::from(matches!(deadline, Deadline::Realtime(_)))] = true;
+        if soonest.is_none_or(|soonest| deadline.remaining() < soonest.remaining()) {
+            soonest = Some(deadline);
+        }
+    }
+    let late = |soonest: &Deadline| clocks == [true; 2] && soonest.remaining() > CLOCK_PATIENCE;
+    soonest
+        .map(|soonest| if late(&soonest) { Deadline::Monotonic(clock::monotonic() + CLOCK_PATIENCE) } else { soonest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mixed_clocks_are_looked_at_now_and_then() {
+        let after = |seconds| Deadline::Monotonic(clock::monotonic() + Duration::from_secs(seconds));
+        let at = |seconds| Deadline::Realtime(clock::realtime() + Duration::from_secs(seconds));
+        let soonest = |deadlines: &[Deadline]| soonest(deadlines.iter().copied().map(Some));
+        assert_eq!(soonest(&[]), None);
+        let (near, far) = (after(10), after(20));
+        assert_eq!(soonest(&[far, near]), Some(near));
+        let (near, far) = (at(10), at(20));
+        assert_eq!(soonest(&[near, far]), Some(near));
+        for mixed in [[after(10), at(20)], [at(10), after(20)]] {
+            assert!(soonest(&mixed).unwrap().remaining() <= CLOCK_PATIENCE);
+        }
+        assert!(soonest(&[after(10), at(0)]).unwrap().passed());
+    }
 }
