@@ -3,25 +3,18 @@
 mod common;
 
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::raw::Raw;
-use common::{LONG, PORT, World, skip, watchdog};
+use common::{LONG, PORT, World, other, watchdog};
 use fltmgr::namespace::Namespace;
 use fltmgr::{Answer, Connection, PortName, PortOptions, Question, Status, Timeout, Usage};
 use proto::wire::{FromHost, Refused};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
-
-fn me() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
 
 /// A port that others can reach. Requests that begin with `w` wait until they are let go; others are echoed.
 fn world(options: impl FnOnce(PortOptions) -> PortOptions) -> (World, SyncSender<()>) {
@@ -37,12 +30,12 @@ fn world(options: impl FnOnce(PortOptions) -> PortOptions) -> (World, SyncSender
         Answer::from(len)
     };
     let world = World::with(|filter| filter.on_message = Box::new(echo), options);
-    std::fs::set_permissions(world.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    other::open_to_all(&world);
     (world, go)
 }
 
 fn usage(world: &World) -> Usage {
-    world.port.as_ref().unwrap().usage(me())
+    world.port.as_ref().unwrap().usage(other::me())
 }
 
 fn eventually(world: &World, expected: Usage) {
@@ -53,38 +46,23 @@ fn eventually(world: &World, expected: Usage) {
     }
 }
 
-/// Not a test of its own: another user's process, which connects and is answered.
+/// Not a test of its own: another user's process.
 #[test]
 fn other_user() {
-    let Ok(dir) = std::env::var("FLTMGR_QUOTA_DIR") else { return };
-    let port = Connection::options().namespace(Namespace::at(PathBuf::from(dir))).connect(PORT, b"").unwrap();
-    let mut output = [0; 1000];
-    assert_eq!(port.send(&[7; 1000], &mut output).unwrap(), 1000);
-    assert_eq!(output, [7; 1000]);
-}
-
-/// That another user is served, whatever this one holds.
-fn another_is_served(world: &World) {
-    if me() != 0 {
-        return skip::privileged("only root can become another user");
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "other_user", "--nocapture"]).env("FLTMGR_QUOTA_DIR", world.dir.path());
-    let output = command.uid(65_534).gid(65_534).stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    other::role();
 }
 
 #[test]
 fn connections_of_one_user() {
     let (world, _go) = world(|options| options.max_connections_per_user(3));
     let mut held: Vec<_> = (0..2).map(|_| world.connect()).collect();
-    another_is_served(&world);
+    other::is_served(&world);
     held.push(world.connect());
     assert_eq!(usage(&world), Usage { connections: 3, ..Usage::default() });
     let error = world.connect_with(b"").unwrap_err();
     assert_eq!(error.status(), Status::INSUFFICIENT_RESOURCES);
     assert!(error.to_string().contains("has 3 connections, and may have 3"), "{error}");
-    another_is_served(&world);
+    other::is_served(&world);
     assert_eq!(usage(&world), Usage { connections: 3, ..Usage::default() }, "the refused one was not counted");
     held.pop().unwrap().close();
     held.push(world.connect());
@@ -148,7 +126,7 @@ fn bytes_of_one_users_requests() {
     assert_eq!(error.status(), Status::INSUFFICIENT_RESOURCES);
     assert!(error.to_string().contains("max_request_bytes_per_user"), "{error}");
     assert_eq!(port.send(&[b'x'; 200_000], &mut []).unwrap_err().status(), Status::INSUFFICIENT_RESOURCES);
-    another_is_served(&world);
+    other::is_served(&world);
     assert_eq!(usage(&world), held(2, LIMIT));
     go.send(()).unwrap();
     go.send(()).unwrap();
@@ -186,7 +164,7 @@ fn requests_of_one_user() {
         assert_eq!(error.status(), Status::INSUFFICIENT_RESOURCES);
         assert!(error.to_string().contains("max_requests_per_user"), "{error}");
     }
-    another_is_served(&world);
+    other::is_served(&world);
     assert_eq!(usage(&world), held(3));
     // whoever is let go first may be any of them
     waiting.iter().for_each(|_| go.send(()).unwrap());
@@ -212,7 +190,7 @@ fn requests_that_are_never_finished() {
     let refused = raw.completed(raw.post_send(b"one more", 8, 0));
     assert_eq!(refused.status, Status::INSUFFICIENT_RESOURCES.0);
     stalled.push(raw);
-    another_is_served(&world);
+    other::is_served(&world);
     assert_eq!(usage(&world), Usage { connections: 17, ..full });
     drop(stalled);
     eventually(&world, Usage::default());
@@ -386,7 +364,7 @@ fn clients_of_one_user_that_say_nothing() {
             refused.sentence()
         );
         assert_eq!(turned_away.recv(&mut packet).unwrap().len, 0, "the end");
-        another_is_served(&world);
+        other::is_served(&world);
         let unchanged = usage(&world) == full;
         drop((one, two));
         eventually(&world, Usage::default());

@@ -383,6 +383,11 @@ impl<S: Serve> Core<S> {
 }
 
 impl<S: Serve> Served<S> {
+    /// The user whose connection this is.
+    pub(super) fn uid(&self) -> u32 {
+        self.client.inner.peer.uid
+    }
+
     pub(super) fn session(&self) -> RwLockReadGuard<'_, Option<S::Session>> {
         self.session.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -395,7 +400,7 @@ impl<S: Serve> Served<S> {
     pub(super) fn begin_end(self: &Arc<Self>) {
         self.client.inner.close();
         let served = Arc::clone(self);
-        pool::run(move || served.end());
+        pool::run_for(self.uid(), move || served.end());
     }
 
     /// Ends the connection, once.

@@ -93,7 +93,7 @@ impl<S: Serve> Guest<S> {
     /// There is no place for it among those of its user who say nothing: it is told to try again, unless it has spoken already.
     fn turn_away(&self, exceeded: &Exceeded) {
         // no harm as long as there are threads to answer it
-        if !pool::is_strained() && self.hear() {
+        if !pool::is_strained(self.peer.uid) && self.hear() {
             return;
         }
         tracing::debug!(port = %self.core.name, %exceeded, "client turned away");
@@ -128,7 +128,7 @@ impl<S: Serve> Guest<S> {
             (false, false) => Err(Violation::FileCount),
             (false, true) => Ok(packet),
         };
-        pool::run(move || guest.answer(whole));
+        pool::run_for(self.peer.uid, move || guest.answer(whole));
         true
     }
 

@@ -229,7 +229,8 @@ impl PortOptions {
     }
 
     /// How many requests of one user may be under way at a time, in all its connections (one connection has 16 at most): 256
-    /// unless set. Each may hold a thread, of which the filter's process has 1,024 for all callbacks. One more ends with
+    /// unless set. Each may hold a thread, of which the filter's process has 1,024 for all callbacks; one user holds no more of them,
+    /// on all ports together, than are left to others: 512 at most, and what is more waits. One more than this limit ends with
     /// [`Status::INSUFFICIENT_RESOURCES`].
     #[must_use]
     pub fn max_requests_per_user(mut self, requests: u32) -> Self {

@@ -42,7 +42,7 @@ impl<S: Serve> Served<S> {
     pub(super) fn rung(self: &Arc<Self>) {
         if !self.client.inner.closed() && self.desk().send_worker() {
             let served = Arc::clone(self);
-            pool::run(move || served.work());
+            pool::run_for(self.uid(), move || served.work());
         }
     }
 
@@ -76,7 +76,7 @@ impl<S: Serve> Served<S> {
             for (request, held) in requests.accepted {
                 // requests run side by side: a callback may wait for another's request
                 let served = Arc::clone(&self);
-                pool::run(move || served.serve(&request, held));
+                pool::run_for(self.uid(), move || served.serve(&request, held));
             }
             self.serve(&first, held);
         }
@@ -100,7 +100,7 @@ impl<S: Serve> Served<S> {
         };
         let on = On { word: &Upper(requests.0), reasons: futex::ANY, patience: &inner.requests, asleep: &inner.asleep };
         // nobody lingers while others have no thread: a client that rings for nothing would keep those it does not use
-        let linger = if pool::is_strained() { Duration::ZERO } else { LINGER };
+        let linger = if pool::is_strained(self.uid()) { Duration::ZERO } else { LINGER };
         let deadline = Deadline::Monotonic(clock::monotonic() + linger);
         wait(&on, Some(deadline), look, || requests.prepare_sleep()).unwrap_or(0)
     }

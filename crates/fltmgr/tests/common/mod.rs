@@ -4,6 +4,7 @@
 mod gate;
 pub(crate) mod log;
 pub(crate) mod ops;
+pub(crate) mod other;
 mod pairing;
 pub(crate) mod raw;
 pub(crate) mod skip;
