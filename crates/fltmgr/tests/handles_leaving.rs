@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use common::raw::{Raw, eventually};
 use common::{LONG, World, watchdog};
 use fltmgr::{Answer, Client, Connection, Status, Timeout};
 use proto::client;
-use proto::slots::{GETS, Word};
+use proto::slots::{GETS, SENDS, Word};
 
 fn another(port: &Connection) -> Connection {
     Connection::from_handle(port.duplicate().unwrap()).unwrap()
@@ -61,6 +62,78 @@ fn a_slot_whose_request_runs_is_nobody_elses_when_its_process_disconnects() {
     assert_eq!(used(), 1 << GETS, "the callback will write into it");
     leave.send(()).unwrap();
     eventually("a slot was never free again", || used() == 0);
+}
+
+/// A filter whose message callbacks wait, and a connection of two processes. The second one's requests take every window that
+/// a long reply could have, while `with` is called with a process by hand that looks on.
+fn without_windows(with: impl FnOnce(&Connection, &Connection, &Client, &Raw)) {
+    watchdog();
+    let (leave, left) = sync_channel::<()>(SENDS);
+    let left = Mutex::new(left);
+    let wait = move |_: &Client, _: &[u8], _: &mut [u8]| {
+        let _ = left.lock().unwrap().recv();
+        Answer::from(0)
+    };
+    let world = World::with(|filter| filter.on_message = Box::new(wait), |options| options);
+    let (port, filter) = world.pair();
+    let other = another(&port);
+    let (looker, _) = Raw::open(port.duplicate().unwrap());
+    thread::scope(|scope| {
+        let requests: Vec<_> = (0..SENDS).map(|_| scope.spawn(|| other.send(b"wait", &mut []))).collect();
+        let used = || (looker.shared().allocation.used.load(Ordering::SeqCst) >> GETS).count_ones() as usize;
+        eventually("a window was free", || used() == SENDS);
+        with(&port, &other, &filter, &looker);
+        drop(leave);
+        requests.into_iter().for_each(|request| assert_eq!(request.join().unwrap().unwrap(), 0));
+        eventually("a window was never free again", || used() == 0);
+    });
+}
+
+#[test]
+fn what_a_process_wanted_to_answer_when_it_disconnected_another_answers() {
+    without_windows(|port, other, filter, looker| {
+        thread::scope(|scope| {
+            let asked = scope.spawn(|| {
+                let mut reply = [0; 1000];
+                filter.ask(b"?", &mut reply, Timeout::After(LONG)).map(|answer| reply[..answer.len].to_vec())
+            });
+            let message = port.recv().unwrap();
+            let id = message.id();
+            let waits = scope.spawn(|| message.reply(Status::SUCCESS, &[1; 1000]).unwrap_err().status());
+            eventually("it did not wait", || looker.shared().allocation.wanted.load(Ordering::SeqCst) != 0);
+            port.disconnect();
+            assert_eq!(waits.join().unwrap(), Status::PORT_DISCONNECTED);
+            // though its handle is open here still
+            other.reply(id, Status::SUCCESS, b"another's").unwrap();
+            assert_eq!(asked.join().unwrap().unwrap(), b"another's");
+        });
+    });
+}
+
+#[test]
+fn who_waits_for_a_window_learns_that_another_has_replied_or_that_the_filter_has_given_up() {
+    without_windows(|port, other, filter, looker| {
+        for timeout in [Timeout::After(LONG), Timeout::After(Duration::from_millis(200))] {
+            thread::scope(|scope| {
+                let asked = scope.spawn(|| {
+                    let mut reply = [0; 1000];
+                    filter.ask(b"?", &mut reply, timeout).map(|answer| answer.len).map_err(|error| error.status())
+                });
+                let message = port.recv().unwrap();
+                let id = message.id();
+                let waits = scope.spawn(|| message.reply(Status::SUCCESS, &[1; 1000]).unwrap_err().status());
+                let wanted = || looker.shared().allocation.wanted.load(Ordering::SeqCst) != 0;
+                eventually("it did not wait", || wanted() || waits.is_finished());
+                if timeout == Timeout::After(LONG) {
+                    other.reply(id, Status::SUCCESS, b"sooner").unwrap();
+                    assert_eq!(asked.join().unwrap(), Ok(6));
+                } else {
+                    assert_eq!(asked.join().unwrap(), Err(Status::TIMEOUT));
+                }
+                assert_eq!(waits.join().unwrap(), Status::FLT_NO_WAITER_FOR_REPLY);
+            });
+        }
+    });
 }
 
 #[test]

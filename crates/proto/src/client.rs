@@ -6,7 +6,7 @@ use crate::host::{FLAG_ATTENTION, FLAG_REPLY, Outcome};
 pub use crate::slots::Wake;
 use crate::slots::{
     Attention, Claim, GETS, Generation, HOST_INLINE, Holder, HostRegion, REPLY_INLINE, Requests, SENDS, SLOTS,
-    SharedRegion, State, WAITERS, Word, write_words,
+    SharedRegion, SharedWaiter, State, WAITERS, Word, write_words,
 };
 use crate::sync::{Ordering, fence, in_one_order};
 
@@ -271,18 +271,28 @@ pub fn find_waiter(host: &HostRegion, id: u64) -> Option<ReplyTo> {
 }
 
 /// Claims the right to reply: false when somebody has claimed it, or the filter has gone on. Who has claimed must
-/// [`publish`]: until then the waiter is not used for another message.
+/// [`publish`], and wait for nothing before that: until then nobody else can reply, and the waiter is not used for another message.
 #[must_use]
 pub fn claim(shared: &SharedRegion, to: ReplyTo, holder: Holder, cpu: u32) -> bool {
     let theirs = &shared.waiters[to.waiter];
     // a hint, right whoever writes it; the store fetches the line for writing before the load below would for reading
     theirs.cpu.store(cpu, Ordering::Relaxed);
-    let claim = &theirs.claim.generation;
-    let now = claim.load(Ordering::Acquire);
+    let claimed = Claim::by(holder, to.generation);
+    let swap = |now| theirs.claim.generation.compare_exchange(now, claimed, Ordering::AcqRel, Ordering::Relaxed);
+    unclaimed(theirs, to).is_some_and(|now| swap(now).is_ok())
+}
+
+/// Whether the right to reply is there to be claimed. A look: only [`claim`] decides.
+pub fn claimable(shared: &SharedRegion, to: ReplyTo) -> bool {
+    unclaimed(&shared.waiters[to.waiter], to).is_some()
+}
+
+/// The claim that is there to be changed, if nobody has done so and the filter waits.
+fn unclaimed(theirs: &SharedWaiter, to: ReplyTo) -> Option<u32> {
+    let now = theirs.claim.generation.load(Ordering::Acquire);
     // every waiter that ends leaves its generation here, so that of two repliers, and of those who come too late, one wins
-    Generation::new(now).next() == to.generation
-        && !Word::from_raw(theirs.word.load(Ordering::Acquire)).dead()
-        && claim.compare_exchange(now, Claim::by(holder, to.generation), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    let open = Generation::new(now).next() == to.generation;
+    (open && !Word::from_raw(theirs.word.load(Ordering::Acquire)).dead()).then_some(now)
 }
 
 /// Whether the filter still reads, or may still read, the window of a reply.

@@ -1,4 +1,4 @@
-//! Replying: claim the waiter, write beside it, publish.
+//! Replying: get a window where the reply is long, claim the waiter, write beside it, publish.
 
 use std::sync::atomic::Ordering;
 
@@ -35,15 +35,20 @@ impl Link {
         let error = |status| Error::new(status, format!("replying to message {id} of {}", self.name));
         let shared = self.memory.shared();
         // a connection that is gone has no waiters: no test for it, as on Windows
-        let to = to
-            .filter(|&to| !self.gone() && client::claim(shared, to, self.holder, self.receives.cpu()))
-            .ok_or_else(|| error(Status::FLT_NO_WAITER_FOR_REPLY))?;
+        let to = to.filter(|_| !self.gone()).ok_or_else(|| error(Status::FLT_NO_WAITER_FOR_REPLY))?;
         let fits = &payload[..payload.len().min(to.capacity as usize)];
         let window = if fits.len() <= REPLY_INLINE {
             None
         } else {
-            Some(self.window(fits).ok_or_else(|| error(Status::PORT_DISCONNECTED))?)
+            // before the claim: it may have to be waited for, and who has claimed keeps others from answering
+            Some(self.window(to, fits).map_err(error)?)
         };
+        if !client::claim(shared, to, self.holder, self.receives.cpu()) {
+            if let Some(slot) = window {
+                self.release(slot);
+            }
+            return Err(error(Status::FLT_NO_WAITER_FOR_REPLY));
+        }
         client::write_reply(shared, to, status.0, fits, payload.len() as u64, window);
         let published = client::publish(shared, to);
         if let Publish::Delivered { wake, attention } = published {
@@ -70,13 +75,19 @@ impl Link {
         }
     }
 
-    /// Reserves a slot for its window and puts the first piece of `payload` there.
-    fn window(&self, payload: &[u8]) -> Option<usize> {
+    /// Reserves a slot for its window and puts the first piece of `payload` there. Waits for one to become free as long as the
+    /// filter waits for the reply, and nobody else has begun to reply.
+    fn window(&self, to: ReplyTo, payload: &[u8]) -> Result<usize, Status> {
         let shared = self.memory.shared();
-        let slot = self.reserve(|| client::reserve_send(shared, self.holder))?;
+        let reserve = || match client::claimable(shared, to) {
+            true => client::reserve_send(shared, self.holder).map(Some),
+            false => Some(None),
+        };
+        let reserved = self.reserve(reserve).ok_or(Status::PORT_DISCONNECTED)?;
+        let slot = reserved.ok_or(Status::FLT_NO_WAITER_FOR_REPLY)?;
         write_words(&shared.windows[slot].words, &payload[Chunks::new(payload.len()).range(0)]);
         shared.slots[slot].filled.store(1, Ordering::Release);
-        Some(slot)
+        Ok(slot)
     }
 
     /// Sends the other pieces of a long reply as the filter reads them. False: it stopped reading.
