@@ -321,7 +321,8 @@ impl Link {
             return;
         }
         if client::release(shared, slot) {
-            // all: those who wait for a slot of the other kind would sleep on
+            // all, for one would not do: it may wait for a slot of the other kind, or be killed, in a process of its own, before
+            // it looks; and the wish is one word for all, which is unsaid now and not said again by those who sleep on
             futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);
         }
         if self.slots.waiting.load(Ordering::SeqCst) != 0 {
