@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Event, Gate, LONG, PORT, World, both, eventually, hresult};
+use common::{App, Event, Gate, LONG, Line, PORT, World, both, eventually, hresult};
 use fltmgr::descriptor::Dacl;
 use fltmgr::{PortName, SecurityDescriptor, Status, Timeout};
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
@@ -147,47 +147,64 @@ fn row_024_a_connect_under_way_when_the_filter_unloads_is_ended_with_it() {
     );
 }
 
+/// Unloads a filter while a client is at the door that has said nothing yet.
+fn unloads(gate: &Gate, world: &mut World, line: &Line) {
+    world.accepted();
+    let user = rustix::process::geteuid().as_raw();
+    line.say("accepted");
+    line.hear("at the door");
+    let port = world.port.take().unwrap();
+    // the host has it before the port is closed
+    eventually(|| port.usage(user).half_open == 1);
+    std::thread::scope(|scope| {
+        scope.spawn(move || port.unload());
+        gate.pass();
+        line.say("unloading");
+        line.hear("refused");
+        gate.pass();
+    });
+}
+
 /// A client that asks while a filter unloads whose port still listened when it came. It has to hit the moment between, so
-/// it comes by hand and says its name later.
+/// it comes by hand and says its name later. Its refusal.
+fn speaks_late(app: &App) -> Status {
+    let _port = app.connect();
+    app.hear("accepted");
+    let name = PortName::parse(PORT).unwrap();
+    let socket = app.namespace().find(&name).unwrap();
+    app.say("at the door");
+    app.hear("unloading");
+    let hello = Hello::new(HelloFlags::empty(), name, b"").unwrap();
+    socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
+    let mut packet = [0; MAX_MESSAGE_LEN];
+    let len = socket.recv(&mut packet).unwrap().len;
+    app.say("refused");
+    match FromHost::parse(&packet[..len]) {
+        Ok(FromHost::Refused(refused)) => refused.status(),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_client_that_was_let_in_before_the_unload_is_told_of_it() {
     let gate = Gate::default();
     both(
         || World::with(gate.at_the_end(), |options| options),
-        |world, line| {
-            world.accepted();
-            let user = rustix::process::geteuid().as_raw();
-            line.say("accepted");
-            line.hear("at the door");
-            let port = world.port.take().unwrap();
-            // the host has it before the port is closed
-            eventually(|| port.usage(user).half_open == 1);
-            std::thread::scope(|scope| {
-                scope.spawn(move || port.unload());
-                gate.pass();
-                line.say("unloading");
-                line.hear("refused");
-                gate.pass();
-            });
-        },
+        |world, line| unloads(&gate, world, line),
         |app| {
-            let _port = app.connect();
-            app.hear("accepted");
-            let name = PortName::parse(PORT).unwrap();
-            let socket = app.namespace().find(&name).unwrap();
-            app.say("at the door");
-            app.hear("unloading");
-            let hello = Hello::new(HelloFlags::empty(), name, b"").unwrap();
-            socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
-            let mut packet = [0; MAX_MESSAGE_LEN];
-            let len = socket.recv(&mut packet).unwrap().len;
-            match FromHost::parse(&packet[..len]) {
-                Ok(FromHost::Refused(refused)) => assert_eq!(refused.status(), Status::FLT_DELETING_OBJECT),
-                other => panic!("{other:?}"),
-            }
+            assert_eq!(speaks_late(app), Status::FLT_DELETING_OBJECT);
             assert_eq!(hresult(Status::FLT_DELETING_OBJECT), 0x801f_000b);
-            app.say("refused");
         },
+    );
+}
+
+#[test]
+fn a_full_port_is_full_though_its_filter_unloads() {
+    let gate = Gate::default();
+    both(
+        || World::with(gate.at_the_end(), |options| options.max_connections(1)),
+        |world, line| unloads(&gate, world, line),
+        |app| assert_eq!(speaks_late(app), Status::CONNECTION_COUNT_LIMIT),
     );
 }
 

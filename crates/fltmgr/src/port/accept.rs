@@ -269,6 +269,22 @@ impl<S: Serve> Core<S> {
             let whom = explain(&self.options.security);
             return Err(Refused::new(status, format!("{} admits {whom}, you are user {}", self.name, peer.uid)));
         }
+        // in the order of Windows: a port that is full says so, whatever else is the matter
+        if self.places.fetch_add(1, Ordering::SeqCst) >= self.options.max_connections {
+            self.places.fetch_sub(1, Ordering::SeqCst);
+            let most = self.options.max_connections;
+            return Err(Refused::new(
+                Status::CONNECTION_COUNT_LIMIT,
+                format!("{} has all its {most} connections", self.name),
+            ));
+        }
+        self.pass(hello, peer, socket).inspect_err(|_| {
+            self.places.fetch_sub(1, Ordering::SeqCst);
+        })
+    }
+
+    /// Makes the connection of a client that has a place, unless the filter goes.
+    fn pass(self: &Arc<Self>, hello: &Hello<'_>, peer: Credentials, socket: Arc<Socket>) -> Result<(), Refused> {
         {
             let mut gate = lock(&self.gate);
             if gate.shut {
@@ -279,31 +295,16 @@ impl<S: Serve> Core<S> {
             }
             gate.connecting += 1;
         }
-        let admitted = self.take_place(hello, peer, socket);
-        lock(&self.gate).connecting -= 1;
-        self.passed.notify_all();
-        admitted
-    }
-
-    fn take_place(self: &Arc<Self>, hello: &Hello<'_>, peer: Credentials, socket: Arc<Socket>) -> Result<(), Refused> {
-        if self.places.fetch_add(1, Ordering::SeqCst) >= self.options.max_connections {
-            self.places.fetch_sub(1, Ordering::SeqCst);
-            let most = self.options.max_connections;
-            return Err(Refused::new(
-                Status::CONNECTION_COUNT_LIMIT,
-                format!("{} has all its {most} connections", self.name),
-            ));
-        }
         let charged = self.user(peer.uid).charge(Kind::Connections, 1);
-        charged
+        let connected = charged
             .map_err(|exceeded| {
                 tracing::debug!(port = %self.name, %exceeded, "client refused");
                 Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{}: {exceeded}", self.name))
             })
-            .and_then(|charge| self.connect(hello, peer, socket, charge))
-            .inspect_err(|_| {
-                self.places.fetch_sub(1, Ordering::SeqCst);
-            })
+            .and_then(|charge| self.connect(hello, peer, socket, charge));
+        lock(&self.gate).connecting -= 1;
+        self.passed.notify_all();
+        connected
     }
 
     pub(super) fn user(&self, uid: u32) -> Arc<User> {
