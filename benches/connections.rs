@@ -1,8 +1,8 @@
 //! What connections cost: making one, and keeping many that do nothing.
 //!
 //! `cargo bench -p fltmgr --bench connections` opens 10,000 connections from a second process (`-- 500` opens 500), and
-//! prints the time to make one, the memory and the descriptors that one takes at both ends together, and the processor time
-//! that all of them use in a second of silence.
+//! prints the time to make one, the memory and the descriptors that one takes at both ends together, and the processor
+//! time that all of them use in a second of silence.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

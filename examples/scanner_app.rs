@@ -1,4 +1,5 @@
-//! The scanner: says of each file that scanner_filter asks about whether it is safe to open. What is foul contains "foul".
+//! The scanner: says of each file that scanner_filter asks about whether it is safe to open. What is foul contains
+//! "foul".
 use std::fs::File;
 use std::io::Read;
 

@@ -1,7 +1,7 @@
 //! The filter of a virus scanner: holds the opens of files with certain extensions, and asks the scanner about each.
 //!
-//! Run it with a command, `scanner_filter sh`, and scanner_app beside it. The two halves speak a protocol of their own: the
-//! message is the file's path and the file itself travels with it; the reply is one byte, 1 for safe.
+//! Run it with a command, `scanner_filter sh`, and scanner_app beside it. The two halves speak a protocol of their own:
+//! the message is the file's path and the file itself travels with it; the reply is one byte, 1 for safe.
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,7 +64,8 @@ impl Filter for ScannerFilter {
             operation.allow();
             return;
         }
-        // Without a scanner, or without content, there is nothing to judge: the filter's policy decides, which is to allow.
+        // Without a scanner, or without content, there is nothing to judge: the filter's policy decides, which is to
+        // allow.
         let (Some(client), Some(file)) = (self.0.client(), operation.file()) else {
             operation.miss(By::Absent);
             return;

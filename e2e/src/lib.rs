@@ -56,7 +56,8 @@ impl World {
         Self::build(None)
     }
 
-    /// A world whose programs run as an ordinary user: as `nobody` if the test is root, else simply as the test's own user.
+    /// A world whose programs run as an ordinary user: as `nobody` if the test is root, else simply as the test's own
+    /// user.
     #[must_use]
     pub fn ordinary() -> Self {
         Self::build(is_root().then_some(NOBODY))

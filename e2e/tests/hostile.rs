@@ -87,8 +87,8 @@ impl Random {
     }
 }
 
-/// One random store into the shared memory. Sizes of requests stay small most of the time, so that the host is attacked by
-/// lies and not kept busy by work that it has agreed to.
+/// One random store into the shared memory. Sizes of requests stay small most of the time, so that the host is attacked
+/// by lies and not kept busy by work that it has agreed to.
 fn scribble(shared: &SharedRegion, random: &mut Random) {
     const RELAXED: Ordering = Ordering::Relaxed;
     let slot = &shared.slots[random.below(shared.slots.len())];

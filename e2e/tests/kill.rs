@@ -1,7 +1,8 @@
-//! Life and death: each end is killed, stopped or ends, in whatever it is doing, and the other end's waits end as they should.
+//! Life and death: each end is killed, stopped or ends, in whatever it is doing, and the other end's waits end as they
+//! should.
 //!
-//! The other process is this test program again ([`other_process`]). `states` has every state of either end; here is what needs
-//! many rounds, measures, or forks.
+//! The other process is this test program again ([`other_process`]). `states` has every state of either end; here is
+//! what needs many rounds, measures, or forks.
 
 use std::path::Path;
 use std::process::Command;

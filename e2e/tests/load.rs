@@ -1,5 +1,5 @@
-//! 64 threads at each end of one connection: nothing is lost, nothing is doubled, ids are right, and every answer is the
-//! answer to its question. `FLTMGR_LOAD` says how many messages; in release, 10,000,000 are a matter of minutes.
+//! 64 threads at each end of one connection: nothing is lost, nothing is doubled, ids are right, and every answer is
+//! the answer to its question. `FLTMGR_LOAD` says how many messages; in release, 10,000,000 are a matter of minutes.
 //!
 //! Each message has a number. Each end keeps a byte for each number, and the two are compared at the end.
 

@@ -1,14 +1,16 @@
-//! A forked child has copies of everything that owns a port's name. It must neither take the name away nor keep it in secret.
+//! A forked child has copies of everything that owns a port's name. It must neither take the name away nor keep it in
+//! secret.
 
 use std::io::{Read, Write};
 
 use fltmgr::namespace::Namespace;
 use fltmgr::{PortName, Status};
 
-/// Forks and runs `child` there, which may allocate (the C library's fork sees to that) but must not touch the test harness. Gives the
-/// child's process id.
+/// Forks and runs `child` there, which may allocate (the C library's fork sees to that) but must not touch the test
+/// harness. Gives the child's process id.
 fn fork(child: impl FnOnce() -> i32) -> i32 {
-    // SAFETY: the child runs `child`, which takes no lock that another thread of the parent may hold, and leaves by _exit.
+    // SAFETY: the child runs `child`, which takes no lock that another thread of the parent may hold, and leaves by
+    // _exit.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork failed");
     if pid == 0 {

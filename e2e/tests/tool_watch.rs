@@ -1,7 +1,7 @@
 //! `fltmc watch`: rules for every process on a file system. Needs root.
 //!
-//! The file system is a tmpfs in a mount namespace of its own, so that a listener that hangs holds up nobody else; `timeout`
-//! ends the listener and every program that opens a file there.
+//! The file system is a tmpfs in a mount namespace of its own, so that a listener that hangs holds up nobody else;
+//! `timeout` ends the listener and every program that opens a file there.
 
 use e2e::{Ended, Process, World, finish, until};
 use rustix::process::Signal;

@@ -44,8 +44,8 @@ pub(crate) enum Miss {
 /// The rules, shared by `run` and `watch`.
 #[derive(Debug, Args)]
 pub(crate) struct Rules {
-    /// Refuse to open, run, rename, remove … files whose path matches: `*` stays in a directory, `**` crosses, and without a
-    /// leading slash it holds at any depth; may be repeated
+    /// Refuse to open, run, rename, remove … files whose path matches: `*` stays in a directory, `**` crosses, and
+    /// without a leading slash it holds at any depth; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) deny: Vec<String>,
 

@@ -88,7 +88,8 @@ pub(crate) fn connect(args: &Connect) -> Result<ExitCode, Failure> {
         };
         record.answer = match said {
             Said::Answer(allow) => reply(message, record.op.is_some(), allow),
-            // Not answered at all: dropping the message would be an answer, and the filter's own deadline is what counts.
+            // Not answered at all: dropping the message would be an answer, and the filter's own deadline is what
+            // counts.
             Said::TooLate => {
                 message.detach();
                 Outcome::Late

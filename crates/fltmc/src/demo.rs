@@ -1,5 +1,5 @@
-//! `fltmc demo`: the main job in one command. Files, a filter, a scanner in a second process, ordinary programs; then a check
-//! that every verdict and every byte was right.
+//! `fltmc demo`: the main job in one command. Files, a filter, a scanner in a second process, ordinary programs; then a
+//! check that every verdict and every byte was right.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

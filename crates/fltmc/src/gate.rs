@@ -1,4 +1,5 @@
-//! The filters behind `demo`, `run` and `watch`: rules in the filter itself, a scanner in a second process, a port for others.
+//! The filters behind `demo`, `run` and `watch`: rules in the filter itself, a scanner in a second process, a port for
+//! others.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -237,7 +238,8 @@ impl Scanner {
     }
 }
 
-/// Patterns as the guard wants them: those that do not begin with a slash hold at any depth, under `directories` if there are any.
+/// Patterns as the guard wants them: those that do not begin with a slash hold at any depth, under `directories` if
+/// there are any.
 fn anchored(patterns: &[String], directories: &[PathBuf]) -> Vec<String> {
     let anywhere = |pattern: &String| match pattern.starts_with('/') || pattern.starts_with("**") {
         true => pattern.clone(),

@@ -1,7 +1,8 @@
 //! What was decided: a line for each operation, and the summary at the end.
 //!
-//! Deciding never waits for writing: a manager's records come through a bounded queue, and what finds no room in it is counted
-//! and lost. A log that blocks would be a deadlock, because whoever writes the log may itself be waiting for a verdict.
+//! Deciding never waits for writing: a manager's records come through a bounded queue, and what finds no room in it is
+//! counted and lost. A log that blocks would be a deadlock, because whoever writes the log may itself be waiting for a
+//! verdict.
 
 use std::io::Write;
 use std::thread::JoinHandle;

@@ -94,8 +94,8 @@ pub(crate) fn supervise(
     Ok((status, collector.finish(&counters)))
 }
 
-/// Passes signals on to the command. SIGINT and SIGQUIT are not: a terminal sends them to every process in the foreground, the
-/// command included.
+/// Passes signals on to the command. SIGINT and SIGQUIT are not: a terminal sends them to every process in the
+/// foreground, the command included.
 fn forward(events: Events, source: Arc<Supervise>) -> (SyncSender<Event>, JoinHandle<()>) {
     let tell = events.sender();
     let forwarder = std::thread::spawn(move || {

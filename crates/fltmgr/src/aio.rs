@@ -1,8 +1,8 @@
 //! Messages as a stream, and calls as futures (feature `tokio`). They need no runtime of a certain kind: whatever polls
 //! futures is woken by the thread that watches.
 //!
-//! Dropping a future or the stream loses nothing: a message is taken out of the connection only in the poll that returns it,
-//! and one that was delivered to a dropped stream is answered as a [`Message`] that is dropped.
+//! Dropping a future or the stream loses nothing: a message is taken out of the connection only in the poll that
+//! returns it, and one that was delivered to a dropped stream is answered as a [`Message`] that is dropped.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,8 +19,8 @@ impl Connection {
     /// The messages as a stream, with `depth` receives posted: 1 to 48, which all receivers of a connection share.
     ///
     /// # Errors
-    /// [`Status::INVALID_PARAMETER`] for another depth; [`Status::PORT_DISCONNECTED`]; [`Status::INVALID_HANDLE`] after a
-    /// fork; [`Status::INSUFFICIENT_RESOURCES`]: no thread to watch.
+    /// [`Status::INVALID_PARAMETER`] for another depth; [`Status::PORT_DISCONNECTED`]; [`Status::INVALID_HANDLE`] after
+    /// a fork; [`Status::INSUFFICIENT_RESOURCES`]: no thread to watch.
     pub fn messages(&self, depth: usize) -> Result<Messages, Error> {
         if !(1..=proto::slots::GETS).contains(&depth) {
             return Err(Error::new(Status::INVALID_PARAMETER, format!("posting {depth} receives"))
@@ -34,8 +34,8 @@ impl Connection {
         Ok(Messages { completions, over: false })
     }
 
-    /// As [`Connection::send`], with room for `capacity` bytes of output. The call is made on a thread of the library's when
-    /// the future is first polled; dropping the future later lets it end there.
+    /// As [`Connection::send`], with room for `capacity` bytes of output. The call is made on a thread of the library's
+    /// when the future is first polled; dropping the future later lets it end there.
     ///
     /// # Errors
     /// As [`Connection::send`].
@@ -53,8 +53,8 @@ impl Connection {
         })
     }
 
-    /// As [`Connection::request`], with room for `capacity` bytes of output, of which those are returned that the answer's
-    /// length covers. Otherwise as [`Connection::send_async`].
+    /// As [`Connection::request`], with room for `capacity` bytes of output, of which those are returned that the
+    /// answer's length covers. Otherwise as [`Connection::send_async`].
     ///
     /// # Errors
     /// As [`Connection::request`].
@@ -74,8 +74,9 @@ impl Connection {
 }
 
 impl Message {
-    /// As [`Message::reply`]. A payload of up to 64 KiB is sent by the first poll, which never waits; a longer one by a thread
-    /// of the library's, as the filter reads it. Dropped before it is polled, it answers as the dropped message does.
+    /// As [`Message::reply`]. A payload of up to 64 KiB is sent by the first poll, which never waits; a longer one by a
+    /// thread of the library's, as the filter reads it. Dropped before it is polled, it answers as the dropped message
+    /// does.
     ///
     /// # Errors
     /// As [`Message::reply`].
@@ -89,8 +90,9 @@ impl Message {
 
 /// The messages of a connection, from [`Connection::messages`]. Counts as a handle to it.
 ///
-/// It gives [`Status::CANCELLED`] for each receive that [`Connection::cancel_receives`] ends, and goes on; it ends after
-/// [`Status::PORT_DISCONNECTED`]. A body of more than 64 KiB is read in the poll that returns it, at the filter's pace.
+/// It gives [`Status::CANCELLED`] for each receive that [`Connection::cancel_receives`] ends, and goes on; it ends
+/// after [`Status::PORT_DISCONNECTED`]. A body of more than 64 KiB is read in the poll that returns it, at the filter's
+/// pace.
 #[derive(Debug)]
 #[must_use]
 pub struct Messages {

@@ -7,8 +7,8 @@ use proto::status::Status;
 
 /// An error: the status that a program decides on, and a sentence that a person can act on.
 ///
-/// It prints as one line, `connecting to \ScannerPort: access denied (STATUS_ACCESS_DENIED)`, followed by a hint if there is one.
-/// The system's error, where there was one, is the [`source`](std::error::Error::source).
+/// It prints as one line, `connecting to \ScannerPort: access denied (STATUS_ACCESS_DENIED)`, followed by a hint if
+/// there is one. The system's error, where there was one, is the [`source`](std::error::Error::source).
 #[derive(Debug)]
 pub struct Error {
     status: Status,

@@ -1,9 +1,10 @@
 //! Where ports are found: a directory with one socket per port, and the rules for owning a name in it.
 //!
 //! A port `\Dir\Port` is the socket `Dir/Port` in the namespace's directory (odd characters are escaped:
-//! [`proto::name::file_component`]). Beside it lie `.Port.lock`, which its host keeps locked while it lives, and `.Port.port`, which
-//! says in one line of JSON what the port is. The lock decides who owns the name: it ends with its process, however that ends, so what
-//! a crashed host leaves behind stands in nobody's way. The lock file is of mode 0600, because anyone who may open a file may lock it.
+//! [`proto::name::file_component`]). Beside it lie `.Port.lock`, which its host keeps locked while it lives, and
+//! `.Port.port`, which says in one line of JSON what the port is. The lock decides who owns the name: it ends with its
+//! process, however that ends, so what a crashed host leaves behind stands in nobody's way. The lock file is of mode
+//! 0600, because anyone who may open a file may lock it.
 
 mod claim;
 mod entry;
@@ -39,8 +40,8 @@ const LISTED_IN_HINT: usize = 8;
 
 /// A directory in which hosts put ports and clients find them.
 ///
-/// Cheap to clone. It is opened anew for each operation, so a value may be kept while the directory comes and goes. None of the
-/// operations blocks for long; the bounds are stated.
+/// Cheap to clone. It is opened anew for each operation, so a value may be kept while the directory comes and goes.
+/// None of the operations blocks for long; the bounds are stated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
     /// Where hosts claim names and clients look first.
@@ -52,10 +53,11 @@ pub struct Namespace {
 impl Namespace {
     /// The namespace of this process.
     ///
-    /// That is the directory `$FLTMGR_NAMESPACE` and no other, if it is set and not empty. Else, for root, `/run/fltmgr`. Else
-    /// `$XDG_RUNTIME_DIR/fltmgr`, or `fltmgr-UID` in the directory for temporary files; then clients look in `/run/fltmgr` also. All
-    /// but the first are created when a host needs them, and not used if somebody else owns or may write to them. A program that runs
-    /// with more rights than its caller (set-user-ID) takes no notice of the environment.
+    /// That is the directory `$FLTMGR_NAMESPACE` and no other, if it is set and not empty. Else, for root,
+    /// `/run/fltmgr`. Else `$XDG_RUNTIME_DIR/fltmgr`, or `fltmgr-UID` in the directory for temporary files; then
+    /// clients look in `/run/fltmgr` also. All but the first are created when a host needs them, and not used if
+    /// somebody else owns or may write to them. A program that runs with more rights than its caller (set-user-ID)
+    /// takes no notice of the environment.
     pub fn current() -> Self {
         let variable = |name| match sys::peer::environment_is_untrusted() {
             true => None,
@@ -78,8 +80,8 @@ impl Namespace {
         Self { own: Place::private(own), then: Some(Place::system()) }
     }
 
-    /// The namespace in a directory of the caller's choice, which must exist. Who may write to it is the caller's business: whoever may
-    /// can put ports there, or take them away. Hosts that share it must run as one user.
+    /// The namespace in a directory of the caller's choice, which must exist. Who may write to it is the caller's
+    /// business: whoever may can put ports there, or take them away. Hosts that share it must run as one user.
     pub fn at(dir: impl AsRef<Path>) -> Self {
         let dir = dir.as_ref();
         Self { own: Place::given(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())), then: None }
@@ -90,31 +92,36 @@ impl Namespace {
         self.own.dir()
     }
 
-    /// Takes `name` for a port of this process and listens. Blocks while another host takes or leaves a name here, 10 s at most.
+    /// Takes `name` for a port of this process and listens. Blocks while another host takes or leaves a name here, 10 s
+    /// at most.
     ///
-    /// `case_insensitive` (`OBJ_CASE_INSENSITIVE`) lets clients find the port in other spellings too, and makes the name collide with
-    /// them. `sddl` is the text of the port's security descriptor, which everyone may read.
+    /// `case_insensitive` (`OBJ_CASE_INSENSITIVE`) lets clients find the port in other spellings too, and makes the
+    /// name collide with them. `sddl` is the text of the port's security descriptor, which everyone may read.
     ///
     /// # Errors
-    /// [`Status::OBJECT_NAME_COLLISION`]: a live host has the name (the message says which), or something that is no port lies there.
-    /// [`Status::OBJECT_PATH_NOT_FOUND`]: the namespace, or a directory of the name, does not exist. [`Status::ACCESS_DENIED`]: this
-    /// user may not create ports here, or the namespace is not safe to use. [`Status::IO_TIMEOUT`]: another host keeps the namespace
-    /// busy. Others come from the system: [`Status::DISK_FULL`], [`Status::TOO_MANY_OPENED_FILES`], [`Status::UNSUCCESSFUL`].
+    /// [`Status::OBJECT_NAME_COLLISION`]: a live host has the name (the message says which), or something that is no
+    /// port lies there.
+    /// [`Status::OBJECT_PATH_NOT_FOUND`]: the namespace, or a directory of the name, does not exist.
+    /// [`Status::ACCESS_DENIED`]: this user may not create ports here, or the namespace is not safe to use.
+    /// [`Status::IO_TIMEOUT`]: another host keeps the namespace busy. Others come from the system:
+    /// [`Status::DISK_FULL`], [`Status::TOO_MANY_OPENED_FILES`], [`Status::UNSUCCESSFUL`].
     #[doc(alias = "FltCreateCommunicationPort")]
     pub fn claim(&self, name: &PortName, case_insensitive: bool, sddl: &str) -> Result<Claim, Error> {
         Claim::take(&self.own, name, case_insensitive, sddl)
     }
 
-    /// Connects to the host of `name`: in the order of [`current`](Self::current), and in each directory first the port of exactly this
-    /// name, then one that ignores case. Blocks while the host's queue is full, 5 s at most.
+    /// Connects to the host of `name`: in the order of [`current`](Self::current), and in each directory first the port
+    /// of exactly this name, then one that ignores case. Blocks while the host's queue is full, 5 s at most.
     ///
-    /// The socket is connected and nothing has been said on it. The host must compare the name in the client's Hello with its own.
+    /// The socket is connected and nothing has been said on it. The host must compare the name in the client's Hello
+    /// with its own.
     ///
     /// # Errors
     /// [`Status::OBJECT_NAME_NOT_FOUND`]: no live host has the name; the message lists the ports there are.
-    /// [`Status::OBJECT_PATH_NOT_FOUND`]: a directory of the name does not exist. [`Status::OBJECT_TYPE_MISMATCH`]: it is not a port.
-    /// [`Status::ACCESS_DENIED`]: this user may not even look, or the namespace is not safe to use. [`Status::IO_TIMEOUT`]: the host
-    /// accepts nobody.
+    /// [`Status::OBJECT_PATH_NOT_FOUND`]: a directory of the name does not exist. [`Status::OBJECT_TYPE_MISMATCH`]: it
+    /// is not a port.
+    /// [`Status::ACCESS_DENIED`]: this user may not even look, or the namespace is not safe to use.
+    /// [`Status::IO_TIMEOUT`]: the host accepts nobody.
     #[doc(alias = "FilterConnectCommunicationPort")]
     pub fn find(&self, name: &PortName) -> Result<Socket, Error> {
         let doing = || format!("connecting to {}", shown(name));
@@ -142,11 +149,12 @@ impl Namespace {
         Err(Error::new(status, doing()).hint(self.what_there_is()))
     }
 
-    /// The ports that a client finds here and whose hosts live, sorted by directory and name. Each host sees a connect and a hang-up.
+    /// The ports that a client finds here and whose hosts live, sorted by directory and name. Each host sees a connect
+    /// and a hang-up.
     ///
     /// # Errors
-    /// [`Status::ACCESS_DENIED`]: no directory of the namespace is safe to use. A directory that does not exist, or may not be read, has
-    /// no ports.
+    /// [`Status::ACCESS_DENIED`]: no directory of the namespace is safe to use. A directory that does not exist, or may
+    /// not be read, has no ports.
     pub fn list(&self) -> Result<Vec<PortEntry>, Error> {
         let mut ports = Vec::new();
         let mut problem = None;
@@ -174,8 +182,9 @@ impl Namespace {
     /// Asks the host of `name` about its port. Blocks 1 s at most for the answer.
     ///
     /// # Errors
-    /// As [`find`](Self::find). [`Status::IO_TIMEOUT`]: no answer in time. [`Status::PORT_DISCONNECTED`]: the host hung up. A refusal has
-    /// the host's own status, a nonsensical answer [`Status::INVALID_PARAMETER`] or [`Status::REVISION_MISMATCH`].
+    /// As [`find`](Self::find). [`Status::IO_TIMEOUT`]: no answer in time. [`Status::PORT_DISCONNECTED`]: the host hung
+    /// up. A refusal has the host's own status, a nonsensical answer [`Status::INVALID_PARAMETER`] or
+    /// [`Status::REVISION_MISMATCH`].
     pub fn info(&self, name: &PortName) -> Result<Info, Error> {
         let socket = self.find(name)?;
         query(&socket, &format!("asking {} about itself", shown(name)))

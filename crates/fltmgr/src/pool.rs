@@ -2,8 +2,9 @@
 //!
 //! The last one stays, so that a host which may make no more threads still serves its clients, one after the other.
 //!
-//! What is called for a user who uses a port takes no more threads than it leaves to others, on all ports of the process together:
-//! one user has half of them at most, the next half of the rest, and so on. What is more waits until some have returned.
+//! What is called for a user who uses a port takes no more threads than it leaves to others, on all ports of the
+//! process together: one user has half of them at most, the next half of the rest, and so on. What is more waits until
+//! some have returned.
 
 mod shares;
 

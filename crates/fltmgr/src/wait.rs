@@ -21,7 +21,8 @@ pub enum Timeout {
     Poll,
     /// This long from the call. On Windows: a negative number of 100 ns.
     After(Duration),
-    /// Until the system's clock says so, however it is set meanwhile. On Windows: a positive number of 100 ns since 1601.
+    /// Until the system's clock says so, however it is set meanwhile. On Windows: a positive number of 100 ns since
+    /// 1601.
     At(SystemTime),
 }
 

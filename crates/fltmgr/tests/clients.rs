@@ -26,7 +26,8 @@ fn message(completed: Completed) -> (u64, Message) {
     }
 }
 
-/// Clients treat every answer but "pending" to an overlapped receive as a failure, so none is ever given its message at once.
+/// Clients treat every answer but "pending" to an overlapped receive as a failure, so none is ever given its message at
+/// once.
 #[test]
 fn client_01_a_receive_is_pending_even_when_a_message_waits() {
     both(
@@ -125,8 +126,8 @@ fn client_03_any_key_comes_back_to_any_of_many_threads() {
     );
 }
 
-/// Of the ends that clients accept these come: the handle is invalid, for whoever waits or has posted; or aborted, after a
-/// cancel.
+/// Of the ends that clients accept these come: the handle is invalid, for whoever waits or has posted; or aborted,
+/// after a cancel.
 #[test]
 fn client_04_the_end_of_the_filter_is_an_invalid_handle_for_every_receive() {
     both(
@@ -264,8 +265,8 @@ fn client_07_a_late_reply_is_told_and_the_client_goes_on() {
     );
 }
 
-/// A compiler pads `struct { FILTER_REPLY_HEADER; u32 }` to 24 bytes: 8 of payload. A filter that makes room for them gets
-/// them all; one that does not gets what it wanted, and both ends are told that there was more.
+/// A compiler pads `struct { FILTER_REPLY_HEADER; u32 }` to 24 bytes: 8 of payload. A filter that makes room for them
+/// gets them all; one that does not gets what it wanted, and both ends are told that there was more.
 #[test]
 fn client_08_a_reply_may_be_as_long_as_its_payload_or_as_its_padded_struct() {
     const EXACT: [u8; 4] = [1, 2, 3, 4];

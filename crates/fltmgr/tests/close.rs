@@ -12,8 +12,8 @@ use common::talk::{answers, ask, echo, is_over, is_over_for_the_filter, talks};
 use common::{App, Event, LONG, Line, World, both, eventually, hresult, this_thread, until_it_sleeps};
 use fltmgr::{Answer, Client, Connection, Status, Timeout};
 
-/// The application ends without closing anything: in a process of its own it is killed. Every send of the filter ends, and
-/// then the disconnect callback runs.
+/// The application ends without closing anything: in a process of its own it is killed. Every send of the filter ends,
+/// and then the disconnect callback runs.
 #[test]
 fn row_034_the_end_of_the_application_ends_every_send() {
     let sends = Arc::new(AtomicUsize::new(0));
@@ -60,8 +60,8 @@ fn row_034_the_end_of_the_application_ends_every_send() {
     );
 }
 
-/// A handle cannot be given to another process here: a clone in another thread stands for the duplicate. Receives belong to
-/// the call or the `Receiver` that posted them, and end with it; the connection stays.
+/// A handle cannot be given to another process here: a clone in another thread stands for the duplicate. Receives
+/// belong to the call or the `Receiver` that posted them, and end with it; the connection stays.
 #[test]
 fn a_receiver_that_ends_takes_back_its_receives_and_leaves_the_connection() {
     both(
@@ -311,7 +311,8 @@ fn a_filter_that_closes_a_client_releases_those_who_wait_for_it() {
     );
 }
 
-/// The filter's close does not free the place: the end of the dead handle does, when the disconnect callback has returned.
+/// The filter's close does not free the place: the end of the dead handle does, when the disconnect callback has
+/// returned.
 #[test]
 fn a_client_that_the_filter_closes_keeps_its_place_as_long_as_its_handle() {
     both(
@@ -422,8 +423,9 @@ fn row_043_a_send_in_the_disconnect_callback_is_disconnected() {
     );
 }
 
-/// A handle that was closed cannot be named any more, see the example at `Connection::close`, which does not compile. What
-/// is left: a dead port, a bad handle and a fork's handle are one HRESULT, as on Windows. (A fork's handle: `e2e`.)
+/// A handle that was closed cannot be named any more, see the example at `Connection::close`, which does not compile.
+/// What is left: a dead port, a bad handle and a fork's handle are one HRESULT, as on Windows. (A fork's handle:
+/// `e2e`.)
 #[test]
 fn row_098_a_bad_handle_looks_like_a_dead_port() {
     assert_eq!(hresult(Status::INVALID_HANDLE), 0x8007_0006);

@@ -47,7 +47,8 @@ fn row_076_a_receive_is_posted_though_a_sender_waits_and_completes_a_moment_late
             let refused = port.recv_limited(0, Timeout::After(LONG)).unwrap();
             assert!(matches!(refused, Some(Received::TooSmall { needed: 5, id: 1 })), "{refused:?}");
             assert!(completions.try_next().unwrap().is_none());
-            // what the call says on Windows, whoever waits already; here the post says nothing, and never gives a message
+            // what the call says on Windows, whoever waits already; here the post says nothing, and never gives a
+            // message
             assert_eq!(hresult(Status::PENDING), 0x8007_03e5);
             completions.post(76, 100).unwrap();
             assert_eq!(completions.outstanding(), 1);

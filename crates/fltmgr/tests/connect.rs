@@ -420,8 +420,8 @@ fn row_011_a_connect_callback_that_blocks_holds_up_nobody_else() {
     );
 }
 
-/// A pointer and a length that disagree cannot be written in Rust: a context is a slice. What is left of the row: nothing
-/// given is nothing received, and what the C edge will answer.
+/// A pointer and a length that disagree cannot be written in Rust: a context is a slice. What is left of the row:
+/// nothing given is nothing received, and what the C edge will answer.
 #[test]
 fn row_012_a_context_is_there_or_not() {
     both(
@@ -466,8 +466,8 @@ fn row_013_the_longest_context_is_65511_bytes() {
     );
 }
 
-/// That the context cannot be used after the callback is a matter of types: see the example at `Serve::connect`, which does
-/// not compile. A filter keeps a copy, and it is its own.
+/// That the context cannot be used after the callback is a matter of types: see the example at `Serve::connect`, which
+/// does not compile. A filter keeps a copy, and it is its own.
 #[test]
 fn row_014_a_filter_copies_the_context() {
     let kept = Arc::new(Mutex::new(Vec::new()));

@@ -7,8 +7,8 @@ use fltmgr::descriptor::Dacl;
 use fltmgr::{PortName, SecurityDescriptor, Status, Timeout};
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
 
-/// A port's handle is the host's own: a program that the host starts gets no descriptor of it, whatever flags it is made
-/// with. On Windows a port without OBJ_KERNEL_HANDLE is refused.
+/// A port's handle is the host's own: a program that the host starts gets no descriptor of it, whatever flags it is
+/// made with. On Windows a port without OBJ_KERNEL_HANDLE is refused.
 #[test]
 fn row_021_a_port_is_never_inherited_by_a_program_that_the_host_starts() {
     both(
@@ -67,8 +67,8 @@ fn row_022_a_port_needs_room_for_a_connection() {
     );
 }
 
-/// On Windows ports belong to a filter that is being unregistered. Here a port is its own filter, so there is nothing left to
-/// create one in: others are not disturbed.
+/// On Windows ports belong to a filter that is being unregistered. Here a port is its own filter, so there is nothing
+/// left to create one in: others are not disturbed.
 #[test]
 fn row_023_a_port_is_created_while_another_unloads() {
     let gate = Gate::default();
@@ -165,8 +165,8 @@ fn unloads(gate: &Gate, world: &mut World, line: &Line) {
     });
 }
 
-/// A client that asks while a filter unloads whose port still listened when it came. It has to hit the moment between, so
-/// it comes by hand and says its name later. Its refusal.
+/// A client that asks while a filter unloads whose port still listened when it came. It has to hit the moment between,
+/// so it comes by hand and says its name later. Its refusal.
 fn speaks_late(app: &App) -> Status {
     let _port = app.connect();
     app.hear("accepted");
@@ -253,7 +253,8 @@ fn row_026_a_port_needs_no_filter_that_has_started() {
     );
 }
 
-/// The descriptor is the port's from the moment it is made: what its maker does with its own afterwards changes nothing.
+/// The descriptor is the port's from the moment it is made: what its maker does with its own afterwards changes
+/// nothing.
 #[test]
 fn row_105_a_port_has_its_own_copy_of_the_descriptor() {
     let user = rustix::process::geteuid().as_raw();

@@ -64,8 +64,8 @@ fn a_slot_whose_request_runs_is_nobody_elses_when_its_process_disconnects() {
     eventually("a slot was never free again", || used() == 0);
 }
 
-/// A filter whose message callbacks wait, and a connection of two processes. The second one's requests take every window that
-/// a long reply could have, while `with` is called with a process by hand that looks on.
+/// A filter whose message callbacks wait, and a connection of two processes. The second one's requests take every
+/// window that a long reply could have, while `with` is called with a process by hand that looks on.
 fn without_windows(with: impl FnOnce(&Connection, &Connection, &Client, &Raw)) {
     watchdog();
     let (leave, left) = sync_channel::<()>(SENDS);

@@ -1,5 +1,5 @@
-//! Clients that come while a port closes, or to another: rows 1, 19 and 27 of the table in `doc/windows.md` in the moments
-//! between.
+//! Clients that come while a port closes, or to another: rows 1, 19 and 27 of the table in `doc/windows.md` in the
+//! moments between.
 
 mod common;
 
@@ -53,8 +53,8 @@ fn a_client_that_speaks_after_the_port_closed_finds_no_port() {
     );
 }
 
-/// A connect whose port goes before it has answered is one to a port that is not there. As long as something of that name
-/// listens, the end of the socket is the end of the connection.
+/// A connect whose port goes before it has answered is one to a port that is not there. As long as something of that
+/// name listens, the end of the socket is the end of the connection.
 #[test]
 fn a_port_that_goes_before_it_answers_is_not_found() {
     both(

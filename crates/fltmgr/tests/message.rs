@@ -107,7 +107,8 @@ fn ask_and_compare(sizes: &[usize], world: &World, line: &Line) {
     world.ended();
 }
 
-/// The application's side: it replies with what it gets, then sends requests of each size, which come back as their output.
+/// The application's side: it replies with what it gets, then sends requests of each size, which come back as their
+/// output.
 fn reply_and_request(sizes: &[usize], app: &App) {
     let port = app.connect();
     for &size in sizes {

@@ -59,7 +59,8 @@ fn order_1_connect_returns_before_any_message_and_the_disconnect() {
     );
 }
 
-/// A client that goes while the connect callback works on it: the disconnect callback comes after, and after a refusal never.
+/// A client that goes while the connect callback works on it: the disconnect callback comes after, and after a refusal
+/// never.
 #[test]
 fn a_client_that_goes_during_its_connect_is_disconnected_after_it() {
     watchdog();
@@ -260,7 +261,8 @@ fn closing_waits_however_long_the_disconnect_callback_takes() {
     );
 }
 
-/// The reply is there, and then the connection ends: the end is what the filter hears of, because it is looked for first.
+/// The reply is there, and then the connection ends: the end is what the filter hears of, because it is looked for
+/// first.
 #[test]
 fn the_end_wins_over_a_reply_that_is_there_too() {
     both(

@@ -96,8 +96,8 @@ fn ask_then(filter: &Client, message: &[u8], reply_len: usize, timeout: Timeout)
     answer
 }
 
-/// Rows 54 to 58 and 65 hold for callbacks too: what fits is there, with the status that was given; of what is cut, both ends
-/// are told.
+/// Rows 54 to 58 and 65 hold for callbacks too: what fits is there, with the status that was given; of what is cut,
+/// both ends are told.
 #[test]
 fn a_callback_gets_a_reply_as_a_sender_does() {
     let cases = [
@@ -186,8 +186,8 @@ fn a_question_to_a_callback_that_is_late_is_not_seen_or_its_reply_finds_no_waite
     );
 }
 
-/// Rows 69 to 71 hold for callbacks too: one receive is refused for each question, the next that fits is filled, and one that
-/// is too small stays while another fits.
+/// Rows 69 to 71 hold for callbacks too: one receive is refused for each question, the next that fits is filled, and
+/// one that is too small stays while another fits.
 #[test]
 fn a_question_to_a_callback_waits_for_a_receive_that_fits() {
     both(
@@ -229,8 +229,8 @@ fn a_question_to_a_callback_waits_for_a_receive_that_fits() {
     );
 }
 
-/// As many messages of a connection may wait for replies as there are waiters; one more is refused. It costs the application
-/// nothing, and all the others are answered.
+/// As many messages of a connection may wait for replies as there are waiters; one more is refused. It costs the
+/// application nothing, and all the others are answered.
 #[test]
 fn more_messages_than_can_wait_for_replies_are_refused() {
     const MOST: usize = 1024;

@@ -194,7 +194,8 @@ fn row_074_a_receive_that_is_larger_has_the_message_only() {
     );
 }
 
-/// Memory cannot vanish under a receive here. What is left: a receive that goes away before it is used takes no message along.
+/// Memory cannot vanish under a receive here. What is left: a receive that goes away before it is used takes no message
+/// along.
 #[test]
 fn row_075_a_receive_that_goes_away_leaves_the_message_to_the_next() {
     both(

@@ -81,8 +81,8 @@ fn row_055_a_reply_that_is_too_long_is_cut_and_both_ends_know() {
     );
 }
 
-/// A message that was started has two sizes: the room that was announced, and the buffer that its reply is waited for with.
-/// The replier knows of the first only, and the filter keeps no more than either.
+/// A message that was started has two sizes: the room that was announced, and the buffer that its reply is waited for
+/// with. The replier knows of the first only, and the filter keeps no more than either.
 #[test]
 fn of_a_reply_to_a_started_message_the_smaller_room_is_kept() {
     let lengths = [10, 300_000];
@@ -430,7 +430,8 @@ fn a_reply_of_up_to_64_kib_does_not_wait_for_the_filter() {
     );
 }
 
-/// The receive that was too small knows the id, and that is enough for an answer: the message itself is never delivered.
+/// The receive that was too small knows the id, and that is enough for an answer: the message itself is never
+/// delivered.
 #[test]
 fn a_message_is_answered_by_the_id_in_a_receive_that_was_too_small() {
     both(

@@ -93,8 +93,8 @@ fn row_084_a_request_without_input_is_refused_before_the_callback() {
     );
 }
 
-/// The failures that the specification's table has for callbacks, and some that the library itself knows: whose they are
-/// makes no difference.
+/// The failures that the specification's table has for callbacks, and some that the library itself knows: whose they
+/// are makes no difference.
 #[test]
 fn row_085_a_failure_of_the_callback_is_what_the_client_gets() {
     let failures = [
@@ -263,7 +263,8 @@ fn row_092_a_status_of_the_filters_own_is_passed_on() {
     );
 }
 
-/// A bad address cannot be given here. What is left: an output of any size, none too, is what the callback sees, zeroed.
+/// A bad address cannot be given here. What is left: an output of any size, none too, is what the callback sees,
+/// zeroed.
 #[test]
 fn row_093_the_callback_sees_an_output_of_the_size_that_was_given() {
     assert_eq!(hresult(Status::ACCESS_VIOLATION), 0x8007_03e6);

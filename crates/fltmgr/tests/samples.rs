@@ -30,7 +30,8 @@ fn scanner(slot: &Arc<Mutex<Option<Client>>>) -> World {
     )
 }
 
-/// Scans as the filter does: message and reply in one buffer, no timeout, and every answer but success means "unscanned".
+/// Scans as the filter does: message and reply in one buffer, no timeout, and every answer but success means
+/// "unscanned".
 fn scan(client: Option<Client>, content: &[u8]) -> Option<bool> {
     let client = client?;
     let mut notification = content.to_vec();
@@ -405,8 +406,8 @@ fn sample_edr_a_client_makes_its_buffer_as_large_as_it_was_told() {
     );
 }
 
-/// A native client replies when the header says that a reply is wanted, and knows from a receive that fails at once that
-/// the driver is gone.
+/// A native client replies when the header says that a reply is wanted, and knows from a receive that fails at once
+/// that the driver is gone.
 #[test]
 fn sample_si_the_message_says_whether_a_reply_is_wanted_and_a_receive_whether_the_driver_is_there() {
     both(

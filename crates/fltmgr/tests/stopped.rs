@@ -42,7 +42,8 @@ fn reply_to(raw: &Raw, posted: Posted) -> ReplyTo {
     raw.completed(posted).reply_to.expect("a reply is wanted")
 }
 
-/// Short questions in both styles, and a long message of each kind, asked and answered while something else stands still.
+/// Short questions in both styles, and a long message of each kind, asked and answered while something else stands
+/// still.
 fn others_go_on(raw: &Raw, client: &Client) {
     for round in 0..20_u8 {
         let posted = raw.post(100);

@@ -1,4 +1,5 @@
-//! A process that stops in the middle of a long request, or of reading its answer: it costs that request, and nothing else.
+//! A process that stops in the middle of a long request, or of reading its answer: it costs that request, and nothing
+//! else.
 
 mod common;
 

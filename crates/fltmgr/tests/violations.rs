@@ -1,5 +1,5 @@
-//! Every way in which a client can break the protocol, done by one that does it: its connection ends, with its name counted once,
-//! and no other does.
+//! Every way in which a client can break the protocol, done by one that does it: its connection ends, with its name
+//! counted once, and no other does.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! `doc/windows.md` is complete, and says nothing that is not so: every line has a proof that exists, every row, guarantee,
-//! client and sample is there, every number is what our tables compute or Microsoft's declarations say.
+//! `doc/windows.md` is complete, and says nothing that is not so: every line has a proof that exists, every row,
+//! guarantee, client and sample is there, every number is what our tables compute or Microsoft's declarations say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{offset_of, size_of};

@@ -1,7 +1,8 @@
 //! The access check: one pure function of descriptor, token and wish (MS-DTYP 2.5.3.2).
 //!
-//! Left out, because no port needs it: integrity labels, restricted tokens, groups for denial only, application containers, entries for
-//! parts of an object, conditions. Descriptors that ask for one of these are refused where they are read.
+//! Left out, because no port needs it: integrity labels, restricted tokens, groups for denial only, application
+//! containers, entries for parts of an object, conditions. Descriptors that ask for one of these are refused where they
+//! are read.
 use crate::descriptor::{Ace, AceFlags, AceKind, SecurityDescriptor};
 use crate::sid::Sid;
 use crate::status::Status;
@@ -41,8 +42,8 @@ bitflags! {
 }
 
 impl Token {
-    /// The token of a Linux process: its user, its group, its other groups, everyone and any local user; user 0 is also SYSTEM and
-    /// Administrators. Privileges are empty, even for root: on Windows those two are held but not enabled.
+    /// The token of a Linux process: its user, its group, its other groups, everyone and any local user; user 0 is also
+    /// SYSTEM and Administrators. Privileges are empty, even for root: on Windows those two are held but not enabled.
     pub fn for_unix(uid: u32, gid: u32, groups: &[u32]) -> Self {
         let mut sids = vec![Sid::from_uid(uid), Sid::from_gid(gid)];
         sids.extend(groups.iter().filter(|&&group| group != gid).map(|&group| Sid::from_gid(group)));
@@ -60,17 +61,17 @@ impl Token {
 
 /// What `token` gets if it wishes for `desired`: all of it, or a refusal.
 ///
-/// The entries are looked at in the order in which they stand, and the first that speaks of a right decides it; those that are
-/// [`AceFlags::INHERIT_ONLY`] are passed over. Generic rights are mapped first, in the wish and in the entries. A list that is absent or
-/// NULL grants everything. An owner has READ_CONTROL and WRITE_DAC whatever the list says, unless it has an entry for
-/// [`Sid::OWNER_RIGHTS`], which then applies to the owner like any other.
+/// The entries are looked at in the order in which they stand, and the first that speaks of a right decides it; those
+/// that are [`AceFlags::INHERIT_ONLY`] are passed over. Generic rights are mapped first, in the wish and in the
+/// entries. A list that is absent or NULL grants everything. An owner has READ_CONTROL and WRITE_DAC whatever the list
+/// says, unless it has an entry for [`Sid::OWNER_RIGHTS`], which then applies to the owner like any other.
 ///
-/// With [`AccessMask::MAXIMUM_ALLOWED`] in the wish the result is every right that the token has, and what else is wished for must be
-/// among them.
+/// With [`AccessMask::MAXIMUM_ALLOWED`] in the wish the result is every right that the token has, and what else is
+/// wished for must be among them.
 ///
 /// # Errors
-/// [`Status::PRIVILEGE_NOT_HELD`] for ACCESS_SYSTEM_SECURITY without its privilege, else [`Status::ACCESS_DENIED`]; the latter also for
-/// MAXIMUM_ALLOWED if that is nothing.
+/// [`Status::PRIVILEGE_NOT_HELD`] for ACCESS_SYSTEM_SECURITY without its privilege, else [`Status::ACCESS_DENIED`]; the
+/// latter also for MAXIMUM_ALLOWED if that is nothing.
 #[doc(alias = "SeAccessCheck")]
 #[doc(alias = "AccessCheck")]
 pub fn access_check(

@@ -36,7 +36,8 @@ fn reserve(shared: &SharedRegion, among: u64, holder: Holder) -> Option<usize> {
     let used = &shared.allocation.used;
     // 64 when none is free, by which nothing can be shifted
     let lowest = |used: u64| (!used & among).trailing_zeros();
-    // in one order with releases and with the count of those who wait for a slot: who counts first, then finds none, is told
+    // in one order with releases and with the count of those who wait for a slot: who counts first, then finds none, is
+    // told
     let before =
         used.fetch_update(Ordering::Acquire, Ordering::SeqCst, |now| Some(now | 1_u64.checked_shl(lowest(now))?));
     let slot = lowest(before.ok()?) as usize;
@@ -62,8 +63,8 @@ pub fn freed(shared: &SharedRegion) -> bool {
     wanted
 }
 
-/// Says that a thread will wait for a slot; the value of [`crate::slots::Allocation::freed`] to sleep on, if none is free
-/// after this.
+/// Says that a thread will wait for a slot; the value of [`crate::slots::Allocation::freed`] to sleep on, if none is
+/// free after this.
 pub fn want_slot(shared: &SharedRegion) -> u32 {
     let seen = shared.allocation.freed.load(Ordering::SeqCst);
     shared.allocation.wanted.store(1, Ordering::SeqCst);
@@ -76,8 +77,8 @@ pub fn owns(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
     shared.slots[slot].owner.load(Ordering::Acquire) == holder.number()
 }
 
-/// Posts a GET for up to `capacity` bytes of body in a reserved slot that is complete or was never used. `None` when the
-/// connection is gone.
+/// Posts a GET for up to `capacity` bytes of body in a reserved slot that is complete or was never used. `None` when
+/// the connection is gone.
 pub fn post_get(shared: &SharedRegion, slot: usize, capacity: u64) -> Option<(Posted, Wake)> {
     let ours = &shared.slots[slot];
     ours.capacity.store(capacity, Ordering::Relaxed);
@@ -116,8 +117,8 @@ pub fn completed(host: &HostRegion, posted: Posted) -> bool {
     host.slots[posted.slot].done.load(Ordering::Acquire) == posted.generation.number()
 }
 
-/// As [`completed`], for a look that will be repeated: it touches the payload's line too, which the host writes before it
-/// says *done*, so that the payload is on its way here when *done* is seen.
+/// As [`completed`], for a look that will be repeated: it touches the payload's line too, which the host writes before
+/// it says *done*, so that the payload is on its way here when *done* is seen.
 #[inline]
 pub fn completed_soon(host: &HostRegion, posted: Posted) -> bool {
     std::hint::black_box(host.slots[posted.slot].inline[0].load(Ordering::Relaxed));
@@ -146,8 +147,8 @@ pub fn cancel(shared: &SharedRegion, posted: Posted) -> bool {
     before.is_ok()
 }
 
-/// Takes back whatever GET `holder` has posted in `slot`, for its thread to find ([`cancelled`]); whether somebody who sleeps
-/// on its word must be woken. `None` when none is posted there: the host may have taken it.
+/// Takes back whatever GET `holder` has posted in `slot`, for its thread to find ([`cancelled`]); whether somebody who
+/// sleeps on its word must be woken. `None` when none is posted there: the host may have taken it.
 pub fn cancel_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option<bool> {
     change_own(shared, slot, holder, |now| {
         let seen = Word::from_raw(now);
@@ -156,8 +157,8 @@ pub fn cancel_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option
     })
 }
 
-/// Marks the word of a slot that `holder` uses, which disconnects: no thread of it falls asleep there any more. Whether somebody
-/// who sleeps there must be woken; `None` when it is not that holder's.
+/// Marks the word of a slot that `holder` uses, which disconnects: no thread of it falls asleep there any more. Whether
+/// somebody who sleeps there must be woken; `None` when it is not that holder's.
 pub fn bury_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option<bool> {
     change_own(shared, slot, holder, |now| Some(now | Word::DEAD))
 }
@@ -271,7 +272,8 @@ pub fn find_waiter(host: &HostRegion, id: u64) -> Option<ReplyTo> {
 }
 
 /// Claims the right to reply: false when somebody has claimed it, or the filter has gone on. Who has claimed must
-/// [`publish`], and wait for nothing before that: until then nobody else can reply, and the waiter is not used for another message.
+/// [`publish`], and wait for nothing before that: until then nobody else can reply, and the waiter is not used for
+/// another message.
 #[must_use]
 pub fn claim(shared: &SharedRegion, to: ReplyTo, holder: Holder, cpu: u32) -> bool {
     let theirs = &shared.waiters[to.waiter];
@@ -290,7 +292,8 @@ pub fn claimable(shared: &SharedRegion, to: ReplyTo) -> bool {
 /// The claim that is there to be changed, if nobody has done so and the filter waits.
 fn unclaimed(theirs: &SharedWaiter, to: ReplyTo) -> Option<u32> {
     let now = theirs.claim.generation.load(Ordering::Acquire);
-    // every waiter that ends leaves its generation here, so that of two repliers, and of those who come too late, one wins
+    // every waiter that ends leaves its generation here, so that of two repliers, and of those who come too late, one
+    // wins
     let open = Generation::new(now).next() == to.generation;
     (open && !Word::from_raw(theirs.word.load(Ordering::Acquire)).dead()).then_some(now)
 }
@@ -308,8 +311,8 @@ fn open(word: Word, generation: Generation) -> bool {
     !word.dead() && (word.is(State::Posted, generation) || word.generation().next() == generation)
 }
 
-/// Writes a reply beside its claimed waiter. `payload` is what fits the filter's buffer, `len` the length before that cut.
-/// A payload over [`REPLY_INLINE`] must lie in `window` already.
+/// Writes a reply beside its claimed waiter. `payload` is what fits the filter's buffer, `len` the length before that
+/// cut. A payload over [`REPLY_INLINE`] must lie in `window` already.
 pub fn write_reply(shared: &SharedRegion, to: ReplyTo, status: u32, payload: &[u8], len: u64, window: Option<usize>) {
     let theirs = &shared.waiters[to.waiter];
     theirs.status.store(status, Ordering::Relaxed);
@@ -326,7 +329,8 @@ pub fn write_reply(shared: &SharedRegion, to: ReplyTo, status: u32, payload: &[u
 /// What became of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publish {
-    /// The filter has it. `wake` the sleeper on the waiter's word; wake everybody on the attention word when `attention`.
+    /// The filter has it. `wake` the sleeper on the waiter's word; wake everybody on the attention word when
+    /// `attention`.
     Delivered {
         /// The waiter's futex must be woken.
         wake: bool,

@@ -9,15 +9,15 @@ pub use binary::{DescriptorError, MAX_LIST_LEN};
 
 /// Owner, group and list of entries of an object.
 ///
-/// Text in and out is SDDL (`parse`, `to_string`; `{:#}` writes Linux users and groups as `uid:1000`); binary in and out is the
-/// self-relative form of Windows. There is no audit list: one that asks for something is refused by name, because a port writes no
-/// audit.
+/// Text in and out is SDDL (`parse`, `to_string`; `{:#}` writes Linux users and groups as `uid:1000`); binary in and
+/// out is the self-relative form of Windows. There is no audit list: one that asks for something is refused by name,
+/// because a port writes no audit.
 ///
-/// It owns its memory: there is nothing to free, and a port keeps its own whatever becomes of the one it was made with (spec: ports.md
-/// row 105).
+/// It owns its memory: there is nothing to free, and a port keeps its own whatever becomes of the one it was made with
+/// (spec: ports.md row 105).
 ///
-/// The fields are public: who needs another form, for instance the absolute one of C, builds it from them, or a descriptor by naming
-/// them.
+/// The fields are public: who needs another form, for instance the absolute one of C, builds it from them, or a
+/// descriptor by naming them.
 ///
 /// ```
 /// # use proto::descriptor::{Ace, Control, Dacl, SecurityDescriptor};
@@ -43,7 +43,8 @@ pub struct SecurityDescriptor {
     pub group: Option<Sid>,
     /// The list of entries, or one of the two ways of not having one.
     pub dacl: Dacl,
-    /// How the list behaves when lists are inherited: kept, never looked at. Means nothing for [`Dacl::Absent`] and is lost then.
+    /// How the list behaves when lists are inherited: kept, never looked at. Means nothing for [`Dacl::Absent`] and is
+    /// lost then.
     pub control: Control,
 }
 
@@ -73,7 +74,8 @@ pub struct Ace {
     pub sid: Sid,
 }
 
-/// What an entry does. Windows knows 20 kinds; the others (object, callback, conditional, audit, …) are refused by name.
+/// What an entry does. Windows knows 20 kinds; the others (object, callback, conditional, audit, …) are refused by
+/// name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum AceKind {
@@ -124,8 +126,8 @@ bitflags! {
 }
 
 impl SecurityDescriptor {
-    /// What a filter gives its port unless it has other wishes: `mask` for Administrators and SYSTEM, which is root here, and
-    /// nothing for anybody else. The mask is not judged.
+    /// What a filter gives its port unless it has other wishes: `mask` for Administrators and SYSTEM, which is root
+    /// here, and nothing for anybody else. The mask is not judged.
     ///
     /// A connection demands [`AccessMask::PORT_ALL_ACCESS`]: with less, this admits nobody.
     #[doc(alias = "FltBuildDefaultSecurityDescriptor")]
@@ -133,7 +135,8 @@ impl SecurityDescriptor {
         Self::with_list(vec![Ace::allow(Sid::ADMINISTRATORS, mask), Ace::allow(Sid::SYSTEM, mask)])
     }
 
-    /// Admits everybody: a list that is present and NULL, what `RtlSetDaclSecurityDescriptor(sd, TRUE, NULL, FALSE)` makes.
+    /// Admits everybody: a list that is present and NULL, what `RtlSetDaclSecurityDescriptor(sd, TRUE, NULL, FALSE)`
+    /// makes.
     #[doc(alias = "RtlSetDaclSecurityDescriptor")]
     pub fn null_dacl() -> Self {
         Self { owner: None, group: None, dacl: Dacl::Null, control: Control::empty() }

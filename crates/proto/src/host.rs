@@ -1,7 +1,7 @@
 //! The filter's end of a connection: which posted GET a message takes, who waits for a reply, what is told to whom.
 //!
-//! [`Host`] is the private book of one connection; the caller keeps it under a lock. Nothing here waits: where the caller
-//! must sleep, a function gives the futex value to sleep on, and where somebody must be woken, it says so.
+//! [`Host`] is the private book of one connection; the caller keeps it under a lock. Nothing here waits: where the
+//! caller must sleep, a function gives the futex value to sleep on, and where somebody must be woken, it says so.
 
 pub mod holders;
 
@@ -190,8 +190,8 @@ impl Host {
     }
 
     /// Takes the oldest GET that holds `len` bytes of body. When none does and `may_reject`, takes the oldest to be
-    /// refused as too small. Also says what was rung: the application's word is read only when no known GET fits, because
-    /// those rung since are younger, and the word's line is dear.
+    /// refused as too small. Also says what was rung: the application's word is read only when no known GET fits,
+    /// because those rung since are younger, and the word's line is dear.
     pub fn take(&mut self, shared: &SharedRegion, len: usize, may_reject: bool) -> (Take, Rung) {
         if let Some(taken) = self.take_fitting(shared, len) {
             return (Take::Deliver(taken), Rung::default());
@@ -231,15 +231,15 @@ impl Host {
         claim_slot(&shared.slots[slot].word, generation).then_some(Taken { slot, generation })
     }
 
-    /// Whether a GET that was completed has not been posted anew, as far as is known here: as long as the book is held, nobody
-    /// takes its slot for another message.
+    /// Whether a GET that was completed has not been posted anew, as far as is known here: as long as the book is held,
+    /// nobody takes its slot for another message.
     pub fn is_last(&self, taken: Taken) -> bool {
         self.gets.get(taken.slot).is_none_or(|get| get.generation == taken.generation)
     }
 
-    /// After a look, and whatever came of it: whether the others must be made to look ([`Attention::stir`], and a wake-up
-    /// for all), because this thread took from the attention word what it does not use, or because the wish that woke it
-    /// was theirs too. `hungry`: how many other threads wait for a receive.
+    /// After a look, and whatever came of it: whether the others must be made to look ([`Attention::stir`], and a
+    /// wake-up for all), because this thread took from the attention word what it does not use, or because the wish
+    /// that woke it was theirs too. `hungry`: how many other threads wait for a receive.
     #[must_use]
     pub fn leaves_work(&self, shared: &SharedRegion, rung: Rung, hungry: usize) -> bool {
         let attention = Attention(&shared.attention.word);
@@ -265,7 +265,8 @@ impl Host {
         Some(Waiter { index, generation, id: self.last_id })
     }
 
-    /// Looks whether a replier has let go that held up a waiter: at one of them, or at all when no other waiter is free.
+    /// Looks whether a replier has let go that held up a waiter: at one of them, or at all when no other waiter is
+    /// free.
     fn reclaim(&mut self, shared: &SharedRegion) {
         let looks = if self.free.is_empty() { self.lingering.len() } else { self.lingering.len().min(1) };
         let oldest: Vec<u16> = self.lingering.drain(..looks).collect();
@@ -378,8 +379,8 @@ pub fn take_request(shared: &SharedRegion, slot: usize) -> Option<Request> {
     })
 }
 
-/// Writes what the receiver is told, and the payload when it fits inline or in one window. The slot is not complete before
-/// [`complete`].
+/// Writes what the receiver is told, and the payload when it fits inline or in one window. The slot is not complete
+/// before [`complete`].
 pub fn describe(host: &HostRegion, taken: Taken, header: &Header, payload: &[u8]) {
     // the payload first: the receiver looks at the header's line all the while, and would fetch it in the middle
     place(host, taken.slot, payload);
@@ -440,8 +441,8 @@ pub fn replied(shared: &SharedRegion, waiter: Waiter) -> bool {
     Word::from_raw(shared.waiters[waiter.index].word.load(Ordering::Acquire)).is(State::Done, waiter.generation)
 }
 
-/// Says that the filter will sleep on `waiter`; the value to sleep on, or `None` when there is something to look at: the
-/// reply, the end, or else a hostile peer that changes the word all the while.
+/// Says that the filter will sleep on `waiter`; the value to sleep on, or `None` when there is something to look at:
+/// the reply, the end, or else a hostile peer that changes the word all the while.
 pub fn prepare_sleep(shared: &SharedRegion, waiter: Waiter) -> Option<u32> {
     let word = &shared.waiters[waiter.index].word;
     let asleep = Word::new(State::Posted, waiter.generation).raw() | Word::SLEEP;
@@ -500,7 +501,8 @@ pub struct Published {
     pub cpu: u32,
 }
 
-/// Reads what a replier wrote; `None` when it names a window that does not exist, or says that more lies inline than can.
+/// Reads what a replier wrote; `None` when it names a window that does not exist, or says that more lies inline than
+/// can.
 pub fn published(shared: &SharedRegion, waiter: Waiter) -> Option<Published> {
     let theirs = &shared.waiters[waiter.index];
     let window = theirs.window.load(Ordering::Relaxed);

@@ -11,8 +11,8 @@ pub const MAX_NAME_UTF16_BYTES: usize = 65_532;
 /// The longest name in bytes of UTF-8: one UTF-16 unit is at most three bytes of UTF-8.
 pub const MAX_NAME_LEN: usize = MAX_NAME_UTF16_BYTES / 2 * 3;
 
-/// The longest file name that [`PortName::file_components`] gives, in bytes. It leaves room for a prefix and a suffix below
-/// the usual limit of 255.
+/// The longest file name that [`PortName::file_components`] gives, in bytes. It leaves room for a prefix and a suffix
+/// below the usual limit of 255.
 pub const MAX_FILE_COMPONENT_LEN: usize = 180;
 
 /// How much of a name that is too long stays readable before its hash.
@@ -20,8 +20,8 @@ const READABLE_PREFIX_LEN: usize = 100;
 
 /// The full name of a port: `\ScannerPort`, or `\Directory\ScannerPort`.
 ///
-/// Parsed once, valid from then on. As on Windows any character is allowed but the backslash, which separates, and NUL; nothing is
-/// normalised, and equality (`==`) minds the case.
+/// Parsed once, valid from then on. As on Windows any character is allowed but the backslash, which separates, and NUL;
+/// nothing is normalised, and equality (`==`) minds the case.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortName(String);
 
@@ -29,8 +29,8 @@ impl PortName {
     /// Parses a full name.
     ///
     /// # Errors
-    /// [`Status::OBJECT_NAME_INVALID`]: the name, or one component of it, is empty, contains a NUL, or the whole is longer than
-    /// 65,532 bytes of UTF-16. [`Status::OBJECT_PATH_SYNTAX_BAD`]: it does not begin with a backslash.
+    /// [`Status::OBJECT_NAME_INVALID`]: the name, or one component of it, is empty, contains a NUL, or the whole is
+    /// longer than 65,532 bytes of UTF-16. [`Status::OBJECT_PATH_SYNTAX_BAD`]: it does not begin with a backslash.
     pub fn parse(name: &str) -> Result<Self, Status> {
         if name.is_empty() {
             return Err(Status::OBJECT_NAME_INVALID);
@@ -103,10 +103,11 @@ const HASH_MARK: &str = "%.";
 
 /// One component of a port's name as the name of a file.
 ///
-/// Everything but `A-Z a-z 0-9 _ - .` is written as `%` and two hexadecimal digits per byte of UTF-8, and so is a dot in front: no
-/// component becomes `.`, `..` or a hidden file. Different components have different file names. If the result were longer than
-/// [`MAX_FILE_COMPONENT_LEN`], it is its beginning, `%.` and the component's 128-bit FNV-1a hash in hexadecimal digits; that is no
-/// protection against someone who makes two names collide on purpose, so the full name is compared wherever it matters.
+/// Everything but `A-Z a-z 0-9 _ - .` is written as `%` and two hexadecimal digits per byte of UTF-8, and so is a dot
+/// in front: no component becomes `.`, `..` or a hidden file. Different components have different file names. If the
+/// result were longer than [`MAX_FILE_COMPONENT_LEN`], it is its beginning, `%.` and the component's 128-bit FNV-1a
+/// hash in hexadecimal digits; that is no protection against someone who makes two names collide on purpose, so the
+/// full name is compared wherever it matters.
 pub fn file_component(component: &str) -> String {
     let mut escaped = String::with_capacity(component.len());
     for (at, byte) in component.bytes().enumerate() {

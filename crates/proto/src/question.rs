@@ -1,8 +1,8 @@
 //! The bytes of a question about a file operation, and of its answer, on a port that serves verdicts.
 //!
-//! A filter sends a [`Question`] (header, path, second path, command name) and passes the file itself as a descriptor; the
-//! application answers with [`ANSWER_LEN`] bytes, an [`Answer`]. All numbers are little endian. Parsing validates: what
-//! [`Question::parse`] returns needs no further check. The layout:
+//! A filter sends a [`Question`] (header, path, second path, command name) and passes the file itself as a descriptor;
+//! the application answers with [`ANSWER_LEN`] bytes, an [`Answer`]. All numbers are little endian. Parsing validates:
+//! what [`Question::parse`] returns needs no further check. The layout:
 //!
 //! | offset | size | field |
 //! |---|---|---|

@@ -1,7 +1,7 @@
 //! What each user holds of a host, and how much one may hold: a user at a limit harms only that user.
 //!
-//! [`Quotas`] is a book of accounts by user id; the caller keeps it under a lock. An account is charged without the lock, and
-//! every [`Charge`] is given back when it is dropped, so that nothing is charged when nothing is held.
+//! [`Quotas`] is a book of accounts by user id; the caller keeps it under a lock. An account is charged without the
+//! lock, and every [`Charge`] is given back when it is dropped, so that nothing is charged when nothing is held.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -43,8 +43,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 8 and 64 are enough for a user's programs; 256 requests are a quarter of the threads that a host has for all callbacks;
-    /// 128 MiB are one request of 64 MiB with as much room for its answer.
+    /// 8 and 64 are enough for a user's programs; 256 requests are a quarter of the threads that a host has for all
+    /// callbacks; 128 MiB are one request of 64 MiB with as much room for its answer.
     fn default() -> Self {
         Self { half_open: 8, connections: 64, handles: 64, requests: 256, request_bytes: 128 << 20 }
     }
@@ -76,8 +76,8 @@ impl Quotas {
         Self { limits, users: HashMap::new() }
     }
 
-    /// The account of a user. Those of users who hold nothing are forgotten when a new one comes, so the book is never longer
-    /// than what is held.
+    /// The account of a user. Those of users who hold nothing are forgotten when a new one comes, so the book is never
+    /// longer than what is held.
     pub fn user(&mut self, uid: u32) -> Arc<User> {
         if let Some(user) = self.users.get(&uid) {
             return Arc::clone(user);

@@ -1,7 +1,8 @@
 //! Security descriptors as text: the Security Descriptor Definition Language of Windows.
 //!
-//! `O:SYG:SYD:P(A;;0x1f0001;;;BA)(D;;GA;;;S-1-22-1-1000)`: owner, group, list of entries. Beyond Windows, a SID may be written `uid:1000`
-//! or `gid:100`, space may stand between the parts, and the parts come in any order. Names of users are not looked up here.
+//! `O:SYG:SYD:P(A;;0x1f0001;;;BA)(D;;GA;;;S-1-22-1-1000)`: owner, group, list of entries. Beyond Windows, a SID may be
+//! written `uid:1000` or `gid:100`, space may stand between the parts, and the parts come in any order. Names of users
+//! are not looked up here.
 use crate::access::AccessMask;
 use crate::descriptor::{Ace, AceFlags, AceKind, Control, Dacl, MAX_LIST_LEN, SecurityDescriptor};
 use crate::sid::{Known, NEEDS_DOMAIN, Sid};
@@ -61,7 +62,8 @@ const RIGHTS: &[(&str, u32)] = &[
     ("LO", 0x0000_0080),
     ("CR", 0x0000_0100),
 ];
-/// The first so many of [`RIGHTS`] are single bits that mean the same for every kind of object: the only ones that are written.
+/// The first so many of [`RIGHTS`] are single bits that mean the same for every kind of object: the only ones that are
+/// written.
 const GENERAL: usize = 8;
 
 const UNSUPPORTED_KINDS: &[(&str, &str)] = &[
@@ -240,8 +242,8 @@ impl fmt::Display for Ace {
     }
 }
 
-/// General rights by their letters, or a number: the letters of files and keys would say what is not meant, and not every tool reads
-/// them alike.
+/// General rights by their letters, or a number: the letters of files and keys would say what is not meant, and not
+/// every tool reads them alike.
 fn write_mask(mask: AccessMask, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let bits = mask.bits();
     let (general, _) = RIGHTS.split_at(GENERAL);

@@ -85,7 +85,8 @@ impl Sid {
         Self::known(22, &[2, gid])
     }
 
-    /// The user this is the SID of: the exact inverse of [`Sid::from_uid`]. `None` for everything else, [`Sid::SYSTEM`] included.
+    /// The user this is the SID of: the exact inverse of [`Sid::from_uid`]. `None` for everything else, [`Sid::SYSTEM`]
+    /// included.
     pub fn uid(&self) -> Option<u32> {
         self.unix(1)
     }

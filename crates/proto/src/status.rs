@@ -13,8 +13,8 @@ use table::TABLE;
 
 /// An NTSTATUS: how a call ended.
 ///
-/// `Display` is for people, `access denied (STATUS_ACCESS_DENIED)`; `Debug` is the name alone. A value without a name prints
-/// its number.
+/// `Display` is for people, `access denied (STATUS_ACCESS_DENIED)`; `Debug` is the name alone. A value without a name
+/// prints its number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 #[doc(alias = "NTSTATUS")]
@@ -40,15 +40,15 @@ struct Entry {
 }
 
 impl Status {
-    /// Severity success or informational: what `NT_SUCCESS` accepts. True for [`Status::TIMEOUT`] and [`Status::PENDING`] too, so
-    /// this is not "it worked": for that, compare with [`Status::SUCCESS`].
+    /// Severity success or informational: what `NT_SUCCESS` accepts. True for [`Status::TIMEOUT`] and
+    /// [`Status::PENDING`] too, so this is not "it worked": for that, compare with [`Status::SUCCESS`].
     #[doc(alias = "NT_SUCCESS")]
     pub const fn is_success_severity(self) -> bool {
         self.0 >> 31 == 0
     }
 
-    /// Severity error, 0xC…, what `NT_ERROR` accepts. Neither this nor [`Status::is_success_severity`] is true for a warning such as
-    /// [`Status::BUFFER_OVERFLOW`].
+    /// Severity error, 0xC…, what `NT_ERROR` accepts. Neither this nor [`Status::is_success_severity`] is true for a
+    /// warning such as [`Status::BUFFER_OVERFLOW`].
     #[doc(alias = "NT_ERROR")]
     pub const fn is_error(self) -> bool {
         self.0 >> 30 == 3
@@ -70,8 +70,9 @@ impl Status {
         self.entry().map(|entry| entry.message)
     }
 
-    /// The Win32 error of this status, as RtlNtStatusToDosError gives it: what GetLastError says after an overlapped call ended
-    /// with this status. 317 for a status outside our table; a status with the customer bit passes unchanged.
+    /// The Win32 error of this status, as RtlNtStatusToDosError gives it: what GetLastError says after an overlapped
+    /// call ended with this status. 317 for a status outside our table; a status with the customer bit passes
+    /// unchanged.
     #[doc(alias = "RtlNtStatusToDosError")]
     pub fn to_win32(self) -> u32 {
         if self.0 & CUSTOMER != 0 {
@@ -88,8 +89,8 @@ impl Status {
         }
     }
 
-    /// The HRESULT that FltLib returns for this status. Only [`Status::SUCCESS`] gives a success: every other status, those of
-    /// success severity included, is a failure there (spec: ports.md 1.4).
+    /// The HRESULT that FltLib returns for this status. Only [`Status::SUCCESS`] gives a success: every other status,
+    /// those of success severity included, is a failure there (spec: ports.md 1.4).
     #[doc(alias = "FILTER_HRESULT_FROM_FLT_NTSTATUS")]
     pub fn to_hresult(self) -> HResult {
         if self == Self::SUCCESS {

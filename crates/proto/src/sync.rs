@@ -5,25 +5,27 @@ pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(not(loom))]
 pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// Between a SeqCst write of one word and a SeqCst read of another, where the peer writes and reads them the other way round:
-/// one of the two sees the other's. The accesses are enough for that; loom takes them for weaker ones and needs a fence.
+/// Between a SeqCst write of one word and a SeqCst read of another, where the peer writes and reads them the other way
+/// round: one of the two sees the other's. The accesses are enough for that; loom takes them for weaker ones and needs
+/// a fence.
 pub(crate) fn in_one_order() {
     #[cfg(loom)]
     fence(Ordering::SeqCst);
 }
 
-/// Replaces a word by what `next` makes of it, in one order with all such changes; the old value. For the application, whose
-/// own word it is.
+/// Replaces a word by what `next` makes of it, in one order with all such changes; the old value. For the application,
+/// whose own word it is.
 pub(crate) fn replace(word: &AtomicU64, next: impl Fn(u64) -> u64) -> u64 {
     word.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |now| Some(next(now))).unwrap_or_else(std::convert::identity)
 }
 
-/// How often the host tries to swap a word that its peer changes meanwhile. An honest peer changes a word a few times at most
-/// while one operation lasts; a hostile one may do so without end.
+/// How often the host tries to swap a word that its peer changes meanwhile. An honest peer changes a word a few times
+/// at most while one operation lasts; a hostile one may do so without end.
 const TRIES: u32 = 1000;
 
-/// Swaps a word for what `next` makes of it; the old value, or `None` when it was not what can be swapped. As `fetch_update`,
-/// but it ends, whatever the peer does: with `None` too, when the word changed whenever it was to be swapped.
+/// Swaps a word for what `next` makes of it; the old value, or `None` when it was not what can be swapped. As
+/// `fetch_update`, but it ends, whatever the peer does: with `None` too, when the word changed whenever it was to be
+/// swapped.
 pub(crate) fn swap(word: &AtomicU32, failure: Ordering, next: impl Fn(u32) -> Option<u32>) -> Option<u32> {
     swap_or(word, failure, next, None)
 }

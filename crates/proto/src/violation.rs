@@ -1,7 +1,7 @@
 //! The ways in which a peer can break the protocol.
 //!
-//! Each has a name for counters and logs and a sentence for people. A breach closes the connection it was seen on; before a
-//! connection exists (during the handshake) it is answered with [`Violation::status`].
+//! Each has a name for counters and logs and a sentence for people. A breach closes the connection it was seen on;
+//! before a connection exists (during the handshake) it is answered with [`Violation::status`].
 
 use core::fmt;
 

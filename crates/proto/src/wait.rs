@@ -1,9 +1,9 @@
 //! How long to look before sleeping.
 //!
 //! Spinning answers in a tenth of a microsecond when the peer works on another processor; sleeping costs tens of
-//! microseconds across processors but nothing while idle. The rule: sleep at once if the peer last ran on this processor;
-//! spin only while the wait, as learned from the last ones, fits under a cap; probe now and then, because a wait that is
-//! never spun is never seen to be short.
+//! microseconds across processors but nothing while idle. The rule: sleep at once if the peer last ran on this
+//! processor; spin only while the wait, as learned from the last ones, fits under a cap; probe now and then, because a
+//! wait that is never spun is never seen to be short.
 
 use crate::sync::{AtomicU32, Ordering};
 
@@ -31,8 +31,8 @@ impl Patience {
         }
     }
 
-    /// How many nanoseconds to spin before sleeping. `cap` is about 1.5 blocking round trips; 0 never spins. `cpu` is the
-    /// processor that asks.
+    /// How many nanoseconds to spin before sleeping. `cap` is about 1.5 blocking round trips; 0 never spins. `cpu` is
+    /// the processor that asks.
     pub fn spin_for(&self, cap: u32, cpu: u32) -> u32 {
         if self.mine.load(Ordering::Relaxed) != cpu {
             self.mine.store(cpu, Ordering::Relaxed);

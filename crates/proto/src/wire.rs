@@ -1,8 +1,9 @@
 //! The messages on the socket of a connection: the handshake, then life, death and file descriptors.
 //!
-//! One message is one `SOCK_SEQPACKET` packet. All numbers are little-endian; the first byte is the kind, and in every message of
-//! the handshake bytes 2 and 3 are a version or zero, in this and all later versions, so that old and new ends can refuse each other.
-//! Text is UTF-8 without a terminator. Parsing checks everything: what it returns needs no second look.
+//! One message is one `SOCK_SEQPACKET` packet. All numbers are little-endian; the first byte is the kind, and in every
+//! message of the handshake bytes 2 and 3 are a version or zero, in this and all later versions, so that old and new
+//! ends can refuse each other. Text is UTF-8 without a terminator. Parsing checks everything: what it returns needs no
+//! second look.
 //!
 //! | kind | message | direction | bytes |
 //! |---|---|---|---|
@@ -86,8 +87,8 @@ pub struct Hello<'a> {
 }
 
 impl<'a> Hello<'a> {
-    /// A request for a connection to `name`. The name is sent because the file that was found stands for more than one name when
-    /// case is ignored or the name is hashed; the host compares it with its own.
+    /// A request for a connection to `name`. The name is sent because the file that was found stands for more than one
+    /// name when case is ignored or the name is hashed; the host compares it with its own.
     ///
     /// # Errors
     /// [`Status::INTEGER_OVERFLOW`]: the context is longer than [`MAX_CONTEXT_LEN`] (spec row 13).
@@ -181,10 +182,11 @@ pub enum FromClient<'a> {
     Ring,
     /// The last handle of this socket's process was closed in an orderly way. Only on a connection.
     Bye,
-    /// Another handle to the same connection: its host's end comes along, one end of a pair of sockets. Only on a connection.
+    /// Another handle to the same connection: its host's end comes along, one end of a pair of sockets. Only on a
+    /// connection.
     Duplicate {
-        /// A process uses the connection by this handle: answered there by [`FromHost::Welcome`]. Otherwise it only keeps the
-        /// connection alive, until somebody says Duplicate on it.
+        /// A process uses the connection by this handle: answered there by [`FromHost::Welcome`]. Otherwise it only
+        /// keeps the connection alive, until somebody says Duplicate on it.
         in_use: bool,
     },
 }
@@ -192,10 +194,11 @@ pub enum FromClient<'a> {
 /// A message that a host sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromHost {
-    /// The connection stands. Comes with [`WELCOME_FILES`] file descriptors, the memory only the host writes, then the shared
-    /// one, or with none, to a process that has seen them.
+    /// The connection stands. Comes with [`WELCOME_FILES`] file descriptors, the memory only the host writes, then the
+    /// shared one, or with none, to a process that has seen them.
     Welcome {
-        /// Which of the connection's processes the receiver is; `None` on a handle that only keeps the connection alive.
+        /// Which of the connection's processes the receiver is; `None` on a handle that only keeps the connection
+        /// alive.
         holder: Option<Holder>,
         /// The port's name.
         name: PortName,
@@ -245,8 +248,8 @@ impl<'a> FromClient<'a> {
     /// Parses one packet.
     ///
     /// # Errors
-    /// The first [`Violation`] found. A wrong version is found before anything else in its message, so that a newer client learns
-    /// that, and not that we do not understand it.
+    /// The first [`Violation`] found. A wrong version is found before anything else in its message, so that a newer
+    /// client learns that, and not that we do not understand it.
     pub fn parse(packet: &'a [u8]) -> Result<Self, Violation> {
         let mut fields = Fields(packet);
         let kind = fields.u8().map_err(|_| Violation::Empty)?;

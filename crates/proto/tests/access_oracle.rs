@@ -1,11 +1,12 @@
 //! The access check and the two forms of a descriptor against Samba's.
 //!
-//! The stored answers are always tested. With python3-samba installed, Samba is asked afresh, about more cases, and with
-//! `FLTMGR_ORACLE_ROUNDS=40` about a million. Its answers are stored again by
-//! `FLTMGR_STORE_ORACLE=1 cargo test -p fltmgr-proto --test access_oracle samba_answers`.
+//! The stored answers are always tested. With python3-samba installed, Samba is asked afresh, about more cases, and
+//! with `FLTMGR_ORACLE_ROUNDS=40` about a million. Its answers are stored again by `FLTMGR_STORE_ORACLE=1 cargo test -p
+//! fltmgr-proto --test access_oracle samba_answers`.
 //!
-//! Samba does not map generic rights, so it is asked about mapped ones. It takes entries at their word that grant ACCESS_SYSTEM_SECURITY
-//! or MAXIMUM_ALLOWED, which only a privilege can give and which nobody can: the cases here have no such entries (`access_cases` has).
+//! Samba does not map generic rights, so it is asked about mapped ones. It takes entries at their word that grant
+//! ACCESS_SYSTEM_SECURITY or MAXIMUM_ALLOWED, which only a privilege can give and which nobody can: the cases here have
+//! no such entries (`access_cases` has).
 #![allow(missing_docs, reason = "a test")]
 use proto::access::{AccessMask, GenericMapping, Privileges, Token, access_check};
 use proto::descriptor::{Ace, AceFlags, AceKind, Control, Dacl, SecurityDescriptor};

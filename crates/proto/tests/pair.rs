@@ -82,9 +82,10 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
-/// Every message ends exactly once, in the way that the model foretells; ids count 1, 2, 3…; the oldest receive that fits
-/// is taken; a message that timed out has no waiter; in the end every slot and waiter is free. A hostile connection may
-/// end its own messages in any way, but each once, without a panic, and without touching another connection.
+/// Every message ends exactly once, in the way that the model foretells; ids count 1, 2, 3…; the oldest receive that
+/// fits is taken; a message that timed out has no waiter; in the end every slot and waiter is free. A hostile
+/// connection may end its own messages in any way, but each once, without a panic, and without touching another
+/// connection.
 #[test]
 fn any_schedule_goes_as_the_model_says() {
     if let Some(seed) = number("FLTMGR_SEED") {

@@ -1,8 +1,9 @@
 //! A reserve of file descriptors: what comes from outside leaves the last ones of this process to the process itself.
 //!
-//! The kernel gives the lowest number that is free. A new descriptor whose number lies among the last ones that the limit
-//! (RLIMIT_NOFILE) allows therefore says that all below are in use, whoever holds them: nothing need be counted, and what the
-//! program around us has open counts too. Where no such descriptor is kept, these numbers are free for what must not fail.
+//! The kernel gives the lowest number that is free. A new descriptor whose number lies among the last ones that the
+//! limit (RLIMIT_NOFILE) allows therefore says that all below are in use, whoever holds them: nothing need be counted,
+//! and what the program around us has open counts too. Where no such descriptor is kept, these numbers are free for
+//! what must not fail.
 
 use std::fmt;
 use std::io;
@@ -18,8 +19,8 @@ pub const fn reserve_of(limit: u64) -> u64 {
     if limit / 4 < MOST { limit / 4 } else { MOST }
 }
 
-/// Whether a descriptor that came from outside may be kept: it is none of the reserve. The limit is asked for each time, for the
-/// program may change it.
+/// Whether a descriptor that came from outside may be kept: it is none of the reserve. The limit is asked for each
+/// time, for the program may change it.
 ///
 /// # Errors
 /// [`Reserved`]: it must be closed.

@@ -1,7 +1,7 @@
 //! Noticing that this process is a forked copy of the one that made something.
 //!
-//! A fork copies memory, but not threads, and locks and sockets are shared with the parent: what the parent made must not be used or
-//! cleaned up by the child. Asking the kernel for the process id each time would cost a system call.
+//! A fork copies memory, but not threads, and locks and sockets are shared with the parent: what the parent made must
+//! not be used or cleaned up by the child. Asking the kernel for the process id each time would cost a system call.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +10,8 @@ use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 /// Remembers the process in which it was made.
 ///
-/// It does not notice vfork(2) and clone(2) with `CLONE_VM`, where the child runs in the parent's memory; nothing but exec and exit is
-/// allowed there.
+/// It does not notice vfork(2) and clone(2) with `CLONE_VM`, where the child runs in the parent's memory; nothing but
+/// exec and exit is allowed there.
 #[derive(Clone, Copy, Debug)]
 pub struct ForkGuard {
     word: &'static AtomicU64,
@@ -22,8 +22,8 @@ impl ForkGuard {
     /// Remembers this process. The first call in a process maps a page.
     pub fn new() -> Self {
         static WORD: OnceLock<&'static AtomicU64> = OnceLock::new();
-        /// The last generation given out in this process and its ancestors. A fork copies it, so that a child never reuses an
-        /// ancestor's; two children may share one, but neither ever sees the other's guards.
+        /// The last generation given out in this process and its ancestors. A fork copies it, so that a child never
+        /// reuses an ancestor's; two children may share one, but neither ever sees the other's guards.
         static LAST: AtomicU64 = AtomicU64::new(0);
 
         let word = *WORD.get_or_init(word_that_fork_clears);
@@ -60,8 +60,8 @@ fn word_that_fork_clears() -> &'static AtomicU64 {
         extern "C" fn clear() {
             WORD.store(0, Ordering::Relaxed);
         }
-        // SAFETY: the handler only stores into a static atomic, which is allowed after a fork, and it lives as long as the program,
-        // which is never unloaded.
+        // SAFETY: the handler only stores into a static atomic, which is allowed after a fork, and it lives as long as
+        // the program, which is never unloaded.
         let registered = unsafe { libc::pthread_atfork(None, None, Some(clear)) };
         assert_eq!(registered, 0, "no memory for a fork handler");
         &WORD
@@ -76,15 +76,16 @@ fn wiped_page() -> Option<&'static AtomicU64> {
         rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
     }
     .ok()?;
-    // SAFETY: the range is exactly the mapping just made, private and anonymous as the advice demands, and no reference to it exists.
+    // SAFETY: the range is exactly the mapping just made, private and anonymous as the advice demands, and no reference
+    // to it exists.
     let wiped = unsafe { rustix::mm::madvise(page, len, Advice::LinuxWipeOnFork) };
     if wiped.is_err() {
         // SAFETY: the range is exactly the mapping just made, and nothing refers to it.
         let _ = unsafe { rustix::mm::munmap(page, len) };
         return None;
     }
-    // SAFETY: the page is never unmapped, so it lives as long as the program; it is aligned, initialised with zeros by the kernel, and
-    // touched as this atomic only.
+    // SAFETY: the page is never unmapped, so it lives as long as the program; it is aligned, initialised with zeros by
+    // the kernel, and touched as this atomic only.
     Some(unsafe { &*page.cast::<AtomicU64>() })
 }
 
@@ -92,7 +93,8 @@ fn wiped_page() -> Option<&'static AtomicU64> {
 mod tests {
     use super::*;
 
-    /// Forks, runs `child` there, and gives its answer. The child only does what is allowed after a fork of a process with threads.
+    /// Forks, runs `child` there, and gives its answer. The child only does what is allowed after a fork of a process
+    /// with threads.
     fn in_a_fork(child: impl FnOnce() -> bool) -> bool {
         // SAFETY: the child calls nothing that takes a lock or allocates, and leaves by _exit.
         let pid = unsafe { libc::fork() };

@@ -57,8 +57,8 @@ pub enum Slept {
 /// Every kind of wake-up, for [`wait`] and [`wake`].
 pub const ANY: u32 = u32::MAX;
 
-/// Sleeps while the word is `expected`, until woken for one of the `reasons` (a bit set that waker and sleeper agree on), or
-/// `deadline`. futex(2), FUTEX_WAIT_BITSET, not private.
+/// Sleeps while the word is `expected`, until woken for one of the `reasons` (a bit set that waker and sleeper agree
+/// on), or `deadline`. futex(2), FUTEX_WAIT_BITSET, not private.
 ///
 /// # Errors
 /// EFAULT and its like only when the memory is gone, which the mapping's owner rules out.
@@ -144,8 +144,8 @@ fn wait_first<F: Futex + ?Sized>(words: &[(&F, u32)], deadline: Option<Deadline>
     Ok(if over { Slept::TimedOut } else { Slept::Look })
 }
 
-/// Wakes up to `count` sleepers that sleep for one of the `reasons`; how many there were. futex(2), FUTEX_WAKE_BITSET, not
-/// private.
+/// Wakes up to `count` sleepers that sleep for one of the `reasons`; how many there were. futex(2), FUTEX_WAKE_BITSET,
+/// not private.
 pub fn wake(word: &impl Futex, count: u32, reasons: u32) -> u32 {
     let count = i32::try_from(count).unwrap_or(i32::MAX);
     // SAFETY: the kernel uses the address of a live atomic as a key and reads no memory of ours.

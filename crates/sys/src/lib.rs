@@ -1,7 +1,7 @@
 //! What a communication port does to the operating system: memory, sockets, waking, event sources.
 //!
-//! Internal to [`fltmgr`](https://docs.rs/fltmgr): no promise of stability. The only crate with `unsafe` that touches the
-//! system; every block names its invariant.
+//! Internal to [`fltmgr`](https://docs.rs/fltmgr): no promise of stability. The only crate with `unsafe` that touches
+//! the system; every block names its invariant.
 
 pub mod clock;
 pub mod descriptors;

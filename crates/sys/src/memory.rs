@@ -46,8 +46,8 @@ impl<T: Region> Deref for Mapped<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: page-aligned, `size_of::<T>()` bytes long, mapped until drop; the file cannot shrink because it is sealed
-        // (made so, or checked), so no access faults; any content is valid (`Region`).
+        // SAFETY: page-aligned, `size_of::<T>()` bytes long, mapped until drop; the file cannot shrink because it is
+        // sealed (made so, or checked), so no access faults; any content is valid (`Region`).
         unsafe { self.at.as_ref() }
     }
 }
@@ -70,8 +70,8 @@ pub struct Memory {
 const SIZE_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 
 impl Memory {
-    /// Makes the memory of a new connection, and the two descriptors to send to the application: the host's region, which
-    /// the application can read but by no means write, then the shared one.
+    /// Makes the memory of a new connection, and the two descriptors to send to the application: the host's region,
+    /// which the application can read but by no means write, then the shared one.
     ///
     /// # Errors
     /// What memfd_create, ftruncate, mmap or fcntl say: EMFILE, ENFILE, ENOMEM, ENOSPC; EINVAL on a kernel before 5.1.
@@ -99,7 +99,8 @@ impl Memory {
         })
     }
 
-    /// What only the host writes. An application must not store here: its mapping is read-only and the store would fault.
+    /// What only the host writes. An application must not store here: its mapping is read-only and the store would
+    /// fault.
     pub fn host(&self) -> &HostRegion {
         &self.host
     }

@@ -164,7 +164,8 @@ impl Monitor {
             events.clear();
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                // cannot happen on our own descriptors; a thread that spins on an error would be worse than one that ends
+                // cannot happen on our own descriptors; a thread that spins on an error would be worse than one that
+                // ends
                 Err(_) => return,
             }
             for event in &events {
@@ -234,8 +235,8 @@ impl State {
 }
 
 impl Watching {
-    /// Tells of nothing to read for this long; then [`Watch::expired`] is called, which [`Watching::resume`]s. For who cannot
-    /// read now what is there, and would be called in a loop.
+    /// Tells of nothing to read for this long; then [`Watch::expired`] is called, which [`Watching::resume`]s. For who
+    /// cannot read now what is there, and would be called in a loop.
     pub fn pause(&self, time: Duration) {
         self.only_hangup();
         let expiry = clock::monotonic() + time;

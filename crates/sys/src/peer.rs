@@ -1,4 +1,5 @@
-//! Who is at the other end of a Unix socket, as the kernel noted it at connect: unix(7), `SO_PEERCRED`, `SO_PEERGROUPS`, `SO_PEERPIDFD`.
+//! Who is at the other end of a Unix socket, as the kernel noted it at connect: unix(7), `SO_PEERCRED`,
+//! `SO_PEERGROUPS`, `SO_PEERPIDFD`.
 
 use std::io;
 use std::mem::size_of;
@@ -59,7 +60,8 @@ fn groups_of_peer(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
 /// Reads a socket option that is made of 32-bit words. Returns how many bytes the kernel wrote.
 fn words_option(socket: BorrowedFd<'_>, option: libc::c_int, words: &mut [u32]) -> Result<usize, Errno> {
     let mut len = size_of_val(words) as libc::socklen_t;
-    // SAFETY: `words` is writable for `len` bytes, `len` is a local, and the kernel writes no more than it says; any bytes make u32s.
+    // SAFETY: `words` is writable for `len` bytes, `len` is a local, and the kernel writes no more than it says; any
+    // bytes make u32s.
     let result = unsafe {
         libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, words.as_mut_ptr().cast(), &raw mut len)
     };
@@ -72,8 +74,8 @@ fn words_option(socket: BorrowedFd<'_>, option: libc::c_int, words: &mut [u32]) 
 
 /// A descriptor for the peer's process, which becomes readable when it ends, and never means another process.
 ///
-/// From Linux 6.5 the kernel gives the process that connected. Before that it is opened by its number: if the peer has ended and its
-/// number is in use again, that is another process, so ask at once after accept.
+/// From Linux 6.5 the kernel gives the process that connected. Before that it is opened by its number: if the peer has
+/// ended and its number is in use again, that is another process, so ask at once after accept.
 ///
 /// # Errors
 /// ESRCH: the peer has ended and was reaped, or cannot be seen from here. ENOSYS: before Linux 5.3.
@@ -115,8 +117,8 @@ pub fn exists(pid: u32) -> bool {
         .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(Errno::SRCH))
 }
 
-/// Whether this program runs with rights that its caller does not have (set-user-ID and the like), so that the environment, which the
-/// caller wrote, must not lead it anywhere: getauxval(3), `AT_SECURE`.
+/// Whether this program runs with rights that its caller does not have (set-user-ID and the like), so that the
+/// environment, which the caller wrote, must not lead it anywhere: getauxval(3), `AT_SECURE`.
 pub fn environment_is_untrusted() -> bool {
     // SAFETY: reads a value that the kernel left at start; any key is allowed.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }

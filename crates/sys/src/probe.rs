@@ -22,8 +22,8 @@ pub struct Notify {
 /// Puts a thread of its own under a notification, has it make one harmless call, and answers that.
 ///
 /// # Errors
-/// What the kernel said: `EBUSY` means that this process is itself supervised already, `EINVAL` or `ENOSYS` that the kernel has
-/// no such thing, `EACCES` or `EPERM` that a container's profile forbids it.
+/// What the kernel said: `EBUSY` means that this process is itself supervised already, `EINVAL` or `ENOSYS` that the
+/// kernel has no such thing, `EACCES` or `EPERM` that a container's profile forbids it.
 pub fn notify() -> io::Result<Notify> {
     let (give, take) = sync_channel(1);
     // The program below holds for this thread only and ends with it.
@@ -90,7 +90,8 @@ fn answer((listener, wait_killable): (OwnedFd, bool)) -> io::Result<Notify> {
     // Room for a kernel whose structure has grown; it copies its own size.
     let mut room = [0u64; 64];
     const { assert!(size_of::<libc::seccomp_notif>() <= 512) };
-    // SAFETY: the kernel writes one struct seccomp_notif, 80 bytes since 5.0, into 512 aligned bytes that are zero as it asks.
+    // SAFETY: the kernel writes one struct seccomp_notif, 80 bytes since 5.0, into 512 aligned bytes that are zero as
+    // it asks.
     if unsafe { libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_RECV, room.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -121,7 +122,8 @@ pub struct Permission {
 /// No permission event is ever asked for: an ignore mark alone raises none.
 ///
 /// # Errors
-/// What the kernel said: `EPERM` without CAP_SYS_ADMIN in the first user namespace, `ENOSYS` or `EINVAL` without the feature.
+/// What the kernel said: `EPERM` without CAP_SYS_ADMIN in the first user namespace, `ENOSYS` or `EINVAL` without the
+/// feature.
 pub fn permission() -> io::Result<Permission> {
     let flags = libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK | libc::FAN_UNLIMITED_QUEUE;
     // SAFETY: fanotify_init takes two integers.
@@ -184,7 +186,8 @@ mod tests {
         let before = count();
         let again = (notify().is_ok(), permission().is_ok(), peer_pidfd().is_ok());
         assert_eq!(first, again);
-        // Other tests of this process open and close theirs meanwhile, so it may take a while until only ours would be left.
+        // Other tests of this process open and close theirs meanwhile, so it may take a while until only ours would be
+        // left.
         let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while count() > before {
             assert!(std::time::Instant::now() < end, "{} descriptors became {}", before, count());

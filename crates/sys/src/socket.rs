@@ -1,7 +1,7 @@
 //! Unix sockets that keep packets whole (`SOCK_SEQPACKET`) and carry file descriptors: unix(7).
 //!
-//! A socket is named by a directory's descriptor and a file name in it, never by a path: a path would be walked again on each use,
-//! and holds 107 bytes at most. All descriptors made here close on exec.
+//! A socket is named by a directory's descriptor and a file name in it, never by a path: a path would be walked again
+//! on each use, and holds 107 bytes at most. All descriptors made here close on exec.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -19,8 +19,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
 };
 
-/// How many file descriptors one packet may bring; a packet with more is received as [`Received::truncated`]. Even, because the
-/// kernel's alignment makes room for an even number anyway.
+/// How many file descriptors one packet may bring; a packet with more is received as [`Received::truncated`]. Even,
+/// because the kernel's alignment makes room for an even number anyway.
 pub const MAX_FILES: usize = 4;
 
 /// What the kernel will queue for us before accept; it caps the number at net.core.somaxconn.
@@ -30,7 +30,8 @@ fn seqpacket(flags: SocketFlags) -> io::Result<OwnedFd> {
     Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags | SocketFlags::CLOEXEC, None)?)
 }
 
-/// A file as seen through /proc, which is short however deep the file lies, and cannot be redirected by renaming a directory.
+/// A file as seen through /proc, which is short however deep the file lies, and cannot be redirected by renaming a
+/// directory.
 fn proc_path(fd: BorrowedFd<'_>) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
@@ -40,12 +41,12 @@ fn proc_path(fd: BorrowedFd<'_>) -> String {
 pub struct Listener(OwnedFd);
 
 impl Listener {
-    /// Makes a socket file of mode 0666 (who may connect is for a later check to decide) and listens on it. The name may be used by
-    /// clients at once when this returns; rename the file to publish it in one step.
+    /// Makes a socket file of mode 0666 (who may connect is for a later check to decide) and listens on it. The name
+    /// may be used by clients at once when this returns; rename the file to publish it in one step.
     ///
     /// # Errors
-    /// `AddrInUse`: there is a file of this name. `InvalidInput`: the name contains a slash, or is longer than about 80 bytes.
-    /// Otherwise the kernel's; `NotFound` may also mean that /proc is not mounted.
+    /// `AddrInUse`: there is a file of this name. `InvalidInput`: the name contains a slash, or is longer than about 80
+    /// bytes. Otherwise the kernel's; `NotFound` may also mean that /proc is not mounted.
     pub fn bind(dir: BorrowedFd<'_>, name: &str) -> io::Result<Self> {
         if name.contains('/') {
             return Err(io::Error::new(ErrorKind::InvalidInput, "a file name has no slash"));
@@ -101,24 +102,26 @@ pub struct Socket(OwnedFd);
 /// What [`Socket::recv`] got.
 #[derive(Debug)]
 pub struct Received {
-    /// How many bytes of the buffer were filled. 0: the peer has closed its end (or sent an empty packet, which no protocol of ours
-    /// has, and which is to be treated likewise).
+    /// How many bytes of the buffer were filled. 0: the peer has closed its end (or sent an empty packet, which no
+    /// protocol of ours has, and which is to be treated likewise).
     pub len: usize,
     /// The file descriptors that came with the packet, close-on-exec, in the order in which they were sent.
     pub files: Vec<OwnedFd>,
-    /// There were more bytes or file descriptors than there was room for, or this process has no descriptors left. The packet is cut
-    /// and all its descriptors are closed: treat the peer as broken.
+    /// There were more bytes or file descriptors than there was room for, or this process has no descriptors left. The
+    /// packet is cut and all its descriptors are closed: treat the peer as broken.
     pub truncated: bool,
 }
 
 impl Socket {
     /// Connects to the listener whose file is `name` in `dir`. The name may be as long as the file system allows.
     ///
-    /// Blocks only while the listener's queue is full, and for `timeout` at most (the end of it is rounded to the kernel's tick).
+    /// Blocks only while the listener's queue is full, and for `timeout` at most (the end of it is rounded to the
+    /// kernel's tick).
     ///
     /// # Errors
     /// `NotFound`: no such file. ENOTSOCK: it is something other than a socket. EPROTOTYPE: a socket of another type.
-    /// `ConnectionRefused`: a socket that nobody listens on any more. `TimedOut`: the queue stayed full. `PermissionDenied`.
+    /// `ConnectionRefused`: a socket that nobody listens on any more. `TimedOut`: the queue stayed full.
+    /// `PermissionDenied`.
     pub fn connect(dir: BorrowedFd<'_>, name: &str, timeout: Duration) -> io::Result<Self> {
         let file = rustix::fs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
         if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {
@@ -150,11 +153,13 @@ impl Socket {
         Ok((Self(one), Self(other)))
     }
 
-    /// Sends one packet with up to [`MAX_FILES`] file descriptors, which stay open here too. Blocks while the peer does not read.
+    /// Sends one packet with up to [`MAX_FILES`] file descriptors, which stay open here too. Blocks while the peer does
+    /// not read.
     ///
     /// # Errors
-    /// `BrokenPipe`, `ConnectionReset`: the peer has closed. `InvalidInput`: more than [`MAX_FILES`] descriptors, or no bytes, which
-    /// the peer could not tell from the end. EMSGSIZE: more than the kernel sends in one packet (over 200 KB by default).
+    /// `BrokenPipe`, `ConnectionReset`: the peer has closed. `InvalidInput`: more than [`MAX_FILES`] descriptors, or no
+    /// bytes, which the peer could not tell from the end. EMSGSIZE: more than the kernel sends in one packet (over 200
+    /// KB by default).
     pub fn send(&self, packet: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
         self.send_with(packet, files, SendFlags::empty())
     }
@@ -187,7 +192,8 @@ impl Socket {
     /// Receives one packet. Blocks until there is one or the peer closes.
     ///
     /// # Errors
-    /// The kernel's. A connection that the peer reset, because it closed before it read everything, is a closed one: `len` 0.
+    /// The kernel's. A connection that the peer reset, because it closed before it read everything, is a closed one:
+    /// `len` 0.
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<Received> {
         self.recv_with(buf, RecvFlags::empty())
     }
@@ -297,9 +303,10 @@ impl Socket {
         Ok(Self(fd))
     }
 
-    /// Takes over a socket that this process inherited, by its number. It must not be close-on-exec, which everything is that
-    /// this library and Rust's standard one open, its first packet, which stays there and is looked at in `packet`, must be the
-    /// one that is `expected`, and each number is given once. Of anything else nothing is changed.
+    /// Takes over a socket that this process inherited, by its number. It must not be close-on-exec, which everything
+    /// is that this library and Rust's standard one open, its first packet, which stays there and is looked at in
+    /// `packet`, must be the one that is `expected`, and each number is given once. Of anything else nothing is
+    /// changed.
     ///
     /// # Errors
     /// EBADF: nothing of that number was inherited, or it was given before, or is a standard stream. EPROTOTYPE: it is
@@ -309,8 +316,8 @@ impl Socket {
         if number <= libc::STDERR_FILENO || owned.contains(&number) {
             return Err(Errno::BADF.into());
         }
-        // SAFETY: borrowed for a few questions only, which fail on a closed one; no owner in this process could close it
-        // between them and the next block, as said there.
+        // SAFETY: borrowed for a few questions only, which fail on a closed one; no owner in this process could close
+        // it between them and the next block, as said there.
         let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
         if rustix::io::fcntl_getfd(borrowed)?.contains(rustix::io::FdFlags::CLOEXEC) {
             return Err(Errno::BADF.into());
@@ -323,10 +330,10 @@ impl Socket {
             return Err(Errno::PROTOTYPE.into());
         }
         owned.insert(number);
-        // SAFETY: open, with our own protocol's content, and inherited: not close-on-exec, so that no owner of the standard
-        // library's or of ours has it (those of ours that are kept open across exec are in `OWNED`), and not given to anybody
-        // by this function before. What remains is a program that makes such a handle inheritable by hand while it owns it,
-        // and then says that it has inherited it.
+        // SAFETY: open, with our own protocol's content, and inherited: not close-on-exec, so that no owner of the
+        // standard library's or of ours has it (those of ours that are kept open across exec are in `OWNED`), and not
+        // given to anybody by this function before. What remains is a program that makes such a handle inheritable by
+        // hand while it owns it, and then says that it has inherited it.
         Self::adopt(unsafe { OwnedFd::from_raw_fd(number) })
     }
 
@@ -335,15 +342,15 @@ impl Socket {
         let _ = rustix::net::shutdown(&self.0, Shutdown::Write);
     }
 
-    /// Ends the direction from the peer, whose sends fail from now on: what it has sent before can still be received. Who then
-    /// receives all of it, and answers, can close without the peer losing the answer: a close with something unread would have
-    /// the kernel say "reset" instead.
+    /// Ends the direction from the peer, whose sends fail from now on: what it has sent before can still be received.
+    /// Who then receives all of it, and answers, can close without the peer losing the answer: a close with something
+    /// unread would have the kernel say "reset" instead.
     pub fn shutdown_read(&self) {
         let _ = rustix::net::shutdown(&self.0, Shutdown::Read);
     }
 
-    /// Ends both directions for all who hold this end, so that the peer sees a closed connection even if a forked child still holds
-    /// a copy of the descriptor.
+    /// Ends both directions for all who hold this end, so that the peer sees a closed connection even if a forked child
+    /// still holds a copy of the descriptor.
     pub fn shutdown(&self) {
         let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
     }

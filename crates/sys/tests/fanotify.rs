@@ -1,7 +1,7 @@
 //! Permission events, on a tmpfs of their own in a mount namespace of their own, and only there.
 //!
-//! The test starts this binary again in the namespace. Every opener has an alarm, whose default action ends even the wait for
-//! a verdict; the listener has a watchdog that ends it, and then the kernel allows everything.
+//! The test starts this binary again in the namespace. Every opener has an alarm, whose default action ends even the
+//! wait for a verdict; the listener has a watchdog that ends it, and then the kernel allows everything.
 
 #[path = "common/skip.rs"]
 mod skip;

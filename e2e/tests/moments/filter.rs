@@ -80,8 +80,9 @@ struct Sending<'a> {
     under_way: Arc<UnderWay>,
 }
 
-/// Sends until told to stop, or the connection ends. Then the application finishes too, which ends well or with the connection.
-/// `longest` is how long it waits for a reply, which nobody may give when one of two applications is killed.
+/// Sends until told to stop, or the connection ends. Then the application finishes too, which ends well or with the
+/// connection. `longest` is how long it waits for a reply, which nobody may give when one of two applications is
+/// killed.
 pub(crate) fn run(client: &Client, log: &Arc<Log>, seed: u64, longest: Timeout, stop: &AtomicBool) {
     let sending = Sending { client, log: Arc::clone(log), longest, next: AtomicU64::new(0), under_way: Arc::default() };
     thread::scope(|scope| {

@@ -24,8 +24,8 @@ pub(crate) enum Event {
     Replied,
     /// The application drops it unanswered.
     Dropped,
-    /// The application's reply to a message that it never had has returned: by the id in a refused receive. The number is
-    /// that id.
+    /// The application's reply to a message that it never had has returned: by the id in a refused receive. The number
+    /// is that id.
     Unread,
     /// A second reply was accepted.
     Twice,

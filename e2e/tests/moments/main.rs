@@ -1,8 +1,9 @@
-//! No third case: a message that timed out, was cancelled or refused was seen by nobody, or whoever answers it is told that it
-//! comes too late. Either end is killed, stopped and let go on, disconnected and closed, at random moments, while both work.
+//! No third case: a message that timed out, was cancelled or refused was seen by nobody, or whoever answers it is told
+//! that it comes too late. Either end is killed, stopped and let go on, disconnected and closed, at random moments,
+//! while both work.
 //!
-//! Both ends note what they do before they go on; the notes are compared when a round is over. `FLTMGR_ROUNDS` says how many
-//! rounds, and `FLTMGR_SEED` repeats the choices of a failure.
+//! Both ends note what they do before they go on; the notes are compared when a round is over. `FLTMGR_ROUNDS` says how
+//! many rounds, and `FLTMGR_SEED` repeats the choices of a failure.
 
 mod application;
 mod filter;

@@ -1,7 +1,8 @@
-//! Every state of either end, and every way to end in it: the other end's calls end with the right status, soon, and nothing is
-//! left. A process that is only stopped goes on with what it was doing.
+//! Every state of either end, and every way to end in it: the other end's calls end with the right status, soon, and
+//! nothing is left. A process that is only stopped goes on with what it was doing.
 //!
-//! What cannot be held still, the host's step between taking a receive and completing it, is hit by `moments` at random.
+//! What cannot be held still, the host's step between taking a receive and completing it, is hit by `moments` at
+//! random.
 
 mod application;
 mod host;
@@ -105,8 +106,8 @@ fn wait_for<T>(what: &str, result: &Receiver<T>) -> T {
     result.recv_timeout(LONG).unwrap_or_else(|_| panic!("did not end: {what}"))
 }
 
-/// What this process holds: descriptors, threads but for those that wait for callbacks (they end after some seconds), and
-/// mappings of connections' memory.
+/// What this process holds: descriptors, threads but for those that wait for callbacks (they end after some seconds),
+/// and mappings of connections' memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 struct Held {
     descriptors: usize,

@@ -24,8 +24,8 @@ use crate::{Error, wait};
 /// How long a host has to answer what it answers without asking its filter.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// How long a wait for such an answer sleeps before it looks whether the connection lives: the answer comes on a socket of
-/// its own, which does not tell.
+/// How long a wait for such an answer sleeps before it looks whether the connection lives: the answer comes on a socket
+/// of its own, which does not tell.
 const ANSWER_SLICE: Duration = Duration::from_millis(20);
 
 /// How long a client goes on trying that was turned away unheard: the host gives those in its way a second.
@@ -75,8 +75,8 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
     }
 }
 
-/// Says to the port's host what is wanted, and waits for the answer, which stays in the socket. True: the host has not heard
-/// it, and it may be said again.
+/// Says to the port's host what is wanted, and waits for the answer, which stays in the socket. True: the host has not
+/// heard it, and it may be said again.
 fn knock(
     namespace: &Namespace,
     port: &PortName,

@@ -37,8 +37,8 @@ impl Connection {
     }
 
     /// Ends every receive of this process that waits on this connection, posted or blocking, in any thread, with
-    /// [`Status::CANCELLED`]. One that a filter is filling at this moment completes instead. The connection stays usable,
-    /// and a message that was delivered is still to be answered. Returns how many posted ones there were.
+    /// [`Status::CANCELLED`]. One that a filter is filling at this moment completes instead. The connection stays
+    /// usable, and a message that was delivered is still to be answered. Returns how many posted ones there were.
     #[doc(alias("CancelIoEx", "CancelIo", "CancelSynchronousIo"))]
     pub fn cancel_receives(&self) -> usize {
         let link = &self.link;
@@ -73,14 +73,16 @@ pub struct Completed {
     pub result: Result<Received, Error>,
 }
 
-/// Receives that were posted with a token each. Each completes exactly once: with a message, with the size it would have
-/// needed, cancelled, or disconnected.
+/// Receives that were posted with a token each. Each completes exactly once: with a message, with the size it would
+/// have needed, cancelled, or disconnected.
 ///
-/// All calls take `&self`, from many threads at once; a completion goes to one of those who ask. Dropping it takes back what
-/// is posted; messages that were delivered and not asked for yet are answered as a [`super::Message`] that is dropped.
+/// All calls take `&self`, from many threads at once; a completion goes to one of those who ask. Dropping it takes back
+/// what is posted; messages that were delivered and not asked for yet are answered as a [`super::Message`] that is
+/// dropped.
 ///
-/// 48 receives of a connection can wait for messages at a time; those posted beyond them wait for their turn in this process,
-/// in order. One thread that waits sleeps for all of them (futex_waitv), so there is no thread of the library's behind it.
+/// 48 receives of a connection can wait for messages at a time; those posted beyond them wait for their turn in this
+/// process, in order. One thread that waits sleeps for all of them (futex_waitv), so there is no thread of the
+/// library's behind it.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), fltmgr::Error> {
@@ -155,19 +157,20 @@ pub(super) enum End {
 pub(super) type LetGo = SmallVec<[Get; 4]>;
 
 impl Completions {
-    /// Posts a receive for up to `capacity` bytes of body. Never blocks. `token` is any number, the same one twice if you
-    /// like.
+    /// Posts a receive for up to `capacity` bytes of body. Never blocks. `token` is any number, the same one twice if
+    /// you like.
     ///
     /// # Errors
-    /// [`Status::PORT_DISCONNECTED`]: the connection is gone; nothing was posted. [`Status::INVALID_HANDLE`]: after a fork.
+    /// [`Status::PORT_DISCONNECTED`]: the connection is gone; nothing was posted. [`Status::INVALID_HANDLE`]: after a
+    /// fork.
     #[doc(alias = "FilterGetMessage")]
     pub fn post(&self, token: u64, capacity: usize) -> Result<(), Error> {
         self.desk.link.check(RECEIVING)?;
         self.desk.post(token, capacity as u64)
     }
 
-    /// Waits for a receive to complete, or to be posted and then complete. Those that complete together come in the order of
-    /// posting.
+    /// Waits for a receive to complete, or to be posted and then complete. Those that complete together come in the
+    /// order of posting.
     ///
     /// # Errors
     /// [`Status::PORT_DISCONNECTED`]: the connection is gone and everything that was posted has been told.
@@ -336,7 +339,8 @@ impl Desk {
         let gone = self.link.gone();
         let State { posted, ended, .. } = &mut *state;
         const { assert!(GETS <= 64, "a bit for each that is posted") };
-        // the youngest first: when it is complete, the older ones that were filled before it are seen to be complete too
+        // the youngest first: when it is complete, the older ones that were filled before it are seen to be complete
+        // too
         let over = |get: &Get| u64::from(gone || get.completed() || get.cancelled());
         let mut seen = posted.iter().rev().fold(0, |seen, (_, get)| seen << 1 | over(get));
         let is_over = |_: &mut (u64, Get)| {
@@ -480,8 +484,8 @@ impl Desk {
         let link = &self.link;
         let (host, shared) = (link.memory.host(), link.memory.shared());
         let found = Cell::new(false);
-        // GETs are filled oldest first; the others are looked at only before sleeping, because a look fetches a line that a
-        // filter is about to fill
+        // GETs are filled oldest first; the others are looked at only before sleeping, because a look fetches a line
+        // that a filter is about to fill
         let look = || {
             let first = posted.first().is_some_and(|&first| client::completed_soon(host, first));
             (first || found.get() || self.bell.load(Ordering::Acquire) != seen).then_some(())

@@ -11,12 +11,12 @@ use crate::Error;
 const OPENING: &str = "opening a handle of another process";
 
 impl Connection {
-    /// Makes another handle to this connection, for another process: a descriptor that closes on exec. As long as it, or a
-    /// duplicate of it, is open, the connection lives; who gets it calls [`Connection::from_handle`]. Within a process,
-    /// cloning is enough. Blocks until the host has answered, 5 seconds at most.
+    /// Makes another handle to this connection, for another process: a descriptor that closes on exec. As long as it,
+    /// or a duplicate of it, is open, the connection lives; who gets it calls [`Connection::from_handle`]. Within a
+    /// process, cloning is enough. Blocks until the host has answered, 5 seconds at most.
     ///
-    /// A connection has 15 processes that use it at most; a user, 64 handles beyond those that connected, unless the port
-    /// says otherwise. To have a handle is to be connected: the port's descriptor is not asked again.
+    /// A connection has 15 processes that use it at most; a user, 64 handles beyond those that connected, unless the
+    /// port says otherwise. To have a handle is to be connected: the port's descriptor is not asked again.
     ///
     /// # Errors
     /// [`Status::INSUFFICIENT_RESOURCES`]: a limit, or no descriptors. [`Status::PORT_DISCONNECTED`].
@@ -27,9 +27,9 @@ impl Connection {
         attach::duplicate(&self.link)
     }
 
-    /// Opens a handle that [`Connection::duplicate`] made in another process, or before a fork in this one's parent. The
-    /// calls of this process go their own way to the filter. The descriptor is closed, also when this fails. What the process
-    /// has posted is taken back when it ends, and the connection goes on while another handle is open.
+    /// Opens a handle that [`Connection::duplicate`] made in another process, or before a fork in this one's parent.
+    /// The calls of this process go their own way to the filter. The descriptor is closed, also when this fails. What
+    /// the process has posted is taken back when it ends, and the connection goes on while another handle is open.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), fltmgr::Error> {
@@ -42,8 +42,9 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// [`Status::INVALID_PARAMETER`]: the descriptor is something else. [`Status::INSUFFICIENT_RESOURCES`]: 15 processes use
-    /// the connection already; no descriptors or memory. [`Status::PORT_DISCONNECTED`]: the connection has ended.
+    /// [`Status::INVALID_PARAMETER`]: the descriptor is something else. [`Status::INSUFFICIENT_RESOURCES`]: 15
+    /// processes use the connection already; no descriptors or memory. [`Status::PORT_DISCONNECTED`]: the connection
+    /// has ended.
     /// [`Status::TIMEOUT`]: the host does not answer within 5 seconds.
     #[doc(alias = "DuplicateHandle")]
     pub fn from_handle(handle: OwnedFd) -> Result<Self, Error> {
@@ -54,8 +55,8 @@ impl Connection {
         attach::open(handle, false, &|| OPENING.into()).map(|link| Self { link })
     }
 
-    /// Gives another process a handle over a Unix socket of any kind, whose other end calls [`Connection::take`]. Blocks as
-    /// the socket does.
+    /// Gives another process a handle over a Unix socket of any kind, whose other end calls [`Connection::take`].
+    /// Blocks as the socket does.
     ///
     /// # Errors
     /// As [`Connection::duplicate`]; [`Status::PIPE_BROKEN`]: the socket failed.
@@ -78,16 +79,17 @@ impl Connection {
         Self::from_handle(handle)
     }
 
-    /// The number under which programs that this process starts find the handle, for [`Connection::inherited`]; `None` when
-    /// the connection was not made [`inheritable`](super::ConnectOptions::inheritable), or this process has disconnected.
+    /// The number under which programs that this process starts find the handle, for [`Connection::inherited`]; `None`
+    /// when the connection was not made [`inheritable`](super::ConnectOptions::inheritable), or this process has
+    /// disconnected.
     #[doc(alias("bInheritHandle", "GetHandleInformation"))]
     pub fn inheritable(&self) -> Option<RawFd> {
         lock(&self.link.inheritable).as_ref().map(|handle| handle.as_fd().as_raw_fd())
     }
 
-    /// Opens the handle that this program has inherited under `number` from the one that started it, which connected with
-    /// [`inheritable`](super::ConnectOptions::inheritable) and has told the number: on the command line, say. It can be
-    /// opened once, and is inherited further.
+    /// Opens the handle that this program has inherited under `number` from the one that started it, which connected
+    /// with [`inheritable`](super::ConnectOptions::inheritable) and has told the number: on the command line, say. It
+    /// can be opened once, and is inherited further.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -103,8 +105,8 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// [`Status::INVALID_HANDLE`]: no handle of that number was inherited, or it is open already; what else has this number
-    /// is left alone. Otherwise as [`Connection::from_handle`].
+    /// [`Status::INVALID_HANDLE`]: no handle of that number was inherited, or it is open already; what else has this
+    /// number is left alone. Otherwise as [`Connection::from_handle`].
     #[doc(alias("bInheritHandle", "SECURITY_ATTRIBUTES"))]
     pub fn inherited(number: RawFd) -> Result<Self, Error> {
         let doing = || format!("opening the inherited handle {number}");

@@ -19,8 +19,8 @@ pub(super) type Body = SmallVec<[u8; 64]>;
 /// A message from the filter, copied into this process.
 ///
 /// If the filter waits for a reply, it waits until [`Message::reply`] is called, until its own timeout, or until the
-/// connection ends. A message that is dropped unanswered is answered with [`Status::CANCELLED`], so that a forgotten one
-/// never holds a program up; [`Message::detach`] leaves the filter waiting, for an answer by id.
+/// connection ends. A message that is dropped unanswered is answered with [`Status::CANCELLED`], so that a forgotten
+/// one never holds a program up; [`Message::detach`] leaves the filter waiting, for an answer by id.
 #[doc(alias("FILTER_MESSAGE_HEADER", "FilterGetMessage"))]
 pub struct Message {
     pub(super) link: Arc<Link>,
@@ -43,8 +43,8 @@ impl Message {
         self.id
     }
 
-    /// How many bytes of reply the filter has room for; `None` when it wants no reply. (Windows' ReplyLength is this plus
-    /// 16 for the reply's header.)
+    /// How many bytes of reply the filter has room for; `None` when it wants no reply. (Windows' ReplyLength is this
+    /// plus 16 for the reply's header.)
     #[doc(alias = "ReplyLength")]
     pub fn reply_capacity(&self) -> Option<usize> {
         self.reply_to.map(|to| to.capacity as usize)
@@ -65,13 +65,13 @@ impl Message {
         self.file.take()
     }
 
-    /// Answers. `status` is what the filter's send returns, and `payload` what it finds in its reply buffer. Does not wait
-    /// for the filter, except to stream a payload of more than 64 KiB.
+    /// Answers. `status` is what the filter's send returns, and `payload` what it finds in its reply buffer. Does not
+    /// wait for the filter, except to stream a payload of more than 64 KiB.
     ///
     /// # Errors
     /// [`Status::FLT_NO_WAITER_FOR_REPLY`]: the filter wants no reply, or has given up, or another has replied.
-    /// [`Status::BUFFER_OVERFLOW`]: the payload was longer than the filter's buffer; the filter got what fits, and the same
-    /// status. [`Status::PORT_DISCONNECTED`]: the connection ended while a long payload was on its way.
+    /// [`Status::BUFFER_OVERFLOW`]: the payload was longer than the filter's buffer; the filter got what fits, and the
+    /// same status. [`Status::PORT_DISCONNECTED`]: the connection ended while a long payload was on its way.
     #[doc(alias("FilterReplyMessage", "FILTER_REPLY_HEADER"))]
     pub fn reply(mut self, status: Status, payload: &[u8]) -> Result<(), Error> {
         let to = self.reply_to.take();

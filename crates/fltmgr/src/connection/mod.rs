@@ -40,9 +40,9 @@ pub use watcher::Pollable;
 
 /// A connection to a filter's port: the application's handle.
 ///
-/// Every call takes `&self` and may be made from many threads at once. Cloning gives another handle to the same connection,
-/// [`Connection::duplicate`] one for another process; the last one to go disconnects. A forked child cannot use its parent's
-/// handle: every call then fails with [`Status::INVALID_HANDLE`] and touches nothing.
+/// Every call takes `&self` and may be made from many threads at once. Cloning gives another handle to the same
+/// connection, [`Connection::duplicate`] one for another process; the last one to go disconnects. A forked child cannot
+/// use its parent's handle: every call then fails with [`Status::INVALID_HANDLE`] and touches nothing.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), fltmgr::Error> {
@@ -78,8 +78,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Whether programs that this process starts inherit the handle: [`Connection::inheritable`] tells under which number.
-    /// Without it nothing of the connection passes exec.
+    /// Whether programs that this process starts inherit the handle: [`Connection::inheritable`] tells under which
+    /// number. Without it nothing of the connection passes exec.
     #[must_use]
     #[doc(alias("bInheritHandle", "SECURITY_ATTRIBUTES", "lpSecurityAttributes"))]
     pub fn inheritable(mut self, inheritable: bool) -> Self {
@@ -87,8 +87,8 @@ impl ConnectOptions {
         self
     }
 
-    /// How long to wait for the filter's answer; for ever unless set, as on Windows: the filter's connect callback may take
-    /// its time, and a host that was stopped answers when it goes on.
+    /// How long to wait for the filter's answer; for ever unless set, as on Windows: the filter's connect callback may
+    /// take its time, and a host that was stopped answers when it goes on.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -107,17 +107,17 @@ impl ConnectOptions {
 }
 
 impl Connection {
-    /// Connects to the port `name` (`\ScannerPort`), handing the filter up to 65,511 bytes of `context`. Blocks until the
-    /// filter's connect callback returns.
+    /// Connects to the port `name` (`\ScannerPort`), handing the filter up to 65,511 bytes of `context`. Blocks until
+    /// the filter's connect callback returns.
     ///
     /// # Errors
     /// [`Status::OBJECT_PATH_SYNTAX_BAD`] or [`Status::OBJECT_NAME_INVALID`]: a bad name.
-    /// [`Status::OBJECT_NAME_NOT_FOUND`], [`Status::OBJECT_PATH_NOT_FOUND`]: no such port, or it closed before it answered; the
-    /// error names those that exist.
+    /// [`Status::OBJECT_NAME_NOT_FOUND`], [`Status::OBJECT_PATH_NOT_FOUND`]: no such port, or it closed before it
+    /// answered; the error names those that exist.
     /// [`Status::ACCESS_DENIED`]: the port's descriptor does not admit this user; the error says whom it admits.
     /// [`Status::CONNECTION_COUNT_LIMIT`]: the port has all the connections it wants.
-    /// [`Status::INSUFFICIENT_RESOURCES`]: the host has no room, or this user has all the connections one may have; where
-    /// other clients of this user keep the host waiting, it is tried again for 3 seconds first.
+    /// [`Status::INSUFFICIENT_RESOURCES`]: the host has no room, or this user has all the connections one may have;
+    /// where other clients of this user keep the host waiting, it is tried again for 3 seconds first.
     /// [`Status::INTEGER_OVERFLOW`]: the context is too long. Any other status: the filter's own refusal.
     #[doc(alias = "FilterConnectCommunicationPort")]
     pub fn connect(name: &str, context: &[u8]) -> Result<Self, Error> {
@@ -139,10 +139,10 @@ impl Connection {
         !self.link.gone()
     }
 
-    /// Disconnects this process, whatever other clones and calls there are: receives and sends that are under way end with
-    /// [`Status::PORT_DISCONNECTED`], later ones at once. Returns after the filter's disconnect callback has, or at the end of
-    /// the host; message callbacks that run are waited for before that. While other processes have handles, the connection
-    /// goes on without this one, and this returns at once.
+    /// Disconnects this process, whatever other clones and calls there are: receives and sends that are under way end
+    /// with [`Status::PORT_DISCONNECTED`], later ones at once. Returns after the filter's disconnect callback has, or
+    /// at the end of the host; message callbacks that run are waited for before that. While other processes have
+    /// handles, the connection goes on without this one, and this returns at once.
     #[doc(alias = "CloseHandle")]
     pub fn disconnect(&self) {
         self.link.disconnect(None);
@@ -173,12 +173,12 @@ impl Connection {
     }
 }
 
-/// How long dropping the last handle waits for the filter's disconnect callback, so that a program that connects anew at
-/// once finds its place free.
+/// How long dropping the last handle waits for the filter's disconnect callback, so that a program that connects anew
+/// at once finds its place free.
 const DROP_PATIENCE: Duration = Duration::from_millis(250);
 
-/// How long a thread that waits for a slot sleeps before it looks by itself: a window becomes free when the filter has read
-/// it, of which nobody tells, and a process that has freed a slot may be stopped before it tells.
+/// How long a thread that waits for a slot sleeps before it looks by itself: a window becomes free when the filter has
+/// read it, of which nobody tells, and a process that has freed a slot may be stopped before it tells.
 const SLOT_PATIENCE: Duration = Duration::from_millis(20);
 
 /// One connection, seen from the application.
@@ -315,14 +315,15 @@ impl Link {
 
     fn release(&self, slot: usize) {
         let shared = self.memory.shared();
-        // a call that ended early has let go of what the host may write yet, and of which another process must get nothing:
-        // the host takes it back with the hang-up, when it is done
+        // a call that ended early has let go of what the host may write yet, and of which another process must get
+        // nothing: the host takes it back with the hang-up, when it is done
         if self.gone() && !client::at_rest(shared, slot) {
             return;
         }
         if client::release(shared, slot) {
-            // all, for one would not do: it may wait for a slot of the other kind, or be killed, in a process of its own, before
-            // it looks; and the wish is one word for all, which is unsaid now and not said again by those who sleep on
+            // all, for one would not do: it may wait for a slot of the other kind, or be killed, in a process of its
+            // own, before it looks; and the wish is one word for all, which is unsaid now and not said again by those
+            // who sleep on
             futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);
         }
         if self.slots.waiting.load(Ordering::SeqCst) != 0 {
@@ -344,8 +345,8 @@ impl Link {
         }
     }
 
-    /// Ends this process's part in the connection, says good-bye, and waits until the host has closed its end too: at once
-    /// while there are other handles, else when its disconnect callback has returned.
+    /// Ends this process's part in the connection, says good-bye, and waits until the host has closed its end too: at
+    /// once while there are other handles, else when its disconnect callback has returned.
     fn disconnect(&self, patience: Option<Duration>) {
         if !self.guard.same_process() {
             return;

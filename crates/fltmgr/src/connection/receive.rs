@@ -43,8 +43,8 @@ impl Connection {
     /// # Errors
     /// [`Status::PORT_DISCONNECTED`] when the filter closes, or is gone. [`Status::CANCELLED`] after
     /// [`Connection::cancel_receives`].
-    /// [`Status::INSUFFICIENT_RESOURCES`]: a message came for which there is no memory, or no descriptor for its file; its
-    /// filter, if it waits, has been answered so.
+    /// [`Status::INSUFFICIENT_RESOURCES`]: a message came for which there is no memory, or no descriptor for its file;
+    /// its filter, if it waits, has been answered so.
     #[doc(alias = "FilterGetMessage")]
     pub fn recv(&self) -> Result<Message, Error> {
         match self.recv_deadline(u64::MAX, None)? {
@@ -54,8 +54,8 @@ impl Connection {
         }
     }
 
-    /// Waits for a message for so long at most; `None` when none came. A message that is being delivered at that moment is
-    /// returned, not lost.
+    /// Waits for a message for so long at most; `None` when none came. A message that is being delivered at that moment
+    /// is returned, not lost.
     ///
     /// # Errors
     /// As [`Connection::recv`].
@@ -74,8 +74,8 @@ impl Connection {
         self.recv_timeout(Duration::ZERO)
     }
 
-    /// Receives into a buffer for `capacity` bytes of body, as Windows' receivers do: a larger message is refused, and its
-    /// sender goes on waiting.
+    /// Receives into a buffer for `capacity` bytes of body, as Windows' receivers do: a larger message is refused, and
+    /// its sender goes on waiting.
     ///
     /// # Errors
     /// As [`Connection::recv`].
@@ -127,8 +127,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Waits for a message. The GET that it comes in is posted anew by the next call, so that one fewer is posted while a
-    /// message is worked on.
+    /// Waits for a message. The GET that it comes in is posted anew by the next call, so that one fewer is posted while
+    /// a message is worked on.
     ///
     /// # Errors
     /// As [`Connection::recv`].
@@ -171,7 +171,8 @@ impl Receiver {
         }
     }
 
-    /// Posts anew what was taken back, behind what was not: the oldest must stay in front, because its word is slept on.
+    /// Posts anew what was taken back, behind what was not: the oldest must stay in front, because its word is slept
+    /// on.
     fn post_cancelled(&mut self) -> Result<(), Error> {
         let (cancelled, posted): (VecDeque<_>, _) = self.gets.drain(..).partition(Get::cancelled);
         self.gets = posted;
@@ -322,8 +323,8 @@ impl Get {
         self.link.gone().then(|| self.completed())
     }
 
-    /// The value to sleep on. When there is none, somebody may have taken the GET back: looked for only here, so that a hot
-    /// receive has nothing to look at besides its message.
+    /// The value to sleep on. When there is none, somebody may have taken the GET back: looked for only here, so that a
+    /// hot receive has nothing to look at besides its message.
     fn prepare(&self, cancelled: &Cell<bool>) -> Option<u32> {
         let asleep = client::prepare_sleep(self.link.memory.shared(), self.posted);
         cancelled.set(asleep.is_none() && self.cancelled());
@@ -338,7 +339,8 @@ impl Get {
         link.receives.peer_ran_on(completion.cpu);
         match completion.outcome {
             Some(Outcome::TooSmall) => {
-                // a filter that has taken it and cannot use it, because too many messages wait for replies, gives it back
+                // a filter that has taken it and cannot use it, because too many messages wait for replies, gives it
+                // back
                 if completion.len <= self.capacity {
                     return Ok(Read::Aborted);
                 }
@@ -406,8 +408,8 @@ impl Drop for Get {
 }
 
 impl Link {
-    /// Copies what comes through a completed slot's window, of which the first piece is there. False: the host gave up in the
-    /// middle. `None`: the connection is gone.
+    /// Copies what comes through a completed slot's window, of which the first piece is there. False: the host gave up
+    /// in the middle. `None`: the connection is gone.
     pub(super) fn read_pieces(&self, slot: usize, into: &mut [u8]) -> Option<bool> {
         let (host, shared) = (self.memory.host(), self.memory.shared());
         let chunks = Chunks::new(into.len());

@@ -75,8 +75,8 @@ impl Link {
         }
     }
 
-    /// Reserves a slot for its window and puts the first piece of `payload` there. Waits for one to become free as long as the
-    /// filter waits for the reply, and nobody else has begun to reply.
+    /// Reserves a slot for its window and puts the first piece of `payload` there. Waits for one to become free as long
+    /// as the filter waits for the reply, and nobody else has begun to reply.
     fn window(&self, to: ReplyTo, payload: &[u8]) -> Result<usize, Status> {
         let shared = self.memory.shared();
         let reserve = || match client::claimable(shared, to) {

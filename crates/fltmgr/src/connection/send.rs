@@ -20,8 +20,8 @@ impl Connection {
     ///
     /// # Errors
     /// [`Status::INVALID_PARAMETER`]: `input` is empty. [`Status::INVALID_DEVICE_REQUEST`]: the filter has no message
-    /// callback. [`Status::PORT_DISCONNECTED`]. Any other: the callback's own; use [`Connection::request`] where it comes
-    /// with a length.
+    /// callback. [`Status::PORT_DISCONNECTED`]. Any other: the callback's own; use [`Connection::request`] where it
+    /// comes with a length.
     #[doc(alias = "FilterSendMessage")]
     pub fn send(&self, input: &[u8], output: &mut [u8]) -> Result<usize, Error> {
         let answer = self.request(input, output)?;
@@ -43,12 +43,14 @@ impl Connection {
     /// error, and valid for success, for warnings (0x8…) and for [`Status::FLT_BUFFER_TOO_SMALL`].
     ///
     /// # Errors
-    /// [`Status::INVALID_PARAMETER`]: `input` is empty. [`Status::PORT_DISCONNECTED`]. [`Status::TIMEOUT`]: this process was
-    /// stopped while it read a long answer, for longer than the filter waits ([`crate::PortOptions::max_stall`]).
+    /// [`Status::INVALID_PARAMETER`]: `input` is empty. [`Status::PORT_DISCONNECTED`]. [`Status::TIMEOUT`]: this
+    /// process was stopped while it read a long answer, for longer than the filter waits
+    /// ([`crate::PortOptions::max_stall`]).
     #[doc(alias("FilterSendMessage", "lpBytesReturned"))]
     pub fn request(&self, input: &[u8], output: &mut [u8]) -> Result<Answer, Error> {
         let link = &self.link;
-        // what is wrong with the call is told before the end of the connection, as on Windows; a fork's handle before both
+        // what is wrong with the call is told before the end of the connection, as on Windows; a fork's handle before
+        // both
         if input.is_empty() && link.guard.same_process() {
             return Err(link.error(Status::INVALID_PARAMETER, SENDING).hint("a request has at least one byte"));
         }

@@ -1,4 +1,5 @@
-//! Being told of completions instead of waiting for them: a thread that watches, and a descriptor that it makes readable.
+//! Being told of completions instead of waiting for them: a thread that watches, and a descriptor that it makes
+//! readable.
 
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -14,8 +15,9 @@ use super::lock;
 use super::receive::RECEIVING;
 use crate::Error;
 
-/// A [`Completions`] with a descriptor for an event loop: readable (POLLIN) while something has completed that nobody took,
-/// or the connection is gone. It is for polling only; the loop calls [`Completions::try_next`] until there is nothing more.
+/// A [`Completions`] with a descriptor for an event loop: readable (POLLIN) while something has completed that nobody
+/// took, or the connection is gone. It is for polling only; the loop calls [`Completions::try_next`] until there is
+/// nothing more.
 ///
 /// A thread of the library's stands behind it; `doc/design.md` (waiting) says what it costs.
 #[derive(Debug)]

@@ -74,8 +74,8 @@ impl Pending {
         Duration::from_nanos(self.deadline.load(Ordering::Relaxed))
     }
 
-    /// Asks the next filter from `stage` on; `last` is the one that allowed before. With `miss` nobody is asked: each takes its
-    /// default.
+    /// Asks the next filter from `stage` on; `last` is the one that allowed before. With `miss` nobody is asked: each
+    /// takes its default.
     fn ask(self: Arc<Self>, stage: usize, mut last: Option<(usize, By)>, miss: Option<By>) {
         let kind = self.waiting.kind().set();
         for stage in stage..self.core.filters.len() {
@@ -124,8 +124,8 @@ impl Pending {
         true
     }
 
-    /// The filter of this stage has allowed it: the next one's turn. That one's callback is not run on a thread that others wait
-    /// for, as that of the deadlines or of an application's replies.
+    /// The filter of this stage has allowed it: the next one's turn. That one's callback is not run on a thread that
+    /// others wait for, as that of the deadlines or of an application's replies.
     fn pass(self: Arc<Self>, stage: usize, by: By) {
         let kind = self.waiting.kind().set();
         let asks = self.core.filters[stage + 1..].iter().any(|filter| filter.ops().contains(kind));

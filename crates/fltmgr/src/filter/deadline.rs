@@ -20,8 +20,8 @@ pub(super) struct Deadlines {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: BTreeMap<Key, (Arc<Pending>, usize)>,
-    /// Until when the deadline thread sleeps. It is not woken for what is due later, and not when what it sleeps for is gone: most
-    /// operations are answered long before their deadline, and a wake-up costs more than all the rest.
+    /// Until when the deadline thread sleeps. It is not woken for what is due later, and not when what it sleeps for is
+    /// gone: most operations are answered long before their deadline, and a wake-up costs more than all the rest.
     asleep: Option<Duration>,
     closed: bool,
 }

@@ -99,8 +99,8 @@ impl Builder {
     /// Starts the source and serves it.
     ///
     /// # Errors
-    /// [`Status::NOT_SUPPORTED`] if a filter wants what the source can not block, naming it; [`Status::INVALID_PARAMETER`] without
-    /// a filter; what the start of the source reports.
+    /// [`Status::NOT_SUPPORTED`] if a filter wants what the source can not block, naming it;
+    /// [`Status::INVALID_PARAMETER`] without a filter; what the start of the source reports.
     pub fn start(self, source: Arc<dyn Source>) -> Result<Manager, Error> {
         let doing = |name: &str| format!("starting the filter {name} on the source {}", source.name());
         let mut ops = OpSet::empty();

@@ -1,9 +1,10 @@
 //! Filters, and the manager that asks them about the operations of a source.
 //!
 //! A [`Filter`] says which operations it wants and gets each as an [`Operation`], before it happens. It answers with
-//! [`Operation::allow`] or [`Operation::deny`], now or later and from any thread. Filters stand in order of [`Altitude`]; an
-//! *allow* passes the operation to the next lower one, a *deny* ends it. An operation is answered exactly once: by a filter, by the
-//! deadline, or by the end of the source, whichever comes first; dropped, it is answered by the filter's [`OnMiss`].
+//! [`Operation::allow`] or [`Operation::deny`], now or later and from any thread. Filters stand in order of
+//! [`Altitude`]; an *allow* passes the operation to the next lower one, a *deny* ends it. An operation is answered
+//! exactly once: by a filter, by the deadline, or by the end of the source, whichever comes first; dropped, it is
+//! answered by the filter's [`OnMiss`].
 
 mod altitude;
 mod chain;
@@ -146,10 +147,10 @@ pub trait Filter: Send + Sync + 'static {
         OnMiss::Allow
     }
 
-    /// An operation is about to happen. Called on a thread of the library's, several at a time. It should hand the operation on
-    /// and return: one that blocks costs a thread and, after some milliseconds, no other operation anything; but of 256 that
-    /// block at one time nothing more is read. It must not open files that the source watches. A panic answers by
-    /// [`Filter::on_miss`], and so does the deadline, whether the call has returned or not.
+    /// An operation is about to happen. Called on a thread of the library's, several at a time. It should hand the
+    /// operation on and return: one that blocks costs a thread and, after some milliseconds, no other operation
+    /// anything; but of 256 that block at one time nothing more is read. It must not open files that the source
+    /// watches. A panic answers by [`Filter::on_miss`], and so does the deadline, whether the call has returned or not.
     #[doc(alias = "PFLT_PRE_OPERATION_CALLBACK")]
     fn pre(&self, operation: Operation);
 }

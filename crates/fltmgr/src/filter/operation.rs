@@ -77,8 +77,8 @@ impl Operation {
         self.pending().waiting.creates()
     }
 
-    /// The file, open for reading with a position of its own, for scanning and for passing on. `None` if there is no regular
-    /// file yet, or it is not readable.
+    /// The file, open for reading with a position of its own, for scanning and for passing on. `None` if there is no
+    /// regular file yet, or it is not readable.
     pub fn file(&self) -> Option<Arc<OwnedFd>> {
         self.pending().waiting.file()
     }
@@ -118,8 +118,8 @@ impl Operation {
         self.pending.take().is_some_and(|pending| pending.miss(self.stage, why))
     }
 
-    /// Asks the source not to report this file again until it changes: its verdict cache, if it has one. Before an *allow*,
-    /// and only when the verdict depends on nothing but the contents.
+    /// Asks the source not to report this file again until it changes: its verdict cache, if it has one. Before an
+    /// *allow*, and only when the verdict depends on nothing but the contents.
     pub fn remember(&self) {
         self.pending().waiting.remember();
     }

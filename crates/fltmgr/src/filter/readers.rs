@@ -92,7 +92,8 @@ impl Readers {
         }
     }
 
-    /// Sees to it that somebody reads, until [`Readers::close`]: a callback that blocks holds its own operation up, and no other.
+    /// Sees to it that somebody reads, until [`Readers::close`]: a callback that blocks holds its own operation up, and
+    /// no other.
     pub(super) fn watch(self: &Arc<Self>) {
         let mut closed = lock(&self.closed);
         while !*closed {

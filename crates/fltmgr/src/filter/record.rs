@@ -34,8 +34,8 @@ pub struct Record {
     pub latency: Duration,
 }
 
-/// Where the records of a manager come out. Whoever holds this should keep reading: records that find no room are dropped and
-/// counted ([`Counters::records_dropped`](super::Counters::records_dropped)).
+/// Where the records of a manager come out. Whoever holds this should keep reading: records that find no room are
+/// dropped and counted ([`Counters::records_dropped`](super::Counters::records_dropped)).
 #[derive(Debug)]
 pub struct Records(Receiver<Record>);
 

@@ -74,8 +74,8 @@ impl Applications {
         Self::default()
     }
 
-    /// None yet; `watcher` is told of each one that connects (true) and goes (false), so that a source can exempt its process
-    /// ([`Fanotify::exempt`](crate::source::Fanotify::exempt)). It runs on a thread of the port.
+    /// None yet; `watcher` is told of each one that connects (true) and goes (false), so that a source can exempt its
+    /// process ([`Fanotify::exempt`](crate::source::Fanotify::exempt)). It runs on a thread of the port.
     pub fn watched(watcher: impl Fn(&Credentials, bool) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Shared { watcher: Some(Box::new(watcher)), ..Shared::default() }))
     }

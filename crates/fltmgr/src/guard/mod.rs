@@ -32,8 +32,8 @@ pub type Done = Box<dyn FnOnce(Result<(Status, Vec<u8>), By>) + Send>;
 
 /// Somebody who can be asked, without waiting.
 pub trait Ask: Send + Sync + 'static {
-    /// Asks. `question` is a [`Question`] in bytes, `file` is the file it is about. `done` is called exactly once, now or from
-    /// another thread: with the status and bytes of the reply, or with the reason why there is none.
+    /// Asks. `question` is a [`Question`] in bytes, `file` is the file it is about. `done` is called exactly once, now
+    /// or from another thread: with the status and bytes of the reply, or with the reason why there is none.
     fn ask(&self, question: Vec<u8>, file: Option<Arc<OwnedFd>>, timeout: Duration, done: Done);
 
     /// Whether this process is one of those that would be asked. It is not asked about itself.
@@ -45,9 +45,9 @@ pub trait Ask: Send + Sync + 'static {
 
 /// Denies by name, asks about the rest.
 ///
-/// Globs are matched against the absolute path and against the file name alone; `*` does not cross a slash, `**` does. Both names
-/// of a rename or link are matched. A rename is also denied if the files directly below the path would be: a directory is not
-/// moved away from its rule.
+/// Globs are matched against the absolute path and against the file name alone; `*` does not cross a slash, `**` does.
+/// Both names of a rename or link are matched. A rename is also denied if the files directly below the path would be: a
+/// directory is not moved away from its rule.
 pub struct Guard {
     name: String,
     altitude: Altitude,

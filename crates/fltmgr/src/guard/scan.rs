@@ -30,8 +30,8 @@ impl Patterns {
         Self { finders, longest }
     }
 
-    /// The first of the patterns that is found in the file, which is read piece by piece from its start to its end without
-    /// moving its position. Only regular files contain anything.
+    /// The first of the patterns that is found in the file, which is read piece by piece from its start to its end
+    /// without moving its position. Only regular files contain anything.
     ///
     /// # Errors
     /// Of reading.
@@ -61,7 +61,8 @@ impl Patterns {
         }
     }
 
-    /// The answer to a question about a file: *deny* if it contains a pattern, or can not be read; *allow* without a file.
+    /// The answer to a question about a file: *deny* if it contains a pattern, or can not be read; *allow* without a
+    /// file.
     pub fn judge(&self, file: Option<impl AsFd>) -> Answer {
         match file.map(|file| self.find(file)) {
             None | Some(Ok(None)) => Answer::ALLOW,
@@ -70,8 +71,8 @@ impl Patterns {
     }
 }
 
-/// Answers the questions of a guard until the filter goes away; several threads may do it on one connection. Messages that are no
-/// questions are answered with [`Status::INVALID_PARAMETER`], and the guard's policy decides.
+/// Answers the questions of a guard until the filter goes away; several threads may do it on one connection. Messages
+/// that are no questions are answered with [`Status::INVALID_PARAMETER`], and the guard's policy decides.
 ///
 /// # Errors
 /// What ends the receiving, other than [`Status::PORT_DISCONNECTED`].

@@ -25,9 +25,9 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A name that belongs to this process, and the socket on which its clients arrive.
 ///
-/// Dropping it gives the name free: clients that wait in the queue are refused, the files are removed, and another host can take the
-/// name at once. Connections already accepted are not touched. Dropping blocks while other hosts take or leave names here, 10 s at
-/// most. In a forked child dropping it does nothing: the name stays the parent's.
+/// Dropping it gives the name free: clients that wait in the queue are refused, the files are removed, and another host
+/// can take the name at once. Connections already accepted are not touched. Dropping blocks while other hosts take or
+/// leave names here, 10 s at most. In a forked child dropping it does nothing: the name stays the parent's.
 #[derive(Debug)]
 pub struct Claim {
     name: PortName,

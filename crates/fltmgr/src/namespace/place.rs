@@ -27,7 +27,8 @@ enum Kind {
     Given,
 }
 
-/// What a directory is opened for: to be looked through. `O_PATH` would be enough to open files in it, but not to list it.
+/// What a directory is opened for: to be looked through. `O_PATH` would be enough to open files in it, but not to list
+/// it.
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 impl Place {
@@ -104,8 +105,8 @@ impl Place {
         }
     }
 
-    /// Refuses a directory in which somebody else could put a port, or take ours away. The directory was opened before, so that what
-    /// is checked is what is used.
+    /// Refuses a directory in which somebody else could put a port, or take ours away. The directory was opened before,
+    /// so that what is checked is what is used.
     fn check(&self, fd: OwnedFd) -> Result<OwnedFd, Error> {
         let owner = match self.kind {
             Kind::Given => return Ok(fd),

@@ -124,7 +124,8 @@ mod tests {
         assert!(shares.users.is_empty() && shares.held == 0);
     }
 
-    /// At every moment, whoever waits has at least as many as are left, so that nothing waits for an end that was not asked after.
+    /// At every moment, whoever waits has at least as many as are left, so that nothing waits for an end that was not
+    /// asked after.
     #[test]
     fn nobody_waits_who_need_not() {
         let mut shares = Shares::new(16);

@@ -107,7 +107,8 @@ impl Drop for Callback {
 }
 
 thread_local! {
-    /// The ports whose callbacks this thread runs: one may unload another, whose disconnect callbacks then run here too.
+    /// The ports whose callbacks this thread runs: one may unload another, whose disconnect callbacks then run here
+    /// too.
     static CALLBACKS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -25,8 +25,8 @@ use crate::sync::lock;
 /// One connection to a filter's port: what a filter sends messages through. Cloning gives another handle to the same
 /// connection; dropping all of them does not end it.
 ///
-/// Every call may be made from many threads at once: messages from one thread arrive in order, and threads that wait for a
-/// receive buffer get one in no promised order.
+/// Every call may be made from many threads at once: messages from one thread arrive in order, and threads that wait
+/// for a receive buffer get one in no promised order.
 #[derive(Clone)]
 #[doc(alias("PFLT_PORT", "ClientPort"))]
 pub struct Client {
@@ -60,8 +60,8 @@ impl Client {
     }
 
     /// Ends the connection from the filter's side: waiting sends and the client's receives fail with
-    /// [`Status::PORT_DISCONNECTED`], later ones at once. Closing twice does nothing. The disconnect callback is not called
-    /// from here: it runs when the client lets its dead handle go, or at [`super::Port::unload`].
+    /// [`Status::PORT_DISCONNECTED`], later ones at once. Closing twice does nothing. The disconnect callback is not
+    /// called from here: it runs when the client lets its dead handle go, or at [`super::Port::unload`].
     #[doc(alias = "FltCloseClientPort")]
     pub fn close(&self) {
         self.inner.close();
@@ -136,8 +136,8 @@ impl Inner {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Whether this is the process that accepted the connection. In a forked child it is the parent's: nothing of it may
-    /// be used or cleaned up there.
+    /// Whether this is the process that accepted the connection. In a forked child it is the parent's: nothing of it
+    /// may be used or cleaned up there.
     pub(super) fn ours(&self) -> bool {
         self.guard.same_process()
     }
@@ -249,8 +249,8 @@ impl Inner {
         left != 0 && 1_u32.checked_shl(owner()).is_some_and(|bit| left & bit != 0)
     }
 
-    /// Takes back what processes had that are gone, as far as no thread of ours works on it. Called again by each that is
-    /// done with something.
+    /// Takes back what processes had that are gone, as far as no thread of ours works on it. Called again by each that
+    /// is done with something.
     pub(super) fn take_back(&self) {
         let left = self.holders_left();
         if left == 0 || self.closed() {
@@ -279,8 +279,8 @@ impl Inner {
         }
     }
 
-    /// Says in the attention word that a thread will sleep for the `wishes`, which has `seen` this many stirs. The value to
-    /// sleep on, or `None` when there is something to look at.
+    /// Says in the attention word that a thread will sleep for the `wishes`, which has `seen` this many stirs. The
+    /// value to sleep on, or `None` when there is something to look at.
     pub(super) fn prepare_sleep(&self, wishes: u64, seen: u32) -> Option<u32> {
         let asleep = Attention(&self.memory.shared().attention.word).prepare_sleep(wishes);
         // after the wish: a stir before it is counted by now, one after it changes the word

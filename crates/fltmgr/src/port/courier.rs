@@ -73,8 +73,8 @@ struct State {
     flying: Vec<Flying>,
     /// Until when the courier sleeps at most; `None` while it is awake and will look at everything before it sleeps.
     asleep: Option<Option<Deadline>>,
-    /// Half the time that the last question with a deadline had: how long an idle courier sleeps before it sleeps for good,
-    /// so that questions in a row need not wake it to tell it their deadlines.
+    /// Half the time that the last question with a deadline had: how long an idle courier sleeps before it sleeps for
+    /// good, so that questions in a row need not wake it to tell it their deadlines.
     linger: Option<Duration>,
 }
 
@@ -116,9 +116,9 @@ impl Courier {
 }
 
 impl Client {
-    /// Sends a message and returns at once, however slowly the application reads. `done` is called exactly once: with the
-    /// reply, on the thread that receives it, or with an error as [`Client::ask`] has them. It must not wait for another
-    /// reply of the same connection.
+    /// Sends a message and returns at once, however slowly the application reads. `done` is called exactly once: with
+    /// the reply, on the thread that receives it, or with an error as [`Client::ask`] has them. It must not wait for
+    /// another reply of the same connection.
     ///
     /// Besides, [`Status::INSUFFICIENT_RESOURCES`] when 1,024 messages wait already for a receive, or for a reply.
     #[doc(alias = "FltSendMessage")]
@@ -248,7 +248,8 @@ impl Inner {
             let waiting = moving.len();
             let ended = self.round(&mut state, closed, &mut moving);
             if closed {
-                // the round knew, so it left nothing; and nothing is asked after this, because that looks with the lock held
+                // the round knew, so it left nothing; and nothing is asked after this, because that looks with the lock
+                // held
                 drop(state);
                 tell(ended);
                 tell(self.step(&mut moving, &mut words).ended);
@@ -310,16 +311,16 @@ impl Inner {
         if hungry || pieces {
             let mut book = self.book();
             book.hungry -= usize::from(hungry);
-            // the questions may have run out of time meanwhile, and who sleeps on several words is woken for any reason: then
-            // nobody here uses what this thread was woken for
+            // the questions may have run out of time meanwhile, and who sleeps on several words is woken for any
+            // reason: then nobody here uses what this thread was woken for
             if book.host.leaves_work(self.memory.shared(), Rung::default(), book.hungry) {
                 self.stir();
             }
         }
     }
 
-    /// Looks at everything once, apart from pieces. What has ended is taken out, to be told without the lock; what has a
-    /// reply, or pieces to send, goes to `moving`.
+    /// Looks at everything once, apart from pieces. What has ended is taken out, to be told without the lock; what has
+    /// a reply, or pieces to send, goes to `moving`.
     fn round(&self, state: &mut State, closed: bool, moving: &mut Vec<Flying>) -> Vec<Ended> {
         let shared = self.memory.shared();
         let mut ended = Vec::new();
@@ -350,8 +351,8 @@ impl Inner {
         ended
     }
 
-    /// The end of a question that found no receive. One that was answered all the same, by the id in a refused receive and at
-    /// the last moment, goes to `moving`.
+    /// The end of a question that found no receive. One that was answered all the same, by the id in a refused receive
+    /// and at the last moment, goes to `moving`.
     fn never_delivered(&self, asked: Asked, moving: &mut Vec<Flying>) -> Option<Ended> {
         let Asked { deadline, progress, done, .. } = asked;
         if let Some(waiter) = progress.waiter() {
@@ -381,8 +382,8 @@ fn tell(ended: Vec<Ended>) -> bool {
     any
 }
 
-/// When to look next: at the deadline that passes first. Which one that is changes when somebody sets the system's clock, so
-/// where deadlines of both clocks are mixed it is looked at now and then.
+/// When to look next: at the deadline that passes first. Which one that is changes when somebody sets the system's
+/// clock, so where deadlines of both clocks are mixed it is looked at now and then.
 fn soonest(deadlines: impl Iterator<Item = Option<Deadline>>) -> Option<Deadline> {
     let (mut soonest, mut clocks) = (None::<Deadline>, [false; 2]);
     for deadline in deadlines.flatten() {

@@ -26,8 +26,8 @@ const MAX_LEN: usize = 0xffff_ffef;
 /// A reply, as the sender's buffer got it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
-    /// The status that the application put into its reply, or [`Status::BUFFER_OVERFLOW`] when the reply was longer than
-    /// the buffer.
+    /// The status that the application put into its reply, or [`Status::BUFFER_OVERFLOW`] when the reply was longer
+    /// than the buffer.
     pub status: Status,
     /// Bytes of the buffer that were filled.
     #[doc(alias = "ReplyLength")]
@@ -35,8 +35,8 @@ pub struct Reply {
 }
 
 impl Client {
-    /// Sends a message that wants no reply; returns when a receiver's buffer holds it. Without a posted receive the call
-    /// blocks until there is one: nothing is queued.
+    /// Sends a message that wants no reply; returns when a receiver's buffer holds it. Without a posted receive the
+    /// call blocks until there is one: nothing is queued.
     ///
     /// # Errors
     /// [`Status::TIMEOUT`]: nobody has seen the message, nor ever will. [`Status::PORT_DISCONNECTED`].
@@ -47,13 +47,14 @@ impl Client {
         self.inner.deliver(&outgoing).map(drop)
     }
 
-    /// Sends a message and waits for its reply in `reply`. The timeout covers both, the wait for a receiver and the wait
-    /// for the reply. `message` and `reply` may be the same memory only in copies: the message is read before the reply is
-    /// written.
+    /// Sends a message and waits for its reply in `reply`. The timeout covers both, the wait for a receiver and the
+    /// wait for the reply. `message` and `reply` may be the same memory only in copies: the message is read before the
+    /// reply is written.
     ///
     /// # Errors
     /// [`Status::TIMEOUT`]: no reply in time; the application learns that nobody waits when it replies.
-    /// [`Status::PORT_DISCONNECTED`]. [`Status::INSUFFICIENT_RESOURCES`]: 1,024 messages of this connection wait already.
+    /// [`Status::PORT_DISCONNECTED`]. [`Status::INSUFFICIENT_RESOURCES`]: 1,024 messages of this connection wait
+    /// already.
     #[doc(alias = "FltSendMessage")]
     pub fn ask(&self, message: &[u8], reply: &mut [u8], timeout: Timeout) -> Result<Reply, Error> {
         let inner = &*self.inner;
@@ -96,8 +97,8 @@ impl Pending {
         self.client.inner.closed() || host::replied(self.client.inner.memory.shared(), self.waiter)
     }
 
-    /// Waits for the reply. Of a reply that is longer than `reply`, or than the capacity given at the start, what fits is
-    /// kept.
+    /// Waits for the reply. Of a reply that is longer than `reply`, or than the capacity given at the start, what fits
+    /// is kept.
     ///
     /// # Errors
     /// As [`Client::ask`].

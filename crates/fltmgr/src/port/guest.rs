@@ -57,8 +57,8 @@ impl<S: Serve> Core<S> {
         }
     }
 
-    /// A place among those of a user who say nothing. When none is free, those are heard first who have spoken meanwhile: a
-    /// crowd that connects at once is in nobody's way.
+    /// A place among those of a user who say nothing. When none is free, those are heard first who have spoken
+    /// meanwhile: a crowd that connects at once is in nobody's way.
     fn charge_half_open(&self, uid: u32) -> Result<Charge, Exceeded> {
         let user = self.user(uid);
         user.charge(Kind::HalfOpen, 1).or_else(|_| {
@@ -90,7 +90,8 @@ impl<S: Serve> Guest<S> {
         true
     }
 
-    /// There is no place for it among those of its user who say nothing: it is told to try again, unless it has spoken already.
+    /// There is no place for it among those of its user who say nothing: it is told to try again, unless it has spoken
+    /// already.
     fn turn_away(&self, exceeded: &Exceeded) {
         // no harm as long as there are threads to answer it
         if !pool::is_strained(self.peer.uid) && self.hear() {

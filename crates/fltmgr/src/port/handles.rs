@@ -1,7 +1,7 @@
 //! The handles of one connection, as the host has them: sockets, each of which keeps the connection alive.
 //!
-//! Most are the way of one process that uses the connection, a holder. When one goes while others stay, what its holder had
-//! is taken back; when the last one goes, the connection ends.
+//! Most are the way of one process that uses the connection, a holder. When one goes while others stay, what its holder
+//! had is taken back; when the last one goes, the connection ends.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,7 +102,8 @@ impl Handles {
         (1..=HOLDERS).filter_map(Holder::new).find(free)
     }
 
-    /// Closes all, for everybody who has them, and lets go of their descriptors: the filter may keep a [`super::Client`] for long.
+    /// Closes all, for everybody who has them, and lets go of their descriptors: the filter may keep a
+    /// [`super::Client`] for long.
     pub(super) fn close(&self) {
         let all = std::mem::take(&mut *lock(&self.0));
         for handle in all {
@@ -177,7 +178,8 @@ impl<S: Serve> Served<S> {
             let Ok(received) = handle.socket.try_recv(&mut packet) else { return Ok(()) };
             if received.truncated {
                 if let Ok(FromClient::Duplicate { .. }) = FromClient::parse(&packet[..received.len]) {
-                    // for want of descriptors here, which is not the client's fault; the socket is closed, as its owner sees
+                    // for want of descriptors here, which is not the client's fault; the socket is closed, as its owner
+                    // sees
                     tracing::warn!(port = %self.port.name, "a handle did not arrive; are there descriptors left? (ulimit -n)");
                     continue;
                 }

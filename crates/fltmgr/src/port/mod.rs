@@ -59,9 +59,9 @@ pub trait Serve: Send + Sync + 'static {
     #[doc(alias = "ConnectionPortCookie")]
     type Session: Send + Sync + 'static;
 
-    /// Somebody with the right to do so connects, with up to 65,511 bytes of context. Runs on a thread of the library; the
-    /// client waits for it. It may block; other connects go on. The client has no handle yet, so a message sent to it here
-    /// waits until its timeout.
+    /// Somebody with the right to do so connects, with up to 65,511 bytes of context. Runs on a thread of the library;
+    /// the client waits for it. It may block; other connects go on. The client has no handle yet, so a message sent to
+    /// it here waits until its timeout.
     ///
     /// The context is there during the call only; a filter that needs it later copies it. This does not compile:
     ///
@@ -84,16 +84,16 @@ pub trait Serve: Send + Sync + 'static {
     #[doc(alias("ConnectNotify", "PFLT_CONNECT_NOTIFY"))]
     fn connect(&self, client: &Client, context: &[u8]) -> Result<Self::Session, Status>;
 
-    /// The client sends: `input` has at least one byte, `output` is zeroed room of the size that the client gave. Runs on a
-    /// thread of the library, several at a time, and may block. A panic answers [`Status::INTERNAL_ERROR`].
+    /// The client sends: `input` has at least one byte, `output` is zeroed room of the size that the client gave. Runs
+    /// on a thread of the library, several at a time, and may block. A panic answers [`Status::INTERNAL_ERROR`].
     #[doc(alias("MessageNotify", "PFLT_MESSAGE_NOTIFY"))]
     fn message(&self, session: &Self::Session, input: &[u8], output: &mut [u8]) -> Answer {
         let _ = (session, input, output);
         Status::INVALID_DEVICE_REQUEST.into()
     }
 
-    /// The connection has ended. Called once for each accepted connection, when no `message` of it runs any more and all
-    /// waiting sends have been released. Its place among the port's connections is free when this returns.
+    /// The connection has ended. Called once for each accepted connection, when no `message` of it runs any more and
+    /// all waiting sends have been released. Its place among the port's connections is free when this returns.
     #[doc(alias("DisconnectNotify", "PFLT_DISCONNECT_NOTIFY"))]
     fn disconnect(&self, session: Self::Session) {
         drop(session);
@@ -192,9 +192,9 @@ impl PortOptions {
         self
     }
 
-    /// How long a client may pause in the middle of a request, or of reading an answer, of more than 64 KiB: 30 seconds unless
-    /// set. It holds a thread of the filter's process as long. The request then ends with [`Status::TIMEOUT`], which the client
-    /// finds when it goes on; its connection and everything else that it has under way go on.
+    /// How long a client may pause in the middle of a request, or of reading an answer, of more than 64 KiB: 30 seconds
+    /// unless set. It holds a thread of the filter's process as long. The request then ends with [`Status::TIMEOUT`],
+    /// which the client finds when it goes on; its connection and everything else that it has under way go on.
     #[must_use]
     pub fn max_stall(mut self, pause: Duration) -> Self {
         self.max_stall = pause;
@@ -202,36 +202,36 @@ impl PortOptions {
     }
 
     /// How many connections one user may have at a time, 64 unless set. One more is refused with
-    /// [`Status::INSUFFICIENT_RESOURCES`] and a sentence that names this limit; [`PortOptions::max_connections`] is the limit
-    /// of all users together.
+    /// [`Status::INSUFFICIENT_RESOURCES`] and a sentence that names this limit; [`PortOptions::max_connections`] is the
+    /// limit of all users together.
     #[must_use]
     pub fn max_connections_per_user(mut self, connections: u32) -> Self {
         self.limits.connections = connections.into();
         self
     }
 
-    /// How many handles one user may have beyond those that connected, duplicated or inherited ones, 64 unless set: each is
-    /// a descriptor of the host. One more is refused with [`Status::INSUFFICIENT_RESOURCES`].
+    /// How many handles one user may have beyond those that connected, duplicated or inherited ones, 64 unless set:
+    /// each is a descriptor of the host. One more is refused with [`Status::INSUFFICIENT_RESOURCES`].
     #[must_use]
     pub fn max_handles_per_user(mut self, handles: u32) -> Self {
         self.limits.handles = handles.into();
         self
     }
 
-    /// How many bytes the requests of one user may hold in the filter's process at a time, the room for their outputs counted.
-    /// Unless set, 128 MiB, or twice [`PortOptions::max_request`] where that is more: so that the longest request that the port
-    /// takes, with as much output, fits, and a user at this limit has one of those or many small ones. A request that does
-    /// not fit ends with [`Status::INSUFFICIENT_RESOURCES`].
+    /// How many bytes the requests of one user may hold in the filter's process at a time, the room for their outputs
+    /// counted. Unless set, 128 MiB, or twice [`PortOptions::max_request`] where that is more: so that the longest
+    /// request that the port takes, with as much output, fits, and a user at this limit has one of those or many small
+    /// ones. A request that does not fit ends with [`Status::INSUFFICIENT_RESOURCES`].
     #[must_use]
     pub fn max_request_bytes_per_user(mut self, bytes: usize) -> Self {
         self.request_bytes_per_user = Some(bytes);
         self
     }
 
-    /// How many requests of one user may be under way at a time, in all its connections (one connection has 16 at most): 256
-    /// unless set. Each may hold a thread, of which the filter's process has 1,024 for all callbacks; one user holds no more of them,
-    /// on all ports together, than are left to others: 512 at most, and what is more waits. One more than this limit ends with
-    /// [`Status::INSUFFICIENT_RESOURCES`].
+    /// How many requests of one user may be under way at a time, in all its connections (one connection has 16 at
+    /// most): 256 unless set. Each may hold a thread, of which the filter's process has 1,024 for all callbacks; one
+    /// user holds no more of them, on all ports together, than are left to others: 512 at most, and what is more waits.
+    /// One more than this limit ends with [`Status::INSUFFICIENT_RESOURCES`].
     #[must_use]
     pub fn max_requests_per_user(mut self, requests: u32) -> Self {
         self.limits.requests = requests.into();
@@ -244,8 +244,8 @@ impl PortOptions {
         Limits { request_bytes: self.request_bytes_per_user.map_or(enough, bytes), ..self.limits }
     }
 
-    /// How many clients of one user may have connected without having said yet what they want, for which they have a second:
-    /// 8 unless set. One more is turned away unheard, and tries again for 3 seconds at most.
+    /// How many clients of one user may have connected without having said yet what they want, for which they have a
+    /// second: 8 unless set. One more is turned away unheard, and tries again for 3 seconds at most.
     #[must_use]
     pub fn max_half_open_per_user(mut self, clients: u32) -> Self {
         self.limits.half_open = clients.into();
@@ -303,25 +303,26 @@ impl Port {
         self.core.usage(uid)
     }
 
-    /// How many connections and handshakes have ended because the client broke the protocol, by the breach's name ([`Violation`]).
-    /// Each was logged once, as a warning.
+    /// How many connections and handshakes have ended because the client broke the protocol, by the breach's name
+    /// ([`Violation`]). Each was logged once, as a warning.
     ///
     /// [`Violation`]: proto::violation::Violation
     pub fn violations(&self) -> Vec<(&'static str, u64)> {
         self.core.violations()
     }
 
-    /// Stops listening: the name is free at once. Connections that exist go on; a connect callback that runs may still make one.
+    /// Stops listening: the name is free at once. Connections that exist go on; a connect callback that runs may still
+    /// make one.
     #[doc(alias = "FltCloseCommunicationPort")]
     pub fn close(self) {
         self.core.close();
     }
 
-    /// Stops listening and ends every connection, as unloading a filter does: returns when every disconnect callback has
-    /// returned. Clients keep a dead handle.
+    /// Stops listening and ends every connection, as unloading a filter does: returns when every disconnect callback
+    /// has returned. Clients keep a dead handle.
     ///
-    /// Called from a callback of this port it does not wait for that callback: it ends the connections and returns, and the
-    /// disconnect callbacks run on a thread of the library's.
+    /// Called from a callback of this port it does not wait for that callback: it ends the connections and returns, and
+    /// the disconnect callbacks run on a thread of the library's.
     #[doc(alias("FltUnregisterFilter", "FilterUnload"))]
     pub fn unload(self) {
         Arc::clone(&self.core).unload();

@@ -1,5 +1,5 @@
-//! The processes of a port's clients: their end is the end of their connections, even where a forked child keeps the socket
-//! open.
+//! The processes of a port's clients: their end is the end of their connections, even where a forked child keeps the
+//! socket open.
 //!
 //! One descriptor (pidfd) and one watch per process, however many connections it has.
 
@@ -31,13 +31,13 @@ struct State {
     watching: Option<Watching>,
 }
 
-/// By number. An entry's process cannot have been replaced by another of the same number: its descriptor would have told of
-/// its end.
+/// By number. An entry's process cannot have been replaced by another of the same number: its descriptor would have
+/// told of its end.
 static PROCESSES: Mutex<Option<HashMap<u32, Weak<Process>>>> = Mutex::new(None);
 
 impl Process {
-    /// The process at the other end of `socket`, whose number is `pid`. `None` where the kernel does not tell: then the end
-    /// of the socket alone counts.
+    /// The process at the other end of `socket`, whose number is `pid`. `None` where the kernel does not tell: then the
+    /// end of the socket alone counts.
     ///
     /// # Errors
     /// There is no descriptor for it but those of the reserve.

@@ -1,7 +1,7 @@
 //! Requests from the application: threads that look at one connection's requests while there are some.
 //!
-//! A connection without requests has no thread. The application then rings the socket, the monitor sends a worker, and the
-//! worker stays for a while: requests that follow find it spinning or asleep on the word, without the socket.
+//! A connection without requests has no thread. The application then rings the socket, the monitor sends a worker, and
+//! the worker stays for a while: requests that follow find it spinning or asleep on the word, without the socket.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,7 +1,7 @@
 //! Payloads of more than one window, piece after piece as the application reads or writes them.
 //!
-//! A thread that sends its own message waits for each piece. The courier, which has many under way, never waits for one: it
-//! takes a step where one can be made, and gets the counter to sleep on where none can.
+//! A thread that sends its own message waits for each piece. The courier, which has many under way, never waits for
+//! one: it takes a step where one can be made, and gets the counter to sleep on where none can.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,8 +22,8 @@ pub(super) enum Unsent {
     Gone,
     /// The deadline passed. The application, which had read so many bytes, will find that the message has ended.
     TimedOut(usize),
-    /// The application let go of the message without reading it, or has answered it; or the process that was reading it has
-    /// ended, and others use the connection.
+    /// The application let go of the message without reading it, or has answered it; or the process that was reading it
+    /// has ended, and others use the connection.
     LetGo,
 }
 
@@ -75,9 +75,10 @@ pub(super) enum Step<'a> {
 }
 
 impl Inner {
-    /// Sends the pieces after the first of a payload in a completed slot, as the application reads them, each within the
-    /// `deadline` that it gets when it is the next. A reply to `waiter` ends that: whoever gave it has seen enough, or had no
-    /// memory for the message. Calls `last` before the last piece is there to be read, when there are several.
+    /// Sends the pieces after the first of a payload in a completed slot, as the application reads them, each within
+    /// the `deadline` that it gets when it is the next. A reply to `waiter` ends that: whoever gave it has seen enough,
+    /// or had no memory for the message. Calls `last` before the last piece is there to be read, when there are
+    /// several.
     pub(super) fn stream(
         &self,
         taken: Taken,
@@ -180,8 +181,8 @@ impl Inner {
         Unsent::TimedOut(Chunks::new(len).range(next - 1).start)
     }
 
-    /// Whether the slot still has what it was completed with, as far as we wrote it: an application that lets go of a message
-    /// unread posts its slot for another.
+    /// Whether the slot still has what it was completed with, as far as we wrote it: an application that lets go of a
+    /// message unread posts its slot for another.
     fn has(&self, taken: Taken) -> bool {
         self.memory.host().slots[taken.slot].done.load(Ordering::Acquire) == taken.generation.number()
     }
@@ -210,8 +211,8 @@ impl Inner {
         }
     }
 
-    /// Reads a reply of `len` bytes that comes through `window`, as far as `reply` holds it. What a smaller buffer does not
-    /// hold is awaited all the same, so that the replier learns that its reply was taken.
+    /// Reads a reply of `len` bytes that comes through `window`, as far as `reply` holds it. What a smaller buffer does
+    /// not hold is awaited all the same, so that the replier learns that its reply was taken.
     pub(super) fn read_window(
         &self,
         waiter: Waiter,
@@ -246,8 +247,8 @@ impl Inner {
         self.error(Status::CANCELLED).hint("the process that replied ended in the middle of its reply")
     }
 
-    /// Gives up in the middle of a reply: keeps the replier from writing the rest, so that it learns that it comes too late.
-    /// False when it has written all, and been told that its reply was taken.
+    /// Gives up in the middle of a reply: keeps the replier from writing the rest, so that it learns that it comes too
+    /// late. False when it has written all, and been told that its reply was taken.
     fn stop_replier(&self, window: usize, chunks: Chunks) -> bool {
         let filled = &self.memory.shared().slots[window].filled;
         (filled.swap(host::ABORTED, Ordering::AcqRel) as usize) < chunks.count()

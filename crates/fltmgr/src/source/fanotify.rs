@@ -18,10 +18,10 @@ use crate::sync::lock;
 
 /// Opens and execs on file systems, whoever makes them: fanotify, with CAP_SYS_ADMIN in the initial user namespace.
 ///
-/// Operations of this process are answered at once, and those of processes named with [`exempt`](Self::exempt): the filter and its
-/// applications must not wait for themselves. Denials appear as EPERM whatever the status, the only error that the kernel gives here.
-/// An exec is reported twice, as the kernel reports it: [`OpKind::Exec`], then [`OpKind::Open`]. Not covered: rename, unlink and
-/// the like; files that are open already; O_PATH; procfs.
+/// Operations of this process are answered at once, and those of processes named with [`exempt`](Self::exempt): the
+/// filter and its applications must not wait for themselves. Denials appear as EPERM whatever the status, the only
+/// error that the kernel gives here. An exec is reported twice, as the kernel reports it: [`OpKind::Exec`], then
+/// [`OpKind::Open`]. Not covered: rename, unlink and the like; files that are open already; O_PATH; procfs.
 ///
 /// When this process dies, the kernel allows everything that waits.
 #[derive(Debug)]
@@ -77,7 +77,8 @@ fn failed(doing: impl Into<String>, error: io::Error) -> Error {
 }
 
 impl Fanotify {
-    /// Will watch the file systems on which these paths are. Raises this process's soft limit of open files to the hard one.
+    /// Will watch the file systems on which these paths are. Raises this process's soft limit of open files to the hard
+    /// one.
     ///
     /// # Errors
     /// [`Status::PRIVILEGE_NOT_HELD`] without the right, [`Status::NOT_SUPPORTED`] without the kernel's support.
@@ -107,7 +108,8 @@ impl Fanotify {
         }
     }
 
-    /// Forgets every verdict that [`remember`](crate::filter::Operation::remember) put into the kernel: after a change of rules.
+    /// Forgets every verdict that [`remember`](crate::filter::Operation::remember) put into the kernel: after a change
+    /// of rules.
     ///
     /// # Errors
     /// None that the kernel documents.

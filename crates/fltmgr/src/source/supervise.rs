@@ -23,15 +23,16 @@ pub enum AtEnd {
     /// They are served until the last one ends.
     #[default]
     Wait,
-    /// They are killed, so that the command leaves no process behind. This process becomes the parent of orphaned descendants
-    /// (PR_SET_CHILD_SUBREAPER).
+    /// They are killed, so that the command leaves no process behind. This process becomes the parent of orphaned
+    /// descendants (PR_SET_CHILD_SUBREAPER).
     Kill,
 }
 
 /// Runs a command and holds back its file operations, and those of all its descendants: seccomp user notification.
 ///
-/// What that can and can not protect is said in [`sys::supervise`]. The command has no_new_privs, so that sudo and other setuid
-/// programs get no rights in it. Denials appear as the error number that fits the status best, EACCES if none does.
+/// What that can and can not protect is said in [`sys::supervise`]. The command has no_new_privs, so that sudo and
+/// other setuid programs get no rights in it. Denials appear as the error number that fits the status best, EACCES if
+/// none does.
 #[derive(Debug)]
 pub struct Supervise {
     state: Mutex<State>,
@@ -47,8 +48,8 @@ enum State {
 }
 
 impl Supervise {
-    /// Will run this command when the manager starts. Its standard streams and directory are as the command says; pipes made by
-    /// `Stdio::piped` can not be had.
+    /// Will run this command when the manager starts. Its standard streams and directory are as the command says; pipes
+    /// made by `Stdio::piped` can not be had.
     pub fn new(command: Command) -> Self {
         Self { state: Mutex::new(State::Ready(Some(command))), changed: Condvar::new(), at_end: AtEnd::Wait }
     }
@@ -78,7 +79,8 @@ impl Supervise {
         }
     }
 
-    /// Waits until the command has ended, and with [`AtEnd::Kill`] until its descendants are gone too. The manager must run.
+    /// Waits until the command has ended, and with [`AtEnd::Kill`] until its descendants are gone too. The manager must
+    /// run.
     ///
     /// # Errors
     /// Why it could not be executed.

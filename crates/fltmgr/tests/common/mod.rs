@@ -1,4 +1,5 @@
-//! A port in a namespace of its own, a filter that remembers what happens, and an application in this process or another.
+//! A port in a namespace of its own, a filter that remembers what happens, and an application in this process or
+//! another.
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 mod gate;

@@ -83,8 +83,8 @@ impl App {
         self.connect_to(name, b"").map(drop).unwrap_err().status()
     }
 
-    /// Ends the application without closing anything: a process of its own is killed. In the filter's process nobody can be
-    /// killed, so there the connection is disconnected under those who use it.
+    /// Ends the application without closing anything: a process of its own is killed. In the filter's process nobody
+    /// can be killed, so there the connection is disconnected under those who use it.
     pub(crate) fn crash(&self, port: &Connection) {
         if self.apart {
             std::fs::write(self.dir.join(CRASH), "").unwrap();
@@ -108,8 +108,8 @@ const TALK: &str = "talk";
 /// The file that says that the application has killed itself.
 const CRASH: &str = "crash";
 
-/// Runs a test twice: `application` in a thread of this process, then in a process of its own. `make` makes the world of
-/// `filter` anew for each. To be called once in a test.
+/// Runs a test twice: `application` in a thread of this process, then in a process of its own. `make` makes the world
+/// of `filter` anew for each. To be called once in a test.
 pub(crate) fn both<A: Fn(&App) + Sync>(make: impl Fn() -> World, filter: impl Fn(&mut World, &Line), application: A) {
     watchdog();
     // "file::row_001_some_words::{{closure}}"

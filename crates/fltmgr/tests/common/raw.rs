@@ -1,4 +1,5 @@
-//! A client that speaks the protocol by hand, so that it can break or leave undone what no [`fltmgr::Connection`] would.
+//! A client that speaks the protocol by hand, so that it can break or leave undone what no [`fltmgr::Connection`]
+//! would.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};

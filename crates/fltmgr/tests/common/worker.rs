@@ -1,5 +1,5 @@
-//! Another process of the application: this test program, told to run its test `worker`, which does what it reads from a
-//! socket, line by line.
+//! Another process of the application: this test program, told to run its test `worker`, which does what it reads from
+//! a socket, line by line.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;

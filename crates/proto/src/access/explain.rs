@@ -5,8 +5,8 @@ use crate::sid::Sid;
 
 /// Whom the descriptor lets connect, in words that finish a sentence: "\ScannerPort admits …".
 ///
-/// `Administrators and SYSTEM (root), group 100 (gid:100), but not user 1000 (uid:1000)`. Each entry is tried by itself: somebody who
-/// gets in only because two entries together give enough is not named.
+/// `Administrators and SYSTEM (root), group 100 (gid:100), but not user 1000 (uid:1000)`. Each entry is tried by
+/// itself: somebody who gets in only because two entries together give enough is not named.
 pub fn explain(descriptor: &SecurityDescriptor) -> String {
     let Some(entries) = descriptor.entries() else {
         return String::from("everyone: it has no list of entries");

@@ -2,7 +2,8 @@
 use bitflags::bitflags;
 
 bitflags! {
-    /// A set of rights. Bits 0 to 15 mean what the kind of object says; the named ones mean the same everywhere. Unnamed bits are kept.
+    /// A set of rights. Bits 0 to 15 mean what the kind of object says; the named ones mean the same everywhere.
+    /// Unnamed bits are kept.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     #[doc(alias = "ACCESS_MASK")]
     pub struct AccessMask: u32 {
@@ -19,7 +20,8 @@ bitflags! {
         const WRITE_OWNER = 0x0008_0000;
         /// May wait for the object.
         const SYNCHRONIZE = 0x0010_0000;
-        /// May read and write the audit list. No entry can grant it, only [`Privileges::SECURITY`](super::Privileges::SECURITY).
+        /// May read and write the audit list. No entry can grant it, only
+        /// [`Privileges::SECURITY`](super::Privileges::SECURITY).
         const ACCESS_SYSTEM_SECURITY = 0x0100_0000;
         /// In a request: "whatever I may have". Means nothing in an entry.
         const MAXIMUM_ALLOWED = 0x0200_0000;

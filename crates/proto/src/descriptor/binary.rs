@@ -1,6 +1,7 @@
 //! The self-relative form: a header of 20 bytes with offsets to owner, group and list.
 //!
-//! What is read comes from anywhere, so nothing in it is believed: each length is checked against the bytes that are there.
+//! What is read comes from anywhere, so nothing in it is believed: each length is checked against the bytes that are
+//! there.
 use super::{Ace, AceFlags, AceKind, Control, Dacl, SecurityDescriptor};
 use crate::access::AccessMask;
 use crate::sid::{Sid, SidError};
@@ -56,11 +57,12 @@ pub enum DescriptorError {
 }
 
 impl SecurityDescriptor {
-    /// Reads a descriptor in self-relative form. Bytes between and behind its parts are allowed, as on Windows. Flags that only tell how
-    /// a part came about (`SE_OWNER_DEFAULTED` and its like) are dropped.
+    /// Reads a descriptor in self-relative form. Bytes between and behind its parts are allowed, as on Windows. Flags
+    /// that only tell how a part came about (`SE_OWNER_DEFAULTED` and its like) are dropped.
     ///
     /// # Errors
-    /// Anything else than a descriptor that this type can hold: an audit list and entries of unknown kinds are refused by name.
+    /// Anything else than a descriptor that this type can hold: an audit list and entries of unknown kinds are refused
+    /// by name.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DescriptorError> {
         let &[revision, _, c0, c1, o0, o1, o2, o3, g0, g1, g2, g3, s0, s1, s2, s3, d0, d1, d2, d3] =
             bytes.first_chunk::<HEADER_LEN>().ok_or(DescriptorError::Truncated("the header"))?;

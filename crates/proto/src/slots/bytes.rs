@@ -1,6 +1,7 @@
 //! Bytes in and out of shared words, one relaxed atomic access per word.
 //!
-//! The words may change under us at any time. A copy is made once; what it holds is judged afterwards, in private memory.
+//! The words may change under us at any time. A copy is made once; what it holds is judged afterwards, in private
+//! memory.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -38,7 +39,8 @@ pub fn read_words(from: &[AtomicU64], bytes: &mut [u8]) {
     }
 }
 
-/// The pieces in which a payload travels when it is longer than its inline room: `window` bytes each, the last one shorter.
+/// The pieces in which a payload travels when it is longer than its inline room: `window` bytes each, the last one
+/// shorter.
 #[derive(Debug, Clone, Copy)]
 pub struct Chunks {
     len: usize,

@@ -81,7 +81,8 @@ pub struct HostSlot {
     pub flags: AtomicU32,
     /// GET: when the filter gives up, in nanoseconds of the monotonic clock; 0 = never.
     pub deadline: AtomicU64,
-    /// Pieces of the payload written so far, when it is longer than a window; [`crate::host::ABORTED`] when it ends early.
+    /// Pieces of the payload written so far, when it is longer than a window; [`crate::host::ABORTED`] when it ends
+    /// early.
     pub filled: AtomicU32,
     /// SEND: pieces of the input read so far.
     pub drained: AtomicU32,

@@ -1,9 +1,9 @@
 //! The slot protocol: the words that both ends share, and every transition on them.
 //!
-//! A connection has two regions of memory. [`HostRegion`] is written by the host alone; [`SharedRegion`] by both. A *slot*
-//! is one operation of the application: a GET that waits for a message, or a SEND that waits for its answer. A *waiter* is
-//! one message of the filter that waits for its reply. All waking is decided by the old value of the word that is swapped,
-//! so a wake-up is neither lost nor made for somebody who does not sleep.
+//! A connection has two regions of memory. [`HostRegion`] is written by the host alone; [`SharedRegion`] by both. A
+//! *slot* is one operation of the application: a GET that waits for a message, or a SEND that waits for its answer. A
+//! *waiter* is one message of the filter that waits for its reply. All waking is decided by the old value of the word
+//! that is swapped, so a wake-up is neither lost nor made for somebody who does not sleep.
 //!
 //! ```text
 //! slot     FREE ──post──▶ POSTED ──take──▶ TAKEN ──finish──▶ DONE ──release──▶ FREE

@@ -1,4 +1,5 @@
-//! The requests word: how an application's SENDs find a thread of the host, and how that thread leaves without missing one.
+//! The requests word: how an application's SENDs find a thread of the host, and how that thread leaves without missing
+//! one.
 
 use super::{SENDS, Wake};
 use crate::sync::{AtomicU64, Ordering, replace, replace_soon};
@@ -98,8 +99,8 @@ impl Desk {
         requests.0.fetch_and(!REQUEST_RING, Ordering::SeqCst);
     }
 
-    /// A worker looks no more, because it has something to do or leaves. Says who must see to requests that came since its
-    /// last look: one of the others who sleep on the word, or a new worker ([`Wake::Socket`]).
+    /// A worker looks no more, because it has something to do or leaves. Says who must see to requests that came since
+    /// its last look: one of the others who sleep on the word, or a new worker ([`Wake::Socket`]).
     #[must_use]
     pub fn get_up(&mut self, requests: &Requests<'_>) -> Wake {
         self.idle -= 1;
@@ -107,7 +108,8 @@ impl Desk {
             let old = requests.0.fetch_or(REQUEST_RING, Ordering::SeqCst);
             return if old & REQUESTS == 0 { Wake::None } else { Wake::Socket };
         }
-        // the wish that woke this worker was the others' too; where it comes too late, those look again who are about to sleep
+        // the wish that woke this worker was the others' too; where it comes too late, those look again who are about
+        // to sleep
         let old = replace_soon(requests.0, |now| match now & REQUESTS {
             0 => now | REQUEST_PARKED,
             _ => now & !REQUEST_PARKED,

@@ -180,7 +180,8 @@ pub enum Wake {
 /// ```
 ///
 /// Filters sleep on the upper 32 bits. The application sets a bit, then, if it sees that somebody wants to know, clears
-/// that wish and wakes. The host moves the epoch when one filter leaves something for another that may be about to sleep.
+/// that wish and wakes. The host moves the epoch when one filter leaves something for another that may be about to
+/// sleep.
 #[derive(Debug)]
 pub struct Attention<'a>(pub &'a AtomicU64);
 

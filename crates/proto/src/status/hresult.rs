@@ -48,14 +48,14 @@ impl HResult {
         if self.0 & 0xFFFF_0000 == FACILITY_WIN32 { Some(self.0 & 0xFFFF) } else { None }
     }
 
-    /// Every status of our table that FltLib translates to this HRESULT, in ascending order: 0x80070006 alone stands for an invalid
-    /// handle, a name of another type and a dead port.
+    /// Every status of our table that FltLib translates to this HRESULT, in ascending order: 0x80070006 alone stands
+    /// for an invalid handle, a name of another type and a dead port.
     pub fn statuses(self) -> impl Iterator<Item = Status> {
         TABLE.iter().map(|entry| entry.status).filter(move |status| status.to_hresult() == self)
     }
 
-    /// The way back to a status, where there is only one: `None` if no status of our table or more than one translates to this
-    /// HRESULT ([`HResult::statuses`] lists them). One that a program made up for itself is its own status.
+    /// The way back to a status, where there is only one: `None` if no status of our table or more than one translates
+    /// to this HRESULT ([`HResult::statuses`] lists them). One that a program made up for itself is its own status.
     pub fn to_status(self) -> Option<Status> {
         if self.0 & CUSTOMER != 0 {
             let status = Status(self.0);

@@ -1,6 +1,7 @@
 //! The one list of statuses: number, Win32 translation, meaning. Constants and look-up are both made from it.
 //!
-//! Everything the port returns is here, everything of the filter manager, and what a filter or an application usually answers.
+//! Everything the port returns is here, everything of the filter manager, and what a filter or an application usually
+//! answers.
 use super::{ERROR_MR_MID_NOT_FOUND as NONE, Entry, Status};
 
 macro_rules! statuses {

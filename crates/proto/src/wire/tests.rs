@@ -161,8 +161,8 @@ proptest! {
         let _ = FromHost::parse(&packet);
     }
 
-    /// Random bytes rarely get past the kind, so break a good message instead. What still parses must encode to the same bytes:
-    /// there is one encoding of each message.
+    /// Random bytes rarely get past the kind, so break a good message instead. What still parses must encode to the
+    /// same bytes: there is one encoding of each message.
     #[test]
     fn a_broken_message_parses_to_itself_or_not_at_all(at in 0_usize..44, value in any::<u8>(), cut in 0_usize..44) {
         let mut hello = FromClient::Hello(Hello::new(HelloFlags::SYNC, name(r"\Port"), &[1; 23]).unwrap()).encode();

@@ -172,7 +172,8 @@ fn two_hungry_senders_are_fed() {
     });
 }
 
-/// A sender that was woken and leaves with nothing, because its time is over, leaves the GET to the one who still waits.
+/// A sender that was woken and leaves with nothing, because its time is over, leaves the GET to the one who still
+/// waits.
 ///
 /// Fails with: leaving without `leaves_work`, which is what the courier did.
 #[test]

@@ -17,8 +17,8 @@ fn dead() -> Holder {
 
 /// A claim that is taken back while the filter gives up leaves the waiter's next message one that can be answered.
 ///
-/// Fails with: `expire` without its second `close_claim`; `reopen` without its look at the state afterwards; either without
-/// its fence.
+/// Fails with: `expire` without its second `close_claim`; `reopen` without its look at the state afterwards; either
+/// without its fence.
 #[test]
 fn a_claim_taken_back_in_the_moment_of_giving_up() {
     model(|| {

@@ -29,7 +29,8 @@ fn move_counter(futex: &Futex, counter: &AtomicU32, to: u32) {
     futex.wake(1, ANY);
 }
 
-/// The pieces of a long payload go through one window in turn: none is read before it is written, none is overwritten unread.
+/// The pieces of a long payload go through one window in turn: none is read before it is written, none is overwritten
+/// unread.
 ///
 /// Fails with: `filled` stored Relaxed; `drained` stored before the piece is read.
 #[test]

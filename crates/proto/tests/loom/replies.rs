@@ -166,8 +166,8 @@ fn a_reply_rings_who_expects_replies() {
     });
 }
 
-/// A reply and a GET are rung on one word, and two sleep there: one who waits for a GET and takes the bit of the reply tells
-/// the one who waits for the reply, and the other way round.
+/// A reply and a GET are rung on one word, and two sleep there: one who waits for a GET and takes the bit of the reply
+/// tells the one who waits for the reply, and the other way round.
 ///
 /// Fails with: `leaves_work` without its look at `rung.replies`; a courier that keeps the GETs it collected to itself.
 #[test]
@@ -190,8 +190,8 @@ fn a_reply_and_a_get_on_one_word_reach_both() {
     });
 }
 
-/// A courier gives a question up while its reply is published: either the reply is used or the replier is told, and who is
-/// expecting another reply is woken by that one.
+/// A courier gives a question up while its reply is published: either the reply is used or the replier is told, and who
+/// is expecting another reply is woken by that one.
 ///
 /// Fails with: `expire` as a store.
 #[test]

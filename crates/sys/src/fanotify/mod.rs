@@ -1,9 +1,10 @@
-//! Permission events of whole file systems: fanotify(7), for CAP_SYS_ADMIN in the initial user namespace, Linux 5.15 and later.
+//! Permission events of whole file systems: fanotify(7), for CAP_SYS_ADMIN in the initial user namespace, Linux 5.15
+//! and later.
 //!
-//! A [`Group`] asks before files are opened and executed on the file systems that it marked. A [`Permission`] owns the event's
-//! descriptor until it is answered, because the kernel matches answers by number; closing the descriptor without an answer
-//! would leave the opener waiting for ever, so dropping it unanswered answers *deny*. When the last descriptor of the group is
-//! closed (our death included) the kernel allows all that waits.
+//! A [`Group`] asks before files are opened and executed on the file systems that it marked. A [`Permission`] owns the
+//! event's descriptor until it is answered, because the kernel matches answers by number; closing the descriptor
+//! without an answer would leave the opener waiting for ever, so dropping it unanswered answers *deny*. When the last
+//! descriptor of the group is closed (our death included) the kernel allows all that waits.
 //!
 //! Marks are put on file systems, not on mounts: a mount mark is left behind by every new mount namespace.
 //!
@@ -119,9 +120,9 @@ impl Group {
         self.mark(libc::FAN_MARK_FLUSH | libc::FAN_MARK_FILESYSTEM, 0, libc::AT_FDCWD, Some(&c".".to_owned()))
     }
 
-    /// Stops asking about this file until it is written to: the verdict cache in the kernel. The mark may vanish under memory
-    /// pressure, and is not set while somebody has the file open for writing. Stores through a mapping that was made later are not
-    /// noticed before it is unmapped.
+    /// Stops asking about this file until it is written to: the verdict cache in the kernel. The mark may vanish under
+    /// memory pressure, and is not set while somebody has the file open for writing. Stores through a mapping that was
+    /// made later are not noticed before it is unmapped.
     ///
     /// # Errors
     /// What fanotify_mark reports.
@@ -156,11 +157,12 @@ impl Group {
         self.mark(libc::FAN_MARK_FLUSH, 0, libc::AT_FDCWD, Some(&c".".to_owned()))
     }
 
-    /// Waits for events and appends them. False after [`stop`](Self::stop), when none is left. Any number of threads may call it.
+    /// Waits for events and appends them. False after [`stop`](Self::stop), when none is left. Any number of threads
+    /// may call it.
     ///
     /// # Errors
-    /// Of the group itself. Events that could not be opened for us (out of descriptors: the kernel then denies the opener) are
-    /// counted as [`lost`](Self::lost), not an error.
+    /// Of the group itself. Events that could not be opened for us (out of descriptors: the kernel then denies the
+    /// opener) are counted as [`lost`](Self::lost), not an error.
     pub fn read(self: &Arc<Self>, events: &mut Vec<Event>) -> io::Result<bool> {
         let mut bytes = [0; READ_LEN];
         loop {
@@ -210,7 +212,8 @@ impl Group {
         Ok(())
     }
 
-    /// Makes every [`read`](Self::read) return false once the queue is empty. What was read stays to be answered by its owners.
+    /// Makes every [`read`](Self::read) return false once the queue is empty. What was read stays to be answered by its
+    /// owners.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         // Never emptied, so that every reader sees it; it can not be full after one.
@@ -274,7 +277,8 @@ impl Permission {
         std::array::from_fn(|n| if n < 4 { fd[n] } else { response[n - 4] })
     }
 
-    /// Answers; the opener of a denied file gets EPERM. False if it was answered before, or the kernel knows it no more.
+    /// Answers; the opener of a denied file gets EPERM. False if it was answered before, or the kernel knows it no
+    /// more.
     pub fn answer(&self, allow: bool) -> bool {
         if self.answered.swap(true, Ordering::AcqRel) {
             return false;

@@ -37,8 +37,8 @@ impl std::fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// The events in the bytes of one read, in their order. Records that follow an event's header are skipped. After a malformed
-/// event there is no next one.
+/// The events in the bytes of one read, in their order. Records that follow an event's header are skipped. After a
+/// malformed event there is no next one.
 pub fn parse(bytes: &[u8]) -> impl Iterator<Item = Result<RawEvent, Malformed>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {

@@ -1,8 +1,8 @@
 //! The seccomp program of a supervised tree: which system calls wait for us, which are refused, which may change who a
 //! task is.
 //!
-//! The kernel keeps a bitmap of the calls that are allowed whatever their arguments, so calls that this program does not
-//! name cost next to nothing.
+//! The kernel keeps a bitmap of the calls that are allowed whatever their arguments, so calls that this program does
+//! not name cost next to nothing.
 
 use libc::{c_long, sock_filter};
 use proto::question::OpSet;

@@ -25,7 +25,8 @@ pub(super) enum Shape {
     Object { name: Name, nofollow: Option<(u32, u32)>, empty: Option<(u32, u32)> },
     /// A name in a directory, the object not followed; `fresh` if it must not exist, else it must.
     Entry { name: Name, fresh: bool },
-    /// Two names: the existing one, whose final symbolic link is followed if `follow` (register, bit) is set, and the other.
+    /// Two names: the existing one, whose final symbolic link is followed if `follow` (register, bit) is set, and the
+    /// other.
     Pair { from: Name, to: Name, follow: Option<(u32, u32)> },
     /// A text and a new name.
     Symlink { text: u32, to: Name },

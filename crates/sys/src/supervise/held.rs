@@ -78,8 +78,8 @@ impl Held {
         })
     }
 
-    /// The absolute path, with symbolic links resolved; only made absolute where another mount namespace or root keeps us
-    /// from resolving it.
+    /// The absolute path, with symbolic links resolved; only made absolute where another mount namespace or root keeps
+    /// us from resolving it.
     pub fn path(&self) -> &[u8] {
         &self.path
     }
@@ -99,8 +99,8 @@ impl Held {
         matches!(self.how, How::Create { .. })
     }
 
-    /// The file, open for reading, with a position of its own; opened at the first call. `None` if it is not a regular file,
-    /// does not exist yet, or is not readable to us.
+    /// The file, open for reading, with a position of its own; opened at the first call. `None` if it is not a regular
+    /// file, does not exist yet, or is not readable to us.
     pub fn file(&self) -> Option<Arc<OwnedFd>> {
         self.file
             .get_or_init(|| {

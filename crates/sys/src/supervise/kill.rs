@@ -26,7 +26,8 @@ pub(super) fn kill_tree(shared: &Shared, child: u32) -> usize {
                 continue;
             }
             let Some(id) = Pid::from_raw(*pid as i32) else { continue };
-            // The handle is of the process that has the number now; that it is still one of the tree is looked at after.
+            // The handle is of the process that has the number now; that it is still one of the tree is looked at
+            // after.
             let Ok(handle) = pidfd_open(id, PidfdFlags::empty()) else { continue };
             let still = Status::of(*pid).is_ok_and(|now| now.seccomp_filters > ours.seccomp_filters);
             if still && pidfd_send_signal(&handle, Signal::KILL).is_ok() && !killed.contains(pid) {
@@ -47,8 +48,8 @@ pub(super) fn kill_tree(shared: &Shared, child: u32) -> usize {
     killed.len()
 }
 
-/// Whether a process is of our tree, and not of another supervisor's in this process: it or somebody between it and us is the
-/// command, or has asked us; an orphan that never asked anybody is ours if there is no other supervisor.
+/// Whether a process is of our tree, and not of another supervisor's in this process: it or somebody between it and us
+/// is the command, or has asked us; an orphan that never asked anybody is ours if there is no other supervisor.
 fn belongs(shared: &Shared, all: &[(u32, Status)], pid: u32, us: u32, child: u32) -> bool {
     let parent = |pid: &u32| all.iter().find(|(other, _)| other == pid).map(|(_, status)| status.parent);
     let line: Vec<u32> = std::iter::successors(Some(pid), parent)

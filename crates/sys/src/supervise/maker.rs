@@ -1,7 +1,7 @@
 //! A thread that creates files under the file mode mask of others.
 //!
-//! The mask belongs to all threads of a process; only a thread that has its own copy of it (CLONE_FS taken back) can set it
-//! without harm. The threads that answer questions belong to whoever answers, so they pass the work here.
+//! The mask belongs to all threads of a process; only a thread that has its own copy of it (CLONE_FS taken back) can
+//! set it without harm. The threads that answer questions belong to whoever answers, so they pass the work here.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -43,8 +43,8 @@ impl Maker {
         let (jobs, work) = sync_channel::<Job>(1);
         let (done, results) = sync_channel(1);
         thread::Builder::new().name("supervise-make".into()).spawn(move || {
-            // SAFETY: this thread alone takes back what it shares; nothing in it depends on the shared working directory,
-            // because every path is opened relative to a descriptor.
+            // SAFETY: this thread alone takes back what it shares; nothing in it depends on the shared working
+            // directory, because every path is opened relative to a descriptor.
             let own = unsafe { libc::unshare(libc::CLONE_FS) } == 0;
             for job in work {
                 let result = if own { job.run() } else { Err(Errno::PERM) };

@@ -1,25 +1,25 @@
 //! Asking before the file operations of a process tree: seccomp user notification, for any user, Linux 5.15 and later.
 //!
-//! [`Supervisor::start`] starts a command with no_new_privs and a seccomp program that makes the system calls of the wanted
-//! [`OpSet`] wait, the command's own execve included. [`Supervisor::next`] gives them as [`Held`] operations, on as many
-//! threads as call it.
+//! [`Supervisor::start`] starts a command with no_new_privs and a seccomp program that makes the system calls of the
+//! wanted [`OpSet`] wait, the command's own execve included. [`Supervisor::next`] gives them as [`Held`] operations, on
+//! as many threads as call it.
 //!
 //! **Opens** of regular files are answered by opening the very object that was asked about and injecting it, so the
-//! path is not read twice. Directories are injected without a question. O_PATH opens are not asked: they give no access to
-//! contents, and opening such a descriptor again through /proc is asked.
+//! path is not read twice. Directories are injected without a question. O_PATH opens are not asked: they give no access
+//! to contents, and opening such a descriptor again through /proc is asked.
 //!
-//! **Everything else continues in the kernel, which reads the path again**: a second thread of the same process can change it
-//! between question and use. That holds for exec, rename, unlink, link, mkdir, truncate; for opens of fifos, sockets,
-//! devices and procfs; for openat2 with RESOLVE flags; and for threads that no longer have our rights or our view of the tree
-//! of files (another user, user or mount namespace, chroot, Landlock). seccomp_unotify(2) says the same: this is a way to ask
-//! about what cooperating programs do, not a wall against hostile ones.
+//! **Everything else continues in the kernel, which reads the path again**: a second thread of the same process can
+//! change it between question and use. That holds for exec, rename, unlink, link, mkdir, truncate; for opens of fifos,
+//! sockets, devices and procfs; for openat2 with RESOLVE flags; and for threads that no longer have our rights or our
+//! view of the tree of files (another user, user or mount namespace, chroot, Landlock). seccomp_unotify(2) says the
+//! same: this is a way to ask about what cooperating programs do, not a wall against hostile ones.
 //!
-//! Not asked at all: reading and writing of open files, descriptors that come over a socket, files that the kernel opens itself
-//! (a script's interpreter). Refused: io_uring (ENOSYS), opening by handle (EPERM), 32-bit and x32 system calls (ENOSYS), and
-//! paths of a thread whose memory we may not read (EACCES, counted as [`Counters::unreadable`]).
+//! Not asked at all: reading and writing of open files, descriptors that come over a socket, files that the kernel
+//! opens itself (a script's interpreter). Refused: io_uring (ENOSYS), opening by handle (EPERM), 32-bit and x32 system
+//! calls (ENOSYS), and paths of a thread whose memory we may not read (EACCES, counted as [`Counters::unreadable`]).
 //!
-//! When the supervisor dies, the command is killed (PR_SET_PDEATHSIG), and calls of its descendants that would wait fail with
-//! ENOSYS. A second supervisor inside the tree gets EBUSY from the kernel.
+//! When the supervisor dies, the command is killed (PR_SET_PDEATHSIG), and calls of its descendants that would wait
+//! fail with ENOSYS. A second supervisor inside the tree gets EBUSY from the kernel.
 //!
 //! Sources: seccomp_unotify(2), seccomp(2), openat2(2), path_resolution(7).
 
@@ -119,12 +119,12 @@ fn bump(counter: &AtomicU64) {
 }
 
 impl Supervisor {
-    /// Starts `command` so that the operations in `ops` wait. Its execve is the first of them if `ops` has it, so somebody
-    /// must already call [`next`](Self::next) when [`pid`](Self::pid) is waited for.
+    /// Starts `command` so that the operations in `ops` wait. Its execve is the first of them if `ops` has it, so
+    /// somebody must already call [`next`](Self::next) when [`pid`](Self::pid) is waited for.
     ///
     /// # Errors
-    /// What fork or seccomp report: EBUSY in a tree that is already supervised, `Unsupported` where the kernel has no user
-    /// notification. Whether the program could be executed is told by [`pid`](Self::pid).
+    /// What fork or seccomp report: EBUSY in a tree that is already supervised, `Unsupported` where the kernel has no
+    /// user notification. Whether the program could be executed is told by [`pid`](Self::pid).
     pub fn start(command: Command, ops: OpSet) -> io::Result<Self> {
         let ours = Identity::ours()?;
         let maker = Maker::start()?;
@@ -165,8 +165,8 @@ impl Supervisor {
         self.started.wait()
     }
 
-    /// The next operation that needs an answer; blocks. `None` when the whole tree is gone, or after [`stop`](Self::stop).
-    /// What can be answered without asking (errors of the path, directories) is answered here.
+    /// The next operation that needs an answer; blocks. `None` when the whole tree is gone, or after
+    /// [`stop`](Self::stop). What can be answered without asking (errors of the path, directories) is answered here.
     ///
     /// # Errors
     /// Of the listener itself, never of one operation.
@@ -181,16 +181,16 @@ impl Supervisor {
         Ok(None)
     }
 
-    /// Makes every [`next`](Self::next) return `None`. Calls that wait then fail with ENOSYS once the supervisor and its
-    /// operations are dropped.
+    /// Makes every [`next`](Self::next) return `None`. Calls that wait then fail with ENOSYS once the supervisor and
+    /// its operations are dropped.
     pub fn stop(&self) {
         self.shared.stopped.store(true, Ordering::Release);
         self.shared.ring();
     }
 
-    /// Kills what is left of the tree, and reaps what was orphaned to us. For programs that called
-    /// [`adopt_orphans`] before the start; else descendants whose parent has ended are not found. Blocks until they are gone,
-    /// at most two seconds. Other children of this process, and other supervisors' trees, are left alone. Returns how many
+    /// Kills what is left of the tree, and reaps what was orphaned to us. For programs that called [`adopt_orphans`]
+    /// before the start; else descendants whose parent has ended are not found. Blocks until they are gone, at most two
+    /// seconds. Other children of this process, and other supervisors' trees, are left alone. Returns how many
     /// processes were killed.
     pub fn kill_rest(&self) -> usize {
         kill::kill_tree(&self.shared, self.started.pid().unwrap_or(0))
@@ -233,8 +233,8 @@ const ALIKE: u8 = 1;
 const CHANGED: u8 = 2;
 
 impl Shared {
-    /// How far this thread can be stood in for. Identity only changes by system calls, which are noted, and is inherited: while
-    /// nobody has made one, one look at the first thread is good for all.
+    /// How far this thread can be stood in for. Identity only changes by system calls, which are noted, and is
+    /// inherited: while nobody has made one, one look at the first thread is good for all.
     fn likeness(&self, tid: u32) -> (Likeness, u32) {
         let (likeness, uid) = match self.alike.load(Ordering::Acquire) {
             ALIKE => (Likeness::Same, self.ours.uid()),

@@ -1,8 +1,8 @@
 //! From a path to the object that the waiting thread would reach.
 //!
 //! The fast way is one openat2 that refuses magic links. Paths that use those (/proc/self/fd/3), and paths that may be
-//! created, are walked here, component by component: `self` and `thread-self` are then the waiting thread, not us, and the
-//! parent of the final object is known.
+//! created, are walked here, component by component: `self` and `thread-self` are then the waiting thread, not us, and
+//! the parent of the final object is known.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -184,8 +184,8 @@ impl Walker {
     pub(super) fn object(&self, start: BorrowedFd<'_>, path: &[u8], follow: bool) -> Result<OwnedFd, Errno> {
         let object = match fast(start, path, follow, ResolveFlags::empty()) {
             Err(Errno::LOOP) => None,
-            // An object of procfs may have been reached through *our* /proc/self, and so may an error, unless it comes without
-            // following any symbolic link.
+            // An object of procfs may have been reached through *our* /proc/self, and so may an error, unless it comes
+            // without following any symbolic link.
             Ok(object) if on_proc(object.as_fd(), &fs::fstat(&object)?)? => None,
             Ok(object) => Some(object),
             Err(errno) => match fast(start, path, follow, ResolveFlags::NO_SYMLINKS) {
@@ -220,8 +220,8 @@ fn next(path: &[u8]) -> Option<(&[u8], &[u8])> {
     Some(path.split_at(end))
 }
 
-/// A path as "directory part" and final component, as rename, unlink and the like take it; `None` if it has none that could
-/// be a name (it is "/" or ends in "." or "..").
+/// A path as "directory part" and final component, as rename, unlink and the like take it; `None` if it has none that
+/// could be a name (it is "/" or ends in "." or "..").
 pub(super) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let trimmed = &path[..path.iter().rposition(|&byte| byte != b'/')? + 1];
     let slash = trimmed.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);

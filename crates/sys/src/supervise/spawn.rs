@@ -67,8 +67,8 @@ fn errno(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(libc::EIO)
 }
 
-/// Starts `command` on a thread of its own, because its execve waits for us and `spawn` waits for it; the death signal of
-/// the child is tied to the life of the thread that started it, so that thread stays until the child has ended.
+/// Starts `command` on a thread of its own, because its execve waits for us and `spawn` waits for it; the death signal
+/// of the child is tied to the life of the thread that started it, so that thread stays until the child has ended.
 pub(super) fn spawn(mut command: Command, program: Vec<sock_filter>) -> io::Result<(OwnedFd, Arc<Started>)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let flags = filter_flags()?;
@@ -131,8 +131,8 @@ fn install(program: &[sock_filter], flags: libc::c_ulong) -> io::Result<OwnedFd>
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Which flags the kernel knows. With WAIT_KILLABLE_RECV (5.19) a caller whose question was received is woken only by a fatal
-/// signal; without it a handled signal restarts the call after we may have created its file.
+/// Which flags the kernel knows. With WAIT_KILLABLE_RECV (5.19) a caller whose question was received is woken only by a
+/// fatal signal; without it a handled signal restarts the call after we may have created its file.
 fn filter_flags() -> io::Result<libc::c_ulong> {
     let wanted = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     for flags in [wanted, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER] {

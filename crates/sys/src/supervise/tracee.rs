@@ -42,8 +42,8 @@ pub(super) fn read_bytes<const N: usize>(tid: u32, address: u64) -> Result<[u8; 
     if read == N { Ok(bytes) } else { Err(Unread::Error(Errno::FAULT)) }
 }
 
-/// Copies up to the length of `into` bytes, in two steps: what is before `first`, and the rest. process_vm_readv copies whole
-/// steps or nothing of them.
+/// Copies up to the length of `into` bytes, in two steps: what is before `first`, and the rest. process_vm_readv copies
+/// whole steps or nothing of them.
 fn read_memory(tid: u32, address: u64, into: &mut [u8], first: usize) -> Result<usize, Unread> {
     let first = first.min(into.len());
     let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
@@ -52,8 +52,8 @@ fn read_memory(tid: u32, address: u64, into: &mut [u8], first: usize) -> Result<
         libc::iovec { iov_base: address.wrapping_add(first as u64) as *mut c_void, iov_len: into.len() - first },
     ];
     let steps = if first < into.len() { 2 } else { 1 };
-    // SAFETY: the kernel writes at most `iov_len` bytes through `local`, which is `into`; `remote` names memory of another
-    // process and is only checked there.
+    // SAFETY: the kernel writes at most `iov_len` bytes through `local`, which is `into`; `remote` names memory of
+    // another process and is only checked there.
     let read = unsafe { libc::process_vm_readv(tid as i32, &raw const local, 1, remote.as_ptr(), steps, 0) };
     match read {
         0.. => Ok(read as usize),
