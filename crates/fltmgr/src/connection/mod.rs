@@ -357,11 +357,17 @@ impl Link {
         drop(lock(&self.inheritable).take());
         // who looks for a file there does not begin any more, and has ended: what comes from now on is for this thread
         drop(lock(&self.files));
-        if self.socket.try_send(&FromClient::Bye.encode(), &[]).is_err() {
-            // the host is gone, or so busy that its end of the socket is full: it will see the end of the stream
+        let deadline = patience.map(|patience| std::time::Instant::now() + patience);
+        let bye = FromClient::Bye.encode();
+        let said = match deadline {
+            Some(deadline) => self.socket.send_deadline(&bye, &[], deadline),
+            None => self.socket.send(&bye, &[]),
+        };
+        if said.is_err() {
+            // the host is gone; or it does not read, and this link is dropped: nobody uses it, so the end of the stream
+            // may say that nobody does
             self.socket.shutdown_write();
         }
-        let deadline = patience.map(|patience| std::time::Instant::now() + patience);
         // whatever fails here, the socket is closed when the link goes
         let _ = self.await_end(deadline);
     }
