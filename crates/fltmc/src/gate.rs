@@ -2,7 +2,7 @@
 //! others.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -158,7 +158,9 @@ impl Gate {
             door.port.unload();
         }
         if let Some(mut scanner) = self.scanner {
-            if let Ok(Some(status)) = scanner.child.try_wait() {
+            // one that ends hangs up a moment before its end can be waited for
+            let hung_up = scanner.door.applications.is_empty();
+            if let Some(status) = ended(&mut scanner.child, if hung_up { SCANNER_END } else { Duration::ZERO }) {
                 anstream::eprintln!(
                     "{WARN}fltmc:{WARN:#} the scanner had ended before ({status}); since then --on-miss decided"
                 );
@@ -225,15 +227,21 @@ impl Scanner {
     /// Hangs up and waits for the process, which ends by itself.
     fn end(mut self) {
         self.door.port.unload();
-        let end = Instant::now() + SCANNER_END;
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if Instant::now() >= end {
-                // It is stuck in the middle of a file; there is nothing left that it could tell.
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                return;
-            }
-            std::thread::park_timeout(GLANCE);
+        if ended(&mut self.child, SCANNER_END).is_none() {
+            // It is stuck in the middle of a file; there is nothing left that it could tell.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// How a process has ended, if it does within `patience`.
+fn ended(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let end = Instant::now() + patience;
+    loop {
+        match child.try_wait() {
+            Ok(None) if Instant::now() < end => std::thread::park_timeout(GLANCE),
+            ended => return ended.ok().flatten(),
         }
     }
 }

@@ -82,7 +82,8 @@ impl Applications {
 
     /// How many are connected.
     pub fn len(&self) -> usize {
-        self.0.read().len()
+        // one that has gone stays in the list until its disconnect callback runs
+        self.0.read().iter().filter(|(_, client)| client.is_connected()).count()
     }
 
     /// Whether nobody is connected.
