@@ -57,6 +57,27 @@ fn a_waiter_found_by_its_id_rings_the_attention_word_only_when_asked() {
 }
 
 #[test]
+fn a_reply_can_be_claimed_until_somebody_has_or_the_filter_has_given_up() {
+    let (host, shared) = (HostRegion::boxed(), SharedRegion::boxed());
+    let mut book = Host::new();
+    let mut arm = || {
+        let waiter = book.arm(&host, &shared, 1, 0).unwrap();
+        (waiter, client::find_waiter(&host, waiter.id).unwrap())
+    };
+    let (_, claimed) = arm();
+    assert!(client::claimable(&shared, claimed));
+    assert!(client::claim(&shared, claimed, Holder::FIRST, 0));
+    assert!(!client::claimable(&shared, claimed));
+    let (waiter, given_up) = arm();
+    assert!(client::claimable(&shared, given_up));
+    assert!(host::expire(&shared, waiter));
+    assert!(!client::claimable(&shared, given_up));
+    let (waiter, dead) = arm();
+    shared.waiters[waiter.index].word.fetch_or(Word::DEAD, SeqCst);
+    assert!(!client::claimable(&shared, dead));
+}
+
+#[test]
 fn the_book_knows_what_was_rung_and_no_more() {
     let shared = SharedRegion::boxed();
     let mut book = Host::new();
