@@ -157,10 +157,12 @@ pub fn cancel_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option
     })
 }
 
-/// Marks the word of a slot that `holder` uses, which disconnects: no thread of it falls asleep there any more. Whether
-/// somebody who sleeps there must be woken; `None` when it is not that holder's.
-pub fn bury_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option<bool> {
-    change_own(shared, slot, holder, |now| Some(now | Word::DEAD))
+/// Marks the word of a slot that `holder` uses, which disconnects: no thread of it falls asleep there any more. True when
+/// it is that holder's: whoever sleeps there must be woken. The word does not tell whether somebody does: a host that
+/// died may have taken the wish from it, and not lived to fulfil it.
+#[must_use]
+pub fn bury_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
+    change_own(shared, slot, holder, |now| Some(now | Word::DEAD)).is_some()
 }
 
 /// Changes the word of a slot that `holder` uses; whether somebody slept on it.

@@ -276,7 +276,7 @@ impl Link {
     fn wake_everybody(&self) {
         let shared = self.memory.shared();
         for (slot, ours) in shared.slots.iter().enumerate() {
-            if client::bury_slot(shared, slot, self.holder) == Some(true) {
+            if client::bury_slot(shared, slot, self.holder) {
                 futex::wake(&ours.word, u32::MAX, futex::ANY);
             }
         }

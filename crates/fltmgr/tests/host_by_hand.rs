@@ -1,0 +1,73 @@
+//! A host that dies where no filter can be made to.
+
+mod common;
+
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use common::{LONG, PORT, eventually, watchdog};
+use fltmgr::{Connection, PortName, Status};
+use proto::host::{self, Header, Outcome, Taken};
+use proto::slots::{Holder, State, Word};
+use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN};
+use sys::memory::Memory;
+use sys::socket::Socket;
+
+/// The host's end of a connection.
+struct Hand {
+    memory: Memory,
+    /// What keeps the connection alive: the handle, and the way to its process.
+    sockets: [Socket; 2],
+}
+
+/// A connection whose host is this test.
+fn connect() -> (Hand, Connection) {
+    watchdog();
+    let name = PortName::parse(PORT).unwrap();
+    let (memory, [host, shared]) = Memory::create().unwrap();
+    let (ours, handle) = Socket::pair().unwrap();
+    let content = FromHost::Welcome { holder: None, name: name.clone() }.encode();
+    ours.send(&content, &[host.as_fd(), shared.as_fd()]).unwrap();
+    let opening = thread::spawn(move || Connection::from_handle(handle.into()).unwrap());
+    let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
+    let mut received = ours.recv(&mut packet).unwrap();
+    assert_eq!(FromClient::parse(&packet[..received.len]), Ok(FromClient::Duplicate { in_use: true }));
+    let way = Socket::adopt(received.files.pop().unwrap()).unwrap();
+    way.send(&FromHost::Welcome { holder: Some(Holder::FIRST), name }.encode(), &[]).unwrap();
+    (Hand { memory, sockets: [ours, way] }, opening.join().unwrap())
+}
+
+/// Completing a slot takes the sleeper's wish from its word: when the host dies before it wakes whom it found there, the
+/// end of the connection does.
+#[test]
+fn a_receive_that_is_completed_by_a_host_that_dies_before_it_wakes_anybody_is_received() {
+    let (hand, port) = connect();
+    let (told, tell) = sync_channel(1);
+    let receiving = thread::spawn(move || {
+        let received = port.receiver(1).unwrap().recv().map(|message| message.body().to_vec());
+        told.send(received.map_err(|error| error.status())).unwrap();
+    });
+    let word = &hand.memory.shared().slots[0].word;
+    eventually(|| Word::from_raw(word.load(Ordering::SeqCst)).sleeps());
+    let generation = Word::from_raw(word.load(Ordering::SeqCst)).generation();
+    word.store(Word::new(State::Taken, generation).raw() | Word::SLEEP, Ordering::SeqCst);
+    let taken = Taken { slot: 0, generation };
+    let header = Header {
+        outcome: Outcome::Message,
+        len: 5,
+        status: Status::SUCCESS.0,
+        written: 0,
+        waiter: None,
+        reply_capacity: 0,
+        flags: 0,
+        deadline: 0,
+        cpu: 0,
+    };
+    host::describe(hand.memory.host(), taken, &header, b"woken");
+    assert!(host::complete(hand.memory.host(), hand.memory.shared(), taken), "somebody sleeps there");
+    drop(hand.sockets);
+    assert_eq!(tell.recv_timeout(LONG).expect("nobody woke the receiver"), Ok(b"woken".to_vec()));
+    receiving.join().unwrap();
+}
