@@ -239,6 +239,17 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_one_pipe_have_an_order_and_lines_of_two_have_none() {
+        let world = World::new();
+        let mut program = world.spawn(world.command("sh").args(["-c", "echo one; echo two >&2; echo three; read _"]));
+        program.says("three");
+        program.says("two");
+        program.tell("\n");
+        assert_eq!(program.end(), 0);
+        assert!(!program.said_within("one", PATIENCE), "it was said before what was waited for, on the same pipe");
+    }
+
+    #[test]
     fn a_descriptor_left_behind_is_found() {
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let before = leak::Descriptors::now();

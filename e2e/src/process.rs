@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
@@ -51,8 +51,23 @@ fn drain(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<String
 #[derive(Debug)]
 pub struct Process<'w> {
     child: Child,
-    said: Receiver<String>,
+    said: Receiver<Line>,
+    /// What it has said that no test has looked for yet, in the order in which it came.
+    heard: Vec<Line>,
     world: std::marker::PhantomData<&'w World>,
+}
+
+/// What was said, and where: nothing is known of the order of lines on different pipes.
+#[derive(Debug)]
+struct Line {
+    pipe: Pipe,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pipe {
+    Out,
+    Err,
 }
 
 impl Process<'_> {
@@ -60,9 +75,9 @@ impl Process<'_> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("starting {command:?}: {e}"));
         let (tell, said) = sync_channel(100_000);
-        lines(child.stdout.take().expect("piped"), tell.clone());
-        lines(child.stderr.take().expect("piped"), tell);
-        Self { child, said, world: std::marker::PhantomData }
+        lines(Pipe::Out, child.stdout.take().expect("piped"), tell.clone());
+        lines(Pipe::Err, child.stderr.take().expect("piped"), tell);
+        Self { child, said, heard: Vec::new(), world: std::marker::PhantomData }
     }
 
     /// The process's number.
@@ -71,27 +86,38 @@ impl Process<'_> {
         self.child.id()
     }
 
-    /// Whether it says `text` before it ends or this time is over. Earlier lines are dropped.
+    /// Whether it says `text` before it ends or this time is over. See [`Process::says`] for what is dropped.
     pub fn said_within(&mut self, text: &str, patience: Duration) -> bool {
-        let end = Instant::now() + patience;
-        while let Ok(line) = self.said.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            if line.contains(text) {
-                return true;
-            }
-        }
-        false
+        self.find(text, patience).is_ok()
     }
 
-    /// Waits for a line on stdout or stderr that contains `text`, and gives it. Earlier lines are dropped.
+    /// Waits for a line on stdout or stderr that contains `text`, and gives it. Earlier lines of the same pipe are
+    /// dropped; those of the other are not, because they may have been said later.
     pub fn says(&mut self, text: &str) -> String {
-        let end = Instant::now() + PATIENCE;
-        let mut heard = String::new();
+        self.find(text, PATIENCE).unwrap_or_else(|why| {
+            let heard: String = self.heard.iter().map(|line| format!("{:?}: {}\n", line.pipe, line.text)).collect();
+            panic!("no line with {text:?} ({why}); heard:\n{heard}")
+        })
+    }
+
+    fn find(&mut self, text: &str, patience: Duration) -> Result<String, RecvTimeoutError> {
+        let end = Instant::now() + patience;
+        let mut looked_at = 0;
         loop {
-            match self.said.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(line) => heard.push_str(&(line + "\n")),
-                Err(why) => panic!("no line with {text:?} ({why}); heard:\n{heard}"),
+            while let Some(line) = self.heard.get(looked_at) {
+                if line.text.contains(text) {
+                    let found = self.heard.remove(looked_at);
+                    let mut place = 0;
+                    self.heard.retain(|line| {
+                        place += 1;
+                        place > looked_at || line.pipe != found.pipe
+                    });
+                    return Ok(found.text);
+                }
+                looked_at += 1;
             }
+            let line = self.said.recv_timeout(end.saturating_duration_since(Instant::now()))?;
+            self.heard.push(line);
         }
     }
 
@@ -129,11 +155,11 @@ impl Drop for Process<'_> {
 }
 
 /// Tells each line of a pipe, on a thread that ends with the pipe.
-fn lines(pipe: impl Read + Send + 'static, tell: std::sync::mpsc::SyncSender<String>) {
+fn lines(pipe: Pipe, from: impl Read + Send + 'static, tell: SyncSender<Line>) {
     std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+        for text in BufReader::new(from).lines().map_while(Result::ok) {
             // When nobody listens any more the pipe is still emptied, so that the program never stops at a full one.
-            let _ = tell.try_send(line);
+            let _ = tell.try_send(Line { pipe, text });
         }
     });
 }
