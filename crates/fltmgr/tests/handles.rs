@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use common::worker::{Worker, serve, until_handles_are};
 use common::{LONG, World, both, post};
 use fltmgr::{Answer, Client, Connection, Question, Received, Status, Timeout};
+use sys::socket::Socket;
 
 /// The other process of the tests here.
 #[test]
@@ -133,6 +134,11 @@ fn something_else_is_no_handle() {
     let pair = UnixStream::pair().unwrap();
     for other in [OwnedFd::from(pipe.0), OwnedFd::from(pair.0), std::fs::File::open("/dev/null").unwrap().into()] {
         assert_eq!(Connection::from_handle(other).unwrap_err().status(), Status::INVALID_PARAMETER);
+    }
+    for content in [None, Some(b"something")] {
+        let (one, other) = Socket::pair().unwrap();
+        content.map_or(Ok(()), |content| other.send(content, &[])).unwrap();
+        assert_eq!(Connection::from_handle(one.into()).unwrap_err().status(), Status::INVALID_PARAMETER);
     }
     let (port, _) = world.pair();
     let handle = port.duplicate().unwrap();

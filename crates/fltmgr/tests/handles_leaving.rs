@@ -196,17 +196,3 @@ fn a_handle_that_is_made_while_the_filter_unloads_sees_the_end() {
         });
     }
 }
-
-#[test]
-fn what_is_no_handle_is_not_taken_over() {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, send};
-    use std::os::fd::AsRawFd;
-    let (ours, other) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::empty(), None).unwrap();
-    let refused = || Connection::inherited(ours.as_raw_fd()).unwrap_err().status();
-    assert_eq!(refused(), Status::INVALID_HANDLE, "nothing lies in it");
-    send(&other, b"something", rustix::net::SendFlags::empty()).unwrap();
-    assert_eq!(refused(), Status::INVALID_HANDLE, "something else lies in it");
-    let flags = rustix::io::fcntl_getfd(&ours).expect("it is open still");
-    assert!(!flags.contains(rustix::io::FdFlags::CLOEXEC), "nor changed");
-}

@@ -3,11 +3,9 @@
 //! A socket is named by a directory's descriptor and a file name in it, never by a path: a path would be walked again
 //! on each use, and holds 107 bytes at most. All descriptors made here close on exec.
 
-use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -91,9 +89,6 @@ impl AsFd for Listener {
         self.0.as_fd()
     }
 }
-
-/// Numbers that stay open across exec and have an owner in this process, or had one.
-static OWNED: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
 /// One end of a connection. Can be used by several threads; a packet is sent and received whole.
 #[derive(Debug)]
@@ -276,19 +271,23 @@ impl Socket {
         matches!(rustix::event::poll(&mut [PollFd::new(&self.0, PollFlags::empty())], Some(&now)), Ok(1))
     }
 
-    /// Lets programs that this process starts from now on inherit the socket, by the number that is returned.
+    /// Whether programs that this process starts inherit the socket, under its number.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn keep_on_exec(&self) -> io::Result<RawFd> {
-        let number = self.0.as_raw_fd();
-        // owned here: not to be taken over here too
-        OWNED.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
-        rustix::io::fcntl_setfd(&self.0, rustix::io::FdFlags::empty())?;
-        Ok(number)
+    pub fn passes_exec(&self) -> io::Result<bool> {
+        Ok(!rustix::io::fcntl_getfd(&self.0)?.contains(rustix::io::FdFlags::CLOEXEC))
     }
 
-    /// A descriptor that came from another process.
+    /// Lets programs that this process starts from now on inherit the socket, under its number.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn pass_exec(&self) -> io::Result<()> {
+        Ok(rustix::io::fcntl_setfd(&self.0, rustix::io::FdFlags::empty())?)
+    }
+
+    /// A descriptor that came from another process. Whether it passes exec stays as it is.
     ///
     /// # Errors
     /// ENOTSOCK, EPROTOTYPE: it is not a connected Unix socket of this kind. It is closed then.
@@ -299,42 +298,7 @@ impl Socket {
         {
             return Err(Errno::PROTOTYPE.into());
         }
-        rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
         Ok(Self(fd))
-    }
-
-    /// Takes over a socket that this process inherited, by its number. It must not be close-on-exec, which everything
-    /// is that this library and Rust's standard one open, its first packet, which stays there and is looked at in
-    /// `packet`, must be the one that is `expected`, and each number is given once. Of anything else nothing is
-    /// changed.
-    ///
-    /// # Errors
-    /// EBADF: nothing of that number was inherited, or it was given before, or is a standard stream. EPROTOTYPE: it is
-    /// something else. The kernel's.
-    pub fn inherited(number: RawFd, packet: &mut [u8], expected: impl FnOnce(&[u8]) -> bool) -> io::Result<Self> {
-        let mut owned = OWNED.lock().unwrap_or_else(PoisonError::into_inner);
-        if number <= libc::STDERR_FILENO || owned.contains(&number) {
-            return Err(Errno::BADF.into());
-        }
-        // SAFETY: borrowed for a few questions only, which fail on a closed one; no owner in this process could close
-        // it between them and the next block, as said there.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-        if rustix::io::fcntl_getfd(borrowed)?.contains(rustix::io::FdFlags::CLOEXEC) {
-            return Err(Errno::BADF.into());
-        }
-        if sockopt::socket_type(borrowed)? != SocketType::SEQPACKET {
-            return Err(Errno::PROTOTYPE.into());
-        }
-        let seen = recv_on(borrowed, packet, RecvFlags::DONTWAIT | RecvFlags::PEEK)?.len;
-        if !expected(&packet[..seen]) {
-            return Err(Errno::PROTOTYPE.into());
-        }
-        owned.insert(number);
-        // SAFETY: open, with our own protocol's content, and inherited: not close-on-exec, so that no owner of the
-        // standard library's or of ours has it (those of ours that are kept open across exec are in `OWNED`), and not
-        // given to anybody by this function before. What remains is a program that makes such a handle inheritable by
-        // hand while it owns it, and then says that it has inherited it.
-        Self::adopt(unsafe { OwnedFd::from_raw_fd(number) })
     }
 
     /// Ends the direction to the peer: it sees the end of the stream, we can still read what it sends.

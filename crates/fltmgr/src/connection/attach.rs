@@ -1,7 +1,7 @@
 //! The handshake, seen from the application: how a process comes to use a connection.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -64,8 +64,9 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
         pause = longest.min(pause * 2);
     };
     if options.inheritable {
+        socket.pass_exec().map_err(|error| resources(doing(), error))?;
         // what came stays there, for every process that gets the handle
-        return open(socket, true, &doing);
+        return open(socket, &doing);
     }
     match welcome(&doing, |packet| socket.recv(packet))? {
         Welcome { holder: Some(holder), files: Some(files), .. } => {
@@ -100,14 +101,8 @@ fn knock(
     Ok((socket, start == wire::UNHEARD))
 }
 
-/// The inherited handle of this number.
-pub(super) fn inherited(number: RawFd) -> std::io::Result<Socket> {
-    let holds_memory = |packet: &[u8]| matches!(FromHost::parse(packet), Ok(FromHost::Welcome { holder: None, .. }));
-    Socket::inherited(number, &mut vec![0; MAX_MESSAGE_LEN], holds_memory)
-}
-
-/// Uses the connection that `handle` keeps alive; keeps it, as one that children inherit, or lets go of it.
-pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> String) -> Result<Arc<Link>, Error> {
+/// Uses the connection that `handle` keeps alive; keeps it, if it is one that children inherit, or lets go of it.
+pub(super) fn open(handle: Socket, doing: &impl Fn() -> String) -> Result<Arc<Link>, Error> {
     wait::warm_up();
     let seen = welcome(doing, |packet| handle.peek(packet))?;
     let Some(files) = seen.files else {
@@ -122,12 +117,8 @@ pub(super) fn open(handle: Socket, inheritable: bool, doing: &impl Fn() -> Strin
     let Some(holder) = answer.holder else {
         return Err(unlike(doing(), "the host did not say which process this is"));
     };
-    let mut kept = None;
-    if inheritable {
-        handle.keep_on_exec().map_err(|error| resources(doing(), error))?;
-        kept = Some(handle);
-    }
-    establish(answer.name, holder, ours, kept, files, doing)
+    let inheritable = handle.passes_exec().map_err(|error| resources(doing(), error))?.then_some(handle);
+    establish(answer.name, holder, ours, inheritable, files, doing)
 }
 
 /// Receives on `ours` the answer to what was said on `asked`, as long as the connection lives there.

@@ -27,9 +27,12 @@ impl Connection {
         attach::duplicate(&self.link)
     }
 
-    /// Opens a handle that [`Connection::duplicate`] made in another process, or before a fork in this one's parent.
-    /// The calls of this process go their own way to the filter. The descriptor is closed, also when this fails. What
-    /// the process has posted is taken back when it ends, and the connection goes on while another handle is open.
+    /// Opens a handle that [`Connection::duplicate`] made in another process, or before a fork in this one's parent; or
+    /// one that this program has inherited. The calls of this process go their own way to the filter. What the process
+    /// has posted is taken back when it ends, and the connection goes on while another handle is open.
+    ///
+    /// The descriptor is closed, also when this fails. But one that passes exec stays open, when this succeeds, for the
+    /// programs that this process starts: it is [`inheritable`](Connection::inheritable) until the process disconnects.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), fltmgr::Error> {
@@ -44,15 +47,14 @@ impl Connection {
     /// # Errors
     /// [`Status::INVALID_PARAMETER`]: the descriptor is something else. [`Status::INSUFFICIENT_RESOURCES`]: 15
     /// processes use the connection already; no descriptors or memory. [`Status::PORT_DISCONNECTED`]: the connection
-    /// has ended.
-    /// [`Status::TIMEOUT`]: the host does not answer within 5 seconds.
-    #[doc(alias = "DuplicateHandle")]
+    /// has ended. [`Status::TIMEOUT`]: the host does not answer within 5 seconds.
+    #[doc(alias("DuplicateHandle", "bInheritHandle"))]
     pub fn from_handle(handle: OwnedFd) -> Result<Self, Error> {
         let not_one = |error| {
             Error::with_source(Status::INVALID_PARAMETER, OPENING, error).hint("this is no handle of a connection")
         };
         let handle = Socket::adopt(handle).map_err(not_one)?;
-        attach::open(handle, false, &|| OPENING.into()).map(|link| Self { link })
+        attach::open(handle, &|| OPENING.into()).map(|link| Self { link })
     }
 
     /// Gives another process a handle over a Unix socket of any kind, whose other end calls [`Connection::take`].
@@ -79,41 +81,30 @@ impl Connection {
         Self::from_handle(handle)
     }
 
-    /// The number under which programs that this process starts find the handle, for [`Connection::inherited`]; `None`
-    /// when the connection was not made [`inheritable`](super::ConnectOptions::inheritable), or this process has
-    /// disconnected.
-    #[doc(alias("bInheritHandle", "GetHandleInformation"))]
-    pub fn inheritable(&self) -> Option<RawFd> {
-        lock(&self.link.inheritable).as_ref().map(|handle| handle.as_fd().as_raw_fd())
-    }
-
-    /// Opens the handle that this program has inherited under `number` from the one that started it, which connected
-    /// with [`inheritable`](super::ConnectOptions::inheritable) and has told the number: on the command line, say. It
-    /// can be opened once, and is inherited further.
+    /// The number under which programs that this process starts find the handle; `None` when the connection was not made
+    /// [`inheritable`](super::ConnectOptions::inheritable), or this process has disconnected.
+    ///
+    /// The program is told the number, on its command line, say. Only it can know that nothing else of it uses that
+    /// number, so that taking it over is up to it:
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::os::fd::{FromRawFd, OwnedFd};
     /// use fltmgr::Connection;
     ///
     /// let port = Connection::options().inheritable(true).connect(r"\ScannerPort", b"")?;
     /// let number = port.inheritable().ok_or("not inheritable")?;
     /// let worker = std::process::Command::new("worker").arg(number.to_string()).spawn()?;
-    /// // … in the worker:
+    ///
+    /// // … in the worker, once:
     /// let number = std::env::args().nth(1).ok_or("no number")?.parse()?;
-    /// let port = Connection::inherited(number)?;
+    /// // SAFETY: the program that started this one opened it for us, and nothing here has used it before.
+    /// let handle = unsafe { OwnedFd::from_raw_fd(number) };
+    /// let port = Connection::from_handle(handle)?;
     /// # Ok(()) }
     /// ```
-    ///
-    /// # Errors
-    /// [`Status::INVALID_HANDLE`]: no handle of that number was inherited, or it is open already; what else has this
-    /// number is left alone. Otherwise as [`Connection::from_handle`].
-    #[doc(alias("bInheritHandle", "SECURITY_ATTRIBUTES"))]
-    pub fn inherited(number: RawFd) -> Result<Self, Error> {
-        let doing = || format!("opening the inherited handle {number}");
-        let handle = attach::inherited(number).map_err(|error| {
-            Error::with_source(Status::INVALID_HANDLE, doing(), error)
-                .hint("was it connected with ConnectOptions::inheritable, and is it open here still?")
-        })?;
-        attach::open(handle, true, &doing).map(|link| Self { link })
+    #[doc(alias("bInheritHandle", "GetHandleInformation", "SECURITY_ATTRIBUTES"))]
+    pub fn inheritable(&self) -> Option<RawFd> {
+        lock(&self.link.inheritable).as_ref().map(|handle| handle.as_fd().as_raw_fd())
     }
 }

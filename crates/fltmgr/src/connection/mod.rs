@@ -79,7 +79,7 @@ impl ConnectOptions {
     }
 
     /// Whether programs that this process starts inherit the handle: [`Connection::inheritable`] tells under which
-    /// number. Without it nothing of the connection passes exec.
+    /// number, and how they open it. Without it nothing of the connection passes exec.
     #[must_use]
     #[doc(alias("bInheritHandle", "SECURITY_ATTRIBUTES", "lpSecurityAttributes"))]
     pub fn inheritable(mut self, inheritable: bool) -> Self {

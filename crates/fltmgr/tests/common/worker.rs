@@ -2,6 +2,7 @@
 //! a socket, line by line.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
@@ -185,9 +186,11 @@ impl Hand {
                 ok()
             }
             "inherited" => {
-                let number = with.parse().unwrap();
-                self.port = Some(Connection::inherited(number).map_err(|error| error.status())?);
-                ok()
+                // SAFETY: the process that started this one has opened it for us, and says so once; nothing else here
+                // has used the number.
+                let handle = unsafe { OwnedFd::from_raw_fd(with.parse().unwrap()) };
+                self.port = Some(Connection::from_handle(handle).map_err(|error| error.status())?);
+                self.port().inheritable().map_or_else(|| "no".into(), |number| number.to_string())
             }
             "connect" => {
                 let options = Connection::options().namespace(Namespace::at(with)).inheritable(true);
