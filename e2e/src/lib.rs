@@ -12,6 +12,7 @@
 
 mod again;
 mod leak;
+mod mount;
 mod process;
 mod random;
 

@@ -1,39 +1,17 @@
 //! `fltmc watch`: rules for every process on a file system. Needs root.
-//!
-//! The file system is a tmpfs in a mount namespace of its own, so that a listener that hangs holds up nobody else;
-//! `timeout` ends the listener and every program that opens a file there.
 
 use e2e::{Ended, Process, World, finish, until};
 use rustix::process::Signal;
 
-/// A world with a watched tmpfs at `fs`, of which only `fs/in` is under the rules.
+/// `fltmc watch` with these rules over a tmpfs at `fs`, of which only `fs/in` is under them.
 fn watch<'w>(world: &'w World, rules: &[&str]) -> Option<Process<'w>> {
-    let doctor = finish(world.fltmc().args(["doctor", "--json"]));
-    let line = doctor.out.lines().find(|line| line.contains("fanotify permission class")).expect("a check");
-    if line.contains("missing") {
-        e2e::skip_privileged(format_args!("fanotify permission events: {line}"));
-        return None;
-    }
-    std::fs::create_dir(world.dir().join("fs")).unwrap();
-    let script = "mount -t tmpfs tmpfs fs && mkdir fs/in fs/out && \
-                  echo fine | tee fs/in/good fs/out/good && echo NEEDLE | tee fs/in/bad fs/out/bad && \
-                  exec timeout -s KILL 60 \"$@\"";
-    let tool = world.fltmc();
-    let mut command = world.command("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).arg(tool.get_program());
-    command.arg("watch").args(rules).arg("fs/in");
+    let files =
+        "mkdir fs/in fs/out && echo fine | tee fs/in/good fs/out/good && echo NEEDLE | tee fs/in/bad fs/out/bad";
+    let mut command = world.watcher(files)?;
+    command.arg(world.fltmc().get_program()).arg("watch").args(rules).arg("fs/in");
     let mut process = world.spawn(&mut command);
     process.says("watching");
     Some(process)
-}
-
-/// A line of shell among the watched files, ended after so many seconds.
-fn inside(world: &World, watched: &Process<'_>, seconds: u32, line: &str) -> std::process::Command {
-    let mut command = world.command("nsenter");
-    command.arg(format!("--target={}", watched.pid())).args(["--mount", "timeout", "-s", "KILL"]);
-    // The folder is looked up in there: the one that we are in has no tmpfs on it.
-    command.arg(seconds.to_string()).args(["sh", "-c", &format!("cd {} && {line}", world.dir().display())]);
-    command
 }
 
 /// Ends a watch as a person would.
@@ -43,7 +21,7 @@ fn stop(mut watched: Process<'_>) {
 }
 
 fn line(world: &World, watched: &Process<'_>, line: &str) -> Ended {
-    finish(&mut inside(world, watched, 10, line))
+    finish(&mut world.inside(watched, 10, line))
 }
 
 #[test]
@@ -102,7 +80,7 @@ fn nobody_hangs_when_the_listener_is_killed() {
     let Some(watched) = watch(&world, &rules) else { return };
     let mut person = world.spawn(world.fltmc().args(["connect", "Gate"]));
     person.says("connected");
-    let mut waiting = world.spawn(&mut inside(&world, &watched, 30, "cat fs/in/good"));
+    let mut waiting = world.spawn(&mut world.inside(&watched, 30, "cat fs/in/good"));
     person.says("open");
     // The tool itself, not the timeout around it.
     let children = format!("/proc/{0}/task/{0}/children", watched.pid());

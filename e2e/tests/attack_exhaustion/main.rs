@@ -7,10 +7,15 @@ use std::fs::File;
 use std::io::BufRead as _;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use e2e::{Process, World};
+use fltmgr::filter::Manager;
+use fltmgr::guard::Guard;
+use fltmgr::source::Fanotify;
 use fltmgr::{Answer, Client, Connection, Port, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -53,6 +58,12 @@ fn role() {
     let options = PortOptions::default().max_connections(1000).security(SecurityDescriptor::null_dacl());
     HELD.store(role == "slow host", Ordering::SeqCst);
     let port = role.ends_with("host").then(|| Port::create(PORT, options, Echo(clients)).expect("a port"));
+    let watch = || {
+        let guard = Guard::new().deny(["**/bad"]).expect("a pattern");
+        let files = Arc::new(Fanotify::new(["fs"]).expect("a right that was asked for before"));
+        Manager::builder().filter(guard).and_then(|builder| builder.start(files)).expect("a manager")
+    };
+    let watching = (role == "watching host").then(watch);
     println!("ready");
     let mut fill = Vec::new();
     let mut open = Vec::new();
@@ -176,7 +187,7 @@ fn role() {
                 let question = Question {
                     message: b"?".to_vec(),
                     reply_len: 1,
-                    fd: Some(std::sync::Arc::new(File::open("/dev/null").expect("a file").into())),
+                    fd: Some(Arc::new(File::open("/dev/null").expect("a file").into())),
                     timeout: Timeout::Never,
                 };
                 client.ask_then(question, |answer| println!("asked {:?}", answer.map(|answered| answered.status)));
@@ -189,7 +200,7 @@ fn role() {
             other => panic!("no such order: {other}"),
         }
     }
-    drop(port);
+    drop((port, watching));
 }
 
 /// The first number of the reserve: all below are for whoever comes.
@@ -252,8 +263,12 @@ fn program(world: &World) -> PathBuf {
 }
 
 fn start<'w>(world: &'w World, role: &str, descriptors: u32) -> Process<'w> {
-    let mut command = world.command("prlimit");
-    command.arg(format!("--nofile={descriptors}")).arg(program(world));
+    start_by(world, world.command("env"), role, descriptors)
+}
+
+/// Has a command that runs another one run the role.
+fn start_by<'w>(world: &'w World, mut command: Command, role: &str, descriptors: u32) -> Process<'w> {
+    command.arg("prlimit").arg(format!("--nofile={descriptors}")).arg(program(world));
     command.args(["--exact", "role", "--nocapture", "--test-threads=1"]).env(ROLE, role);
     let mut process = world.spawn(&mut command);
     process.says("ready");

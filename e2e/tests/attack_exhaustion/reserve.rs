@@ -2,7 +2,7 @@
 
 use e2e::{Process, World};
 
-use super::{end, number, say, start};
+use super::{end, number, say, start, start_by};
 
 const LIMIT: u32 = 64;
 const RESERVE: u64 = 16;
@@ -100,6 +100,39 @@ fn clients_whose_connect_callback_runs_leave_a_host_its_reserve() {
         (number(&say(&mut client, "use", "used")) == begun).then_some(())
     });
     connects(&mut client);
+    say(&mut client, "drop", "dropped");
+    end(&mut host);
+}
+
+/// What the reserve is for: without a descriptor the kernel refuses whatever the file is, to every program there is.
+#[test]
+fn files_are_opened_though_clients_have_all_that_they_get() {
+    let world = World::new();
+    let Some(watcher) = world.watcher("echo fine > fs/good") else { return };
+    let mut host = start_by(&world, watcher, "watching host", LIMIT);
+    let mut client = start(&world, "client", 1024);
+    let mut connections = 0;
+    let mut said = say(&mut client, "connect", "ed ");
+    while said.contains("Ok(4)") {
+        connections += 1;
+        said = say(&mut client, "connect", "ed ");
+    }
+    assert!(refused(&said) && connections > 20, "{connections}, {said}");
+    let opens = |host: &Process<'_>| {
+        // eight at a time
+        let line = "for n in 1 2 3 4 5 6 7 8; do cat fs/good fs/good fs/good & done; wait";
+        e2e::finish(&mut world.inside(host, 20, line))
+    };
+    let opened = opens(&host);
+    assert_eq!((opened.out.as_str(), opened.err.as_str()), ("fine\n".repeat(24).as_str(), ""));
+    assert_eq!(number(&say(&mut client, "use", "used")), connections);
+    // so that we know that it is seen
+    say(&mut host, "leave 0", "left");
+    let opened = opens(&host);
+    assert!(opened.out.is_empty() && opened.err.contains("Operation not permitted"), "{}{}", opened.out, opened.err);
+    say(&mut host, "free", "freed");
+    let opened = opens(&host);
+    assert_eq!((opened.out.as_str(), opened.err.as_str()), ("fine\n".repeat(24).as_str(), ""));
     say(&mut client, "drop", "dropped");
     end(&mut host);
 }

@@ -20,6 +20,7 @@ pub(super) enum Shape {
     /// openat2: descriptor, path, struct open_how, its size.
     Open2,
     /// creat: path, mode.
+    #[cfg(target_arch = "x86_64")]
     Creat,
     /// An existing object; the final symbolic link is followed unless `nofollow` (register, bit) is set.
     Object { name: Name, nofollow: Option<(u32, u32)>, empty: Option<(u32, u32)> },

@@ -218,6 +218,7 @@ impl Caller<'_> {
                 let mode = self.arg(flags + 1) as u32;
                 self.open(name, self.arg(flags) as u32, mode, ResolveFlags::empty())
             }
+            #[cfg(target_arch = "x86_64")]
             Shape::Creat => {
                 let flags = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u32;
                 self.open(Name { at: None, path: 0 }, flags, self.arg(1) as u32, ResolveFlags::empty())
