@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::until;
+use crate::{number_from, until};
 
 const ROLE: &str = "FLTMGR_TEST_ROLE";
 const DIR: &str = "FLTMGR_TEST_DIR";
@@ -43,8 +43,10 @@ pub fn order() -> Option<String> {
     (len != 0).then(|| line.trim_end().to_owned())
 }
 
-/// Ends the test program when a test hangs: a deadline for everything that has none of its own.
+/// Ends the test program when a test hangs: a deadline for everything that has none of its own. On a machine that is many
+/// times slower, an emulated one for example, `FLTMGR_SLOW` says how many times longer it is.
 pub fn watchdog(patience: Duration) {
+    let patience = patience * u32::try_from(number_from("FLTMGR_SLOW", 1)).expect("a small number");
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         std::thread::spawn(move || {

@@ -13,7 +13,7 @@ use common::raw::Raw;
 use common::{LONG, PORT, World, other, watchdog};
 use fltmgr::namespace::Namespace;
 use fltmgr::{Answer, Connection, PortName, PortOptions, Question, Status, Timeout, Usage};
-use proto::wire::{FromHost, Refused};
+use proto::wire::{FromHost, Refused, UNHEARD};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 /// A port that others can reach. Requests that begin with `w` wait until they are let go; others are echoed.
@@ -336,6 +336,21 @@ impl SeqpacketListener {
         // it may have given up
         let _ = rustix::io::write(&client, &FromHost::Refused(refused).encode());
     }
+}
+
+/// A process that was stopped in the middle of its connect finds out that it was not heard, and begins again.
+#[test]
+fn a_client_that_says_nothing_for_a_second_is_told_that_it_was_not_heard() {
+    let (world, _go) = world(|options| options);
+    let silent = world.namespace().find(&PortName::parse(PORT).unwrap()).unwrap();
+    let mut packet = [0; 600];
+    let len = silent.recv_deadline(&mut packet, Instant::now() + LONG).unwrap().len;
+    assert!(packet.starts_with(&UNHEARD));
+    let Ok(FromHost::Refused(refused)) = FromHost::parse(&packet[..len]) else { panic!("{:?}", &packet[..len]) };
+    assert_eq!(refused.status(), Status::INSUFFICIENT_RESOURCES);
+    assert!(refused.sentence().contains("you said nothing for 1s"), "{}", refused.sentence());
+    assert_eq!(silent.recv_deadline(&mut packet, Instant::now() + LONG).unwrap().len, 0, "the end");
+    eventually(&world, Usage::default());
 }
 
 #[test]

@@ -28,7 +28,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// of its own, which does not tell.
 const ANSWER_SLICE: Duration = Duration::from_millis(20);
 
-/// How long a client goes on trying that was turned away unheard: the host gives those in its way a second.
+/// How long a client goes on trying after it was first turned away unheard: the host gives those in its way, and itself,
+/// a second.
 const UNHEARD_TIME: Duration = Duration::from_secs(3);
 
 /// The first and the longest pause before it tries again.
@@ -52,12 +53,13 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
     let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
     let hello = FromClient::Hello(hello).encode();
-    let start = Instant::now();
+    let mut first = None;
     let (mut pause, longest) = UNHEARD_PAUSE;
     let socket = loop {
         let (socket, unheard) = knock(&namespace, &port, &hello, deadline, &doing)?;
-        let in_time = deadline.is_none_or(|deadline| Instant::now() + pause < deadline);
-        if !unheard || !in_time || start.elapsed() > UNHEARD_TIME {
+        let now = Instant::now();
+        let in_time = deadline.is_none_or(|deadline| now + pause < deadline);
+        if !unheard || !in_time || now - *first.get_or_insert(now) > UNHEARD_TIME {
             break socket;
         }
         std::thread::sleep(pause);

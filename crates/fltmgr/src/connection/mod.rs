@@ -117,7 +117,8 @@ impl Connection {
     /// [`Status::ACCESS_DENIED`]: the port's descriptor does not admit this user; the error says whom it admits.
     /// [`Status::CONNECTION_COUNT_LIMIT`]: the port has all the connections it wants.
     /// [`Status::INSUFFICIENT_RESOURCES`]: the host has no room, or this user has all the connections one may have;
-    /// where other clients of this user keep the host waiting, it is tried again for 3 seconds first.
+    /// where the host has not heard us, because other clients of this user keep it waiting, or this one did for a
+    /// second, it is tried again for 3 seconds first.
     /// [`Status::INTEGER_OVERFLOW`]: the context is too long. Any other status: the filter's own refusal.
     #[doc(alias = "FilterConnectCommunicationPort")]
     pub fn connect(name: &str, context: &[u8]) -> Result<Self, Error> {

@@ -1,5 +1,6 @@
 //! Those who have connected and not said yet what they want.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use sys::socket::Socket;
 
 use super::Serve;
 use super::accept::Core;
+use super::listener;
 use crate::pool;
 use crate::sync::lock;
 
@@ -35,7 +37,13 @@ impl<S: Serve> Core<S> {
         });
         match self.charge_half_open(uid) {
             Ok(charge) => *lock(&guest.charge) = Some(charge),
-            Err(exceeded) => return guest.turn_away(&exceeded),
+            Err(exceeded) => {
+                // no harm in hearing it as long as there are threads to answer it
+                if pool::is_strained(uid) || !guest.hear() {
+                    guest.turn_away(&exceeded);
+                }
+                return;
+            }
         }
         {
             let mut guests = lock(&self.guests);
@@ -90,16 +98,11 @@ impl<S: Serve> Guest<S> {
         true
     }
 
-    /// There is no place for it among those of its user who say nothing: it is told to try again, unless it has spoken
-    /// already.
-    fn turn_away(&self, exceeded: &Exceeded) {
-        // no harm as long as there are threads to answer it
-        if !pool::is_strained(self.peer.uid) && self.hear() {
-            return;
-        }
-        tracing::debug!(port = %self.core.name, %exceeded, "client turned away");
-        let refused = Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{}: {exceeded}", self.core.name)).unheard();
-        let _ = self.socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+    /// Tells it to try again, and why it was not heard.
+    fn turn_away(&self, why: &dyn fmt::Display) {
+        tracing::debug!(port = %self.core.name, pid = self.peer.pid, %why, "client turned away");
+        let refused = Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{}: {why}", self.core.name)).unheard();
+        listener::refuse(&self.socket, refused);
     }
 
     /// Reads a client's first message, which is answered elsewhere; false when it has said nothing.
@@ -170,8 +173,10 @@ impl<S: Serve> Watch for Guest<S> {
     }
 
     fn expired(&self) {
-        tracing::debug!(port = %self.core.name, pid = self.peer.pid, "a client said nothing for a second");
-        self.leave();
-        self.socket.shutdown();
+        // it may have spoken while this thread did other things
+        if !self.hear() && self.leave() {
+            self.turn_away(&format_args!("you said nothing for {HELLO_TIME:?}"));
+            self.socket.shutdown();
+        }
     }
 }

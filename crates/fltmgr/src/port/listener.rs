@@ -28,13 +28,17 @@ pub(super) struct Accepting<S: Serve> {
 /// How long clients stay in the queue when the host could not even turn them away.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Tells a client why the host has no room for it; `why` is what the host says of itself.
-fn refuse(socket: &Socket, why: &dyn fmt::Display) {
+/// Tells a client that it is not let in, whether it has spoken or not.
+pub(super) fn refuse(socket: &Socket, refused: Refused) {
     // what a client has said is read first: a close before that would hide the answer from it
     socket.shutdown_read();
     let _ = socket.try_recv(&mut [0; MAX_SMALL_MESSAGE_LEN]);
-    let refused = Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {why}"));
     let _ = socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+}
+
+/// Tells a client why the host has no room for it; `why` is what the host says of itself.
+fn refuse_for_want(socket: &Socket, why: &dyn fmt::Display) {
+    refuse(socket, Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {why}")));
 }
 
 fn spare(claim: &Claim) -> io::Result<OwnedFd> {
@@ -56,7 +60,7 @@ impl<S: Serve> Accepting<S> {
         drop(room.take());
         let accepted = self.claim.listener().accept();
         if let Ok(socket) = &accepted {
-            refuse(socket, error);
+            refuse_for_want(socket, error);
         }
         let turned_away = accepted.is_ok();
         drop(accepted);
@@ -74,7 +78,7 @@ impl<S: Serve> Watch for Accepting<S> {
                     Ok(()) => core.half_open(socket),
                     Err(reserved) => {
                         tracing::debug!(%reserved, port = %core.name, "client turned away");
-                        refuse(&socket, &reserved);
+                        refuse_for_want(&socket, &reserved);
                     }
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
