@@ -136,6 +136,14 @@ fn checks() -> Vec<Check> {
         .optional(),
     );
     checks.push(seals());
+    checks.push(
+        Check::of(
+            "futex_waitv",
+            sys::futex::can_wait_for_several().map(|()| "a sleep on several words at once".into()).map_err(io),
+            "who receives by tokens, streams or event loops is woken at once; without it (before 5.16), within 10 ms",
+        )
+        .optional(),
+    );
     checks.push(namespace());
     checks.push(descriptors());
     checks.push(watchdog());
@@ -210,7 +218,7 @@ fn fanotify() -> Vec<Check> {
         Check::of(
             "FAN_MARK_IGNORE",
             yes(permission.ignore, "6.0"),
-            "an allowed file is not asked about until it changes",
+            "how the kernel remembers that a file was allowed, until it changes; without it, by an older kind of mark",
         )
         .detail()
         .optional(),

@@ -112,6 +112,26 @@ const SLICE: Duration = Duration::from_millis(10);
 /// # Errors
 /// As [`wait`].
 pub fn wait_any<F: Futex + ?Sized>(words: &[(&F, u32)], deadline: Option<Deadline>) -> io::Result<Slept> {
+    match wait_for_several(words, deadline) {
+        Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(Slept::Look),
+        Err(Errno::TIMEDOUT) => Ok(Slept::TimedOut),
+        Err(Errno::NOSYS | Errno::PERM) => wait_first(words, deadline),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether [`wait_any`] sleeps on all its words here.
+///
+/// # Errors
+/// What the kernel said, `ENOSYS` before Linux 5.16.
+pub fn can_wait_for_several() -> io::Result<()> {
+    match wait_for_several(&[(&AtomicU32::new(0), 1)], None) {
+        Ok(_) | Err(Errno::AGAIN) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn wait_for_several<F: Futex + ?Sized>(words: &[(&F, u32)], deadline: Option<Deadline>) -> rustix::io::Result<usize> {
     let (clock, at) = match deadline {
         Some(Deadline::Realtime(at)) => (ClockId::Realtime, Some(at)),
         Some(Deadline::Monotonic(at)) => (ClockId::Monotonic, Some(at)),
@@ -124,12 +144,7 @@ pub fn wait_any<F: Futex + ?Sized>(words: &[(&F, u32)], deadline: Option<Deadlin
         wait.uaddr = WaitPtr::new(word.address().cast_mut().cast());
         wait.flags = WaitFlags::SIZE_U32;
     }
-    match waitv(&waits[..words.len().min(MAX_WORDS)], WaitvFlags::empty(), at.as_ref(), clock) {
-        Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(Slept::Look),
-        Err(Errno::TIMEDOUT) => Ok(Slept::TimedOut),
-        Err(Errno::NOSYS | Errno::PERM) => wait_first(words, deadline),
-        Err(error) => Err(error.into()),
-    }
+    waitv(&waits[..words.len().min(MAX_WORDS)], WaitvFlags::empty(), at.as_ref(), clock)
 }
 
 /// Sleeps on the first word for a moment, unless one has changed.
