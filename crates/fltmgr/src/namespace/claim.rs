@@ -23,6 +23,10 @@ const NAMESPACE_LOCK: &str = ".namespace.lock";
 /// How long a host waits for others that take or leave names. Each needs well under a millisecond.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The first and the longest pause between two looks whether it is our turn: a crowd that looks all the time would take
+/// the processors from the one whose turn it is.
+const TURN_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
+
 /// A name that belongs to this process, and the socket on which its clients arrive.
 ///
 /// Dropping it gives the name free: clients that wait in the queue are refused, the files are removed, and another host
@@ -248,12 +252,14 @@ impl Turn {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(root, NAMESPACE_LOCK, flags, Mode::from_raw_mode(0o600))?;
         let deadline = Instant::now() + TURN_TIMEOUT;
+        let (mut pause, longest) = TURN_PAUSE;
         // The kernel's own wait has no end, and a stopped process would hold all others up.
         while !try_lock(&fd)? {
             if Instant::now() >= deadline {
                 return Err(ErrorKind::TimedOut.into());
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(pause);
+            pause = longest.min(pause * 2);
         }
         Ok(Self(fd))
     }
