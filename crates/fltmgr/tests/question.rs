@@ -229,6 +229,41 @@ fn a_question_to_a_callback_waits_for_a_receive_that_fits() {
     );
 }
 
+/// A question waits for its turn behind others, but not longer than its own time allows; those before it wait on.
+#[test]
+fn a_question_behind_others_ends_with_its_own_deadline() {
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            let first = ask_then(&filter, b"first", 4, Timeout::After(LONG));
+            let soon = Duration::from_millis(20);
+            let moment = Timeout::At(SystemTime::now() + soon);
+            let behind: Vec<_> = [Timeout::After(soon), Timeout::Never, Timeout::Poll, moment]
+                .map(|timeout| ask_then(&filter, b"behind", 4, timeout))
+                .into();
+            for late in [0, 2, 3] {
+                let ended = behind[late].recv_timeout(LONG / 2).expect("it waits as long as the first");
+                assert_eq!(ended, Err(Status::TIMEOUT));
+            }
+            line.say("timed out");
+            assert_eq!(first.recv_timeout(LONG).unwrap().unwrap().payload, b"ok");
+            assert_eq!(behind[1].recv_timeout(LONG).unwrap().unwrap().payload, b"ok");
+            line.say("answered");
+        },
+        |app| {
+            let port = app.connect();
+            app.hear("timed out");
+            for (id, body) in [(1, &b"first"[..]), (2, b"behind")] {
+                let message = port.recv().unwrap();
+                assert_eq!((message.id(), message.body()), (id, body));
+                message.reply(Status::SUCCESS, b"ok").unwrap();
+            }
+            app.hear("answered");
+        },
+    );
+}
+
 /// As many messages of a connection may wait for replies as there are waiters; one more is refused. It costs the
 /// application nothing, and all the others are answered.
 #[test]

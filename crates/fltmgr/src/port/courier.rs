@@ -343,6 +343,13 @@ impl Inner {
                 break; // it went back to the front: no receive fits it now
             }
         }
+        // what is behind it waits for it, but not longer than its own time
+        let over = |asked: &Asked| asked.deadline.is_some_and(Deadline::passed);
+        if state.queue.iter().any(over) {
+            let (late, waiting): (VecDeque<_>, _) = state.queue.drain(..).partition(over);
+            state.queue = waiting;
+            ended.extend(late.into_iter().filter_map(|asked| self.never_delivered(asked, moving)));
+        }
         let moves = |flying: &mut Flying| {
             let sends = matches!(flying.stage, Stage::Sending(..));
             closed || sends || host::replied(shared, flying.waiter) || flying.deadline.is_some_and(Deadline::passed)
