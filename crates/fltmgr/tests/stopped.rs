@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::raw::{Raw, eventually};
-use common::{LONG, World, watchdog};
+use common::{LONG, World, this_thread, until_it_sleeps, watchdog};
 use fltmgr::{Client, Connection, Error, Question, Status, Timeout};
 use proto::client::{Posted, ReplyTo};
 use proto::host::ABORTED;
@@ -36,6 +36,14 @@ fn ask_then(client: &Client, message: Vec<u8>, timeout: Timeout) -> Receiver<Res
     let question = Question { message, reply_len: 2 * MIB, fd: None, timeout };
     client.ask_then(question, move |answer| done.send(answer.map(|answered| answered.payload)).unwrap());
     ended
+}
+
+/// The thread that calls back, of a connection without receives.
+fn courier(client: &Client) -> i32 {
+    let (tell, told) = sync_channel(1);
+    let question = Question { message: b"?".to_vec(), reply_len: 0, fd: None, timeout: Timeout::Poll };
+    client.ask_then(question, move |_| tell.send(this_thread()).unwrap());
+    told.recv_timeout(LONG).unwrap()
 }
 
 fn reply_to(raw: &Raw, posted: Posted) -> ReplyTo {
@@ -175,6 +183,35 @@ fn threads_that_wait_for_a_stopped_reader_hold_nobody_else_up() {
         client.close();
         assert_eq!(sends.join().unwrap().unwrap_err().status(), Status::PORT_DISCONNECTED);
     });
+}
+
+/// Of those who sleep, a receive that is posted wakes one; whose it is not sees to it that the other wakes.
+#[test]
+fn a_sender_that_waits_for_a_receive_gets_it_while_a_long_message_is_not_read() {
+    let (_world, raw, client) = world();
+    let stopped = raw.post(u64::MAX);
+    let never = ask_then(&client, long(0), Timeout::Never);
+    raw.completed(stopped);
+    let courier = courier(&client);
+    for round in 0..3 {
+        // what moves its pieces sleeps first, so that it would be woken first
+        until_it_sleeps(courier);
+        let (tell, told) = sync_channel(1);
+        thread::scope(|scope| {
+            let sends = scope.spawn(|| {
+                tell.send(this_thread()).unwrap();
+                // its own time is no help
+                client.send(&[round; 30], Timeout::After(2 * LONG))
+            });
+            until_it_sleeps(told.recv().unwrap());
+            let posted = raw.post(100);
+            eventually("a sender slept on", || sends.is_finished());
+            assert_eq!(raw.read(posted), [round; 30]);
+            sends.join().unwrap().unwrap();
+        });
+    }
+    client.close();
+    assert_eq!(never.recv_timeout(LONG).unwrap().unwrap_err().status(), Status::PORT_DISCONNECTED);
 }
 
 #[test]

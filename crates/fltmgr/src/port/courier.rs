@@ -3,6 +3,7 @@
 //!
 //! Nothing is waited for, and nothing long is copied, while the lock is held: [`Client::ask_then`] takes it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem::discriminant;
@@ -293,12 +294,16 @@ impl Inner {
         };
         let pieces = !words.is_empty();
         if pieces {
-            let moved = || words.iter().any(|&(word, seen)| word.now() != seen).then_some(());
-            let look = || look().or_else(moved);
+            // who sleeps on several words is woken for any reason, another's too, whom nobody else wakes: not to sleep
+            // again before that has been looked at, below
+            let woken = Cell::new(false);
+            let moved = || words.iter().any(|&(word, seen)| word.now() != seen);
+            let look = || look().or_else(|| (woken.get() || moved()).then_some(()));
             let sleep = || match self.prepare_sleep(wishes, seen) {
                 Some(asleep) => {
                     let mut all: Words<'_> = words.iter().copied().collect();
                     all.push((&upper, asleep));
+                    woken.set(true);
                     futex::wait_any(&all, deadline)
                 }
                 None => Ok(Slept::Look),
@@ -311,8 +316,8 @@ impl Inner {
         if hungry || pieces {
             let mut book = self.book();
             book.hungry -= usize::from(hungry);
-            // the questions may have run out of time meanwhile, and who sleeps on several words is woken for any
-            // reason: then nobody here uses what this thread was woken for
+            // the questions may have run out of time meanwhile, or it was woken for another's receive: then nobody here
+            // uses what this thread was woken for
             if book.host.leaves_work(self.memory.shared(), Rung::default(), book.hungry) {
                 self.stir();
             }
