@@ -25,6 +25,9 @@ pub(super) struct Accepting<S: Serve> {
     spare: Mutex<Option<OwnedFd>>,
 }
 
+/// Clients that are taken from the queue before the monitor looks at others.
+const ACCEPTED_AT_A_TIME: usize = 16;
+
 /// How long clients stay in the queue when the host could not even turn them away.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -72,7 +75,8 @@ impl<S: Serve> Accepting<S> {
 impl<S: Serve> Watch for Accepting<S> {
     fn readable(&self) {
         let Some(core) = self.core.upgrade() else { return };
-        loop {
+        // those who knock without end could fill the queue faster than it is emptied: the others have their turn first
+        for _ in 0..ACCEPTED_AT_A_TIME {
             match self.claim.listener().accept() {
                 Ok(socket) => match descriptors::leaves_reserve(&socket) {
                     Ok(()) => core.half_open(socket),
