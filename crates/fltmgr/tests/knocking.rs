@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use common::{LONG, PORT, World, echoes, watchdog};
+use common::{LONG, PORT, World, echoes, eventually, other, watchdog};
 use fltmgr::namespace::Namespace;
 use fltmgr::{Connection, PortName};
 
@@ -45,6 +45,21 @@ fn another_port_of_the_same_host_is_served() {
             assert_eq!(port.send(b"me", &mut output).unwrap(), 2);
             port.close();
             assert!(start.elapsed() < LONG, "{round} in {:?}", start.elapsed());
+        }
+    });
+}
+
+/// Its name is free when the close has returned, whatever the host does with clients at that moment.
+#[test]
+fn a_port_that_closes_leaves_its_name_to_the_next() {
+    let mut world = World::new();
+    let namespace = world.namespace();
+    while_they_knock(&namespace, || {
+        for round in 0..50 {
+            let port = world.port.take().unwrap();
+            eventually(|| port.usage(other::me()).half_open != 0);
+            port.close();
+            world = world.beside(PORT, |_| {}, |options| options).unwrap_or_else(|error| panic!("{round}: {error}"));
         }
     });
 }

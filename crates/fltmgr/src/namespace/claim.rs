@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use proto::name::PortName;
@@ -39,6 +40,8 @@ pub struct Claim {
     listener: Listener,
     files: Files,
     process: ForkGuard,
+    /// The name has been given free.
+    released: AtomicBool,
 }
 
 impl Claim {
@@ -63,6 +66,15 @@ impl Claim {
             sddl: self.facts.sddl.clone(),
             case_insensitive: self.facts.case_insensitive,
             started: self.facts.started,
+        }
+    }
+
+    /// Gives the name free, as dropping does, for one who shares the claim with others.
+    pub(crate) fn release(&self) {
+        // A forked child has copies of the parent's descriptors, and would take the parent's port away.
+        if self.process.same_process() && !self.released.swap(true, Ordering::SeqCst) {
+            self.listener.shutdown();
+            self.files.remove();
         }
     }
 
@@ -112,7 +124,8 @@ impl Claim {
         match files.publish(&facts) {
             Ok(listener) => {
                 drop(turn);
-                Ok(Self { name: name.clone(), facts, listener, files, process: ForkGuard::new() })
+                let (process, released) = (ForkGuard::new(), AtomicBool::new(false));
+                Ok(Self { name: name.clone(), facts, listener, files, process, released })
             }
             Err(error) => {
                 files.remove_with(&turn);
@@ -124,11 +137,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // A forked child has copies of the parent's descriptors, and would take the parent's port away.
-        if self.process.same_process() {
-            self.listener.shutdown();
-            self.files.remove();
-        }
+        self.release();
     }
 }
 

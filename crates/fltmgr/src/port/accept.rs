@@ -171,8 +171,11 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
     });
     let watch = Arc::new(Accepting::new(&core, &claim).map_err(system)?);
     let listener = Arc::new(ListenerOf(Arc::clone(&claim)));
+    // held while it is watched: who comes at once finds the port open
+    let mut listening = lock(&core.listening);
     let watching = monitor.watch(listener, Interest::Readable, None, watch).map_err(system)?;
-    *lock(&core.listening) = Some(Door { watching, claim });
+    *listening = Some(Door { watching, claim });
+    drop(listening);
     Ok(core)
 }
 
@@ -211,9 +214,13 @@ impl<S: Serve> Listening for Core<S> {
 
     fn close(&self) {
         lock(&self.gate).closed = true;
-        // dropped after the lock is let go: giving up a name may wait for other hosts
+        // given up after the lock is let go: that may wait for other hosts
         let door = lock(&self.listening).take();
-        drop(door);
+        if let Some(Door { watching, claim }) = door {
+            drop(watching);
+            // not left to the last who has it: that may be the monitor, which takes a client at this moment
+            claim.release();
+        }
     }
 
     fn unload(self: Arc<Self>) {

@@ -87,12 +87,13 @@ impl<S: Serve> Watch for Accepting<S> {
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
+                    let listening = lock(&core.listening);
+                    // the end of the queue is an error too
+                    let Some(door) = &*listening else { return };
                     tracing::warn!(%error, port = %core.name, "a client could not be accepted");
                     if !self.turn_away(&error) {
                         // the client stays in the queue, and the queue readable
-                        if let Some(door) = &*lock(&core.listening) {
-                            door.watching.pause(ACCEPT_PAUSE);
-                        }
+                        door.watching.pause(ACCEPT_PAUSE);
                     }
                     return;
                 }
