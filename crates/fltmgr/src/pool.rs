@@ -11,7 +11,7 @@ mod shares;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sys::fork::ForkGuard;
@@ -80,6 +80,14 @@ pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
     let mut state = state();
     state.jobs.push_back((None, Box::new(job)));
     call(&mut state);
+}
+
+/// Lets go of what may be the last of something that others own in part: they free it on a thread that may block. For
+/// the monitor's thread, where a filter that is dropped would hold up all sockets.
+pub(crate) fn let_go<T: Send + Sync + 'static>(shared: Arc<T>) {
+    if let Some(last) = Arc::into_inner(shared) {
+        run(move || drop(last));
+    }
 }
 
 /// Runs `job`, which `user` caused, on a thread of its own, when that user's share allows it. Never blocks.

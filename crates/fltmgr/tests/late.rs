@@ -3,8 +3,11 @@
 
 mod common;
 
-use common::{App, LONG, PORT, World, both, eventually, hresult};
-use fltmgr::{PortName, Status};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use common::{App, LONG, PORT, World, both, eventually, hresult, watchdog};
+use fltmgr::namespace::Namespace;
+use fltmgr::{Client, Connection, Error, Port, PortName, PortOptions, Serve, Status};
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
 use sys::socket::Socket;
 
@@ -113,4 +116,43 @@ fn a_client_of_another_name_finds_no_port() {
             app.say("refused");
         },
     );
+}
+
+/// A filter that talks to another port of its own process when it is dropped.
+struct Talks {
+    other: Namespace,
+    talked: SyncSender<Result<(), Error>>,
+}
+
+impl Serve for Talks {
+    type Session = ();
+
+    fn connect(&self, _: &Client, _: &[u8]) -> Result<(), Status> {
+        Ok(())
+    }
+}
+
+impl Drop for Talks {
+    fn drop(&mut self) {
+        let options = Connection::options().namespace(self.other.clone()).timeout(LONG / 2);
+        self.talked.send(options.connect(PORT, b"").map(Connection::close)).unwrap();
+    }
+}
+
+/// Who is at the door of a port that has closed is the last who has to do with it, and may go at any time. What the
+/// filter does when it is dropped then is in nobody's way.
+#[test]
+fn a_filter_that_is_dropped_when_a_client_goes_may_take_its_time() {
+    watchdog();
+    let world = World::new();
+    let dir = tempfile::tempdir().unwrap();
+    let namespace = Namespace::at(dir.path());
+    let (talked, told) = sync_channel(1);
+    let options = PortOptions::default().namespace(namespace.clone());
+    let port = Port::create(PORT, options, Talks { other: world.namespace(), talked }).unwrap();
+    let at_the_door = namespace.find(port.name()).unwrap();
+    eventually(|| port.usage(rustix::process::geteuid().as_raw()).half_open == 1);
+    port.close();
+    drop(at_the_door);
+    told.recv_timeout(LONG).expect("the filter was never dropped").unwrap();
 }

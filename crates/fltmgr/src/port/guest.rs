@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use proto::name::PortName;
 use proto::quota::{Charge, Exceeded, Kind};
 use proto::status::Status;
 use proto::violation::Violation;
@@ -29,7 +30,8 @@ impl<S: Serve> Core<S> {
         let uid = peer.uid;
         let guest = Arc::new(Guest {
             charge: Mutex::new(None),
-            core: Arc::clone(self),
+            core: Arc::downgrade(self),
+            port: self.name.clone(),
             peer,
             socket: Arc::new(socket),
             watching: Mutex::new(None),
@@ -70,7 +72,7 @@ impl<S: Serve> Core<S> {
     fn charge_half_open(&self, uid: u32) -> Result<Charge, Exceeded> {
         let user = self.user(uid);
         user.charge(Kind::HalfOpen, 1).or_else(|_| {
-            let guests: Vec<_> = lock(&self.guests).iter().filter_map(std::sync::Weak::upgrade).collect();
+            let guests: Vec<_> = lock(&self.guests).iter().filter_map(Weak::upgrade).collect();
             guests.iter().filter(|guest| guest.peer.uid == uid).for_each(|guest| _ = guest.hear());
             user.charge(Kind::HalfOpen, 1)
         })
@@ -80,7 +82,9 @@ impl<S: Serve> Core<S> {
 /// A client that has not said yet what it wants.
 pub(super) struct Guest<S: Serve> {
     charge: Mutex<Option<Charge>>,
-    core: Arc<Core<S>>,
+    /// Not kept: the last who lets go of the port drops the filter, and guests come and go on the monitor's thread.
+    core: Weak<Core<S>>,
+    port: PortName,
     peer: Credentials,
     socket: Arc<Socket>,
     watching: Mutex<Option<Watching>>,
@@ -100,9 +104,8 @@ impl<S: Serve> Guest<S> {
 
     /// Tells it to try again, and why it was not heard.
     fn turn_away(&self, why: &dyn fmt::Display) {
-        tracing::debug!(port = %self.core.name, pid = self.peer.pid, %why, "client turned away");
-        let refused = Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{}: {why}", self.core.name)).unheard();
-        listener::refuse(&self.socket, refused);
+        tracing::debug!(port = %self.port, pid = self.peer.pid, %why, "client turned away");
+        self.refuse(Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{}: {why}", self.port)).unheard());
     }
 
     /// Reads a client's first message, which is answered elsewhere; false when it has said nothing.
@@ -118,10 +121,15 @@ impl<S: Serve> Guest<S> {
             return true;
         }
         packet.truncate(received.len);
+        let Some(core) = self.core.upgrade() else {
+            self.refuse(Refused::new(Status::OBJECT_NAME_NOT_FOUND, format!("{} has closed", self.port)));
+            return true;
+        };
         // the filter's callback may block: not on the monitor's thread
         let guest = Self {
             charge: Mutex::new(charge),
-            core: Arc::clone(&self.core),
+            core: Weak::clone(&self.core),
+            port: self.port.clone(),
             peer: self.peer.clone(),
             socket: Arc::clone(&self.socket),
             watching: Mutex::new(None),
@@ -132,28 +140,29 @@ impl<S: Serve> Guest<S> {
             (false, false) => Err(Violation::FileCount),
             (false, true) => Ok(packet),
         };
-        pool::run_for(self.peer.uid, move || guest.answer(whole));
+        pool::run_for(self.peer.uid, move || guest.answer(&core, whole));
         true
     }
 
+    fn refuse(&self, refused: Refused) {
+        listener::refuse(&self.socket, refused);
+    }
+
     /// Answers a client's first message.
-    fn answer(&self, packet: Result<Vec<u8>, Violation>) {
+    fn answer(&self, core: &Arc<Core<S>>, packet: Result<Vec<u8>, Violation>) {
         drop(lock(&self.charge).take());
-        let refuse = |refused: Refused| {
-            let _ = self.socket.try_send(&FromHost::Refused(refused).encode(), &[]);
-        };
         let breach = |violation: Violation| {
-            self.core.violations.note(violation, &self.core.name, &self.peer);
-            refuse(Refused::new(violation.status(), violation.to_string()));
+            core.violations.note(violation, &core.name, &self.peer);
+            self.refuse(Refused::new(violation.status(), violation.to_string()));
         };
         match packet.as_deref().map_err(|&violation| violation).and_then(FromClient::parse) {
             Ok(FromClient::Hello(hello)) => {
-                if let Err(refused) = self.core.admit(&hello, self.peer.clone(), Arc::clone(&self.socket)) {
-                    refuse(refused);
+                if let Err(refused) = core.admit(&hello, self.peer.clone(), Arc::clone(&self.socket)) {
+                    self.refuse(refused);
                 }
             }
             Ok(FromClient::Query) => {
-                if let Some(info) = self.core.info() {
+                if let Some(info) = core.info() {
                     let _ = self.socket.try_send(&FromHost::Info(info).encode(), &[]);
                 }
             }

@@ -20,6 +20,7 @@ use sys::socket::{Received, Socket};
 use super::Serve;
 use super::accept::Served;
 use super::process::{Mortal, Process};
+use crate::pool;
 use crate::sync::lock;
 
 /// Packets that are read from one client before the monitor looks at the others.
@@ -129,12 +130,14 @@ impl<S: Serve> Watch for Ear<S> {
     fn readable(&self) {
         if let Some(served) = self.served.upgrade() {
             served.hear(&self.handle, READ_AT_A_TIME);
+            pool::let_go(served);
         }
     }
 
     fn hangup(&self) {
         if let Some(served) = self.served.upgrade() {
             served.lost(&self.handle);
+            pool::let_go(served);
         }
     }
 }

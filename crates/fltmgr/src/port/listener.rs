@@ -15,6 +15,7 @@ use sys::socket::Socket;
 use super::Serve;
 use super::accept::Core;
 use crate::namespace::Claim;
+use crate::pool;
 use crate::sync::lock;
 
 /// Takes clients from the listening socket's queue.
@@ -70,11 +71,9 @@ impl<S: Serve> Accepting<S> {
         *room = spare(&self.claim).ok();
         turned_away
     }
-}
 
-impl<S: Serve> Watch for Accepting<S> {
-    fn readable(&self) {
-        let Some(core) = self.core.upgrade() else { return };
+    /// Takes some clients from the queue.
+    fn accept(&self, core: &Arc<Core<S>>) {
         // those who knock without end could fill the queue faster than it is emptied: the others have their turn first
         for _ in 0..ACCEPTED_AT_A_TIME {
             match self.claim.listener().accept() {
@@ -100,6 +99,15 @@ impl<S: Serve> Watch for Accepting<S> {
             }
         }
     }
+}
+
+impl<S: Serve> Watch for Accepting<S> {
+    fn readable(&self) {
+        if let Some(core) = self.core.upgrade() {
+            self.accept(&core);
+            pool::let_go(core);
+        }
+    }
 
     fn hangup(&self) {}
 
@@ -108,5 +116,6 @@ impl<S: Serve> Watch for Accepting<S> {
         if let Some(door) = &*lock(&core.listening) {
             door.watching.resume();
         }
+        pool::let_go(core);
     }
 }
