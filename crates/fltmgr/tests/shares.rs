@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::raw::Raw;
 use common::{Filter, PORT, World, eventually, other, watchdog};
 use fltmgr::{Answer, Client, Connection, PortOptions, Usage};
+use proto::wire::FromClient;
 
 /// Callbacks for this user, which do not return for now. Those for others do.
 #[derive(Clone, Default)]
@@ -134,5 +135,46 @@ fn connects_and_disconnects_of_one_user_hold_a_thread_for_each_connection() {
         let connected = connects.into_iter().map(|connect| connect.join().unwrap());
         assert_eq!(connected.filter(Result::is_ok).count(), 32);
     });
+    eventually(|| world.port.as_ref().unwrap().usage(other::me()) == Usage::default());
+}
+
+/// Kilobytes of memory that this process has.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * rustix::param::page_size() / 1024
+}
+
+/// Whose threads are all in use has nothing wait for one without end.
+#[test]
+fn good_byes_without_end_of_one_user_take_no_memory() {
+    let _alone = alone();
+    let held = Held::default();
+    let calls = held.clone();
+    watchdog();
+    let world = World::with(
+        move |filter| {
+            filter.on_message = Box::new(move |client, input, output| {
+                calls.call(client);
+                echo(input, output)
+            });
+        },
+        |options| options.max_requests_per_user(640),
+    );
+    let raws: Vec<_> = (0..40).map(|_| Raw::connect(&world.namespace())).collect();
+    for raw in &raws {
+        (0..16).for_each(|_| _ = raw.post_send(b"x", 1, 1));
+    }
+    let leaves = Raw::connect(&world.namespace());
+    eventually(|| held.running() == 512);
+    let bye = FromClient::Bye.encode();
+    let say = |times| (0..times).for_each(|_| leaves.socket.send(&bye, &[]).unwrap());
+    say(1_000);
+    let before = resident();
+    say(200_000);
+    let grown = resident().saturating_sub(before);
+    held.let_go();
+    assert!(grown < 2_000, "{grown} KB");
+    drop((raws, leaves));
     eventually(|| world.port.as_ref().unwrap().usage(other::me()) == Usage::default());
 }

@@ -130,6 +130,8 @@ pub(super) struct Served<S: Serve> {
     desk: Mutex<Desk>,
     /// How often workers were rung for nothing since the last request.
     pub(super) empty: AtomicU32,
+    /// A thread has been called to end it: one, however often the client says good-bye.
+    called: AtomicBool,
     /// The user's side has closed, or the filter unloads: the end has begun.
     ending: AtomicBool,
     /// The user whose connection this is, and its place in the user's account.
@@ -372,6 +374,7 @@ impl<S: Serve> Core<S> {
             session: RwLock::new(Some(session)),
             desk: Mutex::default(),
             empty: AtomicU32::new(0),
+            called: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             user: Arc::clone(charge.user()),
             charge: Mutex::new(Some(charge)),
@@ -408,8 +411,10 @@ impl<S: Serve> Served<S> {
     /// The user's side has closed: ends the connection on a thread that may block.
     pub(super) fn begin_end(self: &Arc<Self>) {
         self.client.inner.close();
-        let served = Arc::clone(self);
-        pool::run_for(self.uid(), move || served.end());
+        if !self.called.swap(true, Ordering::SeqCst) {
+            let served = Arc::clone(self);
+            pool::run_for(self.uid(), move || served.end());
+        }
     }
 
     /// Ends the connection, once.
