@@ -249,6 +249,33 @@ fn a_receiver_that_lets_go_of_a_message_unread_gets_nothing_of_it_into_the_next(
     });
 }
 
+/// The thread that sent what was let go of may still sleep where the next message's pieces are waited for.
+#[test]
+fn a_long_question_in_a_slot_that_was_let_go_of_is_read_to_its_end() {
+    let (_world, raw, client) = world();
+    for round in 0..5 {
+        let (tell, told) = sync_channel(1);
+        thread::scope(|scope| {
+            let posted = raw.post(u64::MAX);
+            let sends = scope.spawn(|| {
+                tell.send(this_thread()).unwrap();
+                client.send(&long(0), Timeout::Never).unwrap_err()
+            });
+            raw.completed(posted);
+            until_it_sleeps(told.recv().unwrap());
+            let posted = raw.post_in(posted.slot, u64::MAX);
+            let ended = ask_then(&client, long(round), Timeout::After(LONG / 2));
+            let to = reply_to(&raw, posted);
+            until_it_sleeps(courier(&client));
+            assert!(raw.read(posted) == long(round));
+            raw.reply(to, b"read");
+            assert_eq!(ended.recv_timeout(LONG).unwrap().unwrap(), b"read");
+            assert_eq!(sends.join().unwrap().status(), Status::INSUFFICIENT_RESOURCES);
+            let _ = proto::client::release(raw.shared(), posted.slot);
+        });
+    }
+}
+
 /// Long and short questions mixed, with long and short replies, through one receive: one order, every byte right.
 #[test]
 fn long_and_short_questions_arrive_as_they_were_asked() {

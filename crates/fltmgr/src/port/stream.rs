@@ -88,6 +88,11 @@ impl Inner {
         last: impl FnMut(),
     ) -> Result<(), Unsent> {
         let sent = self.send_pieces(taken, payload, deadline, waiter, last);
+        if sent == Err(Unsent::LetGo) {
+            // of who sends the next message in this slot: one is woken there, and that may have been this thread
+            let drained = &self.memory.shared().slots[taken.slot].drained;
+            futex::wake(drained, u32::MAX, futex::ANY);
+        }
         self.sent(taken);
         sent
     }

@@ -159,7 +159,8 @@ impl Raw {
 
 fn move_counter(counter: &AtomicU32, to: u32) {
     counter.store(to, Ordering::Release);
-    futex::wake(counter, u32::MAX, futex::ANY);
+    // as every application does: one sleeps there
+    futex::wake(counter, 1, futex::ANY);
 }
 
 /// Waits until it is so.
