@@ -1,12 +1,12 @@
 //! One accepted connection, as the filter sees it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use proto::host::{Host, Spare};
+use proto::host::{Host, Spare, Taken};
 use proto::name::PortName;
-use proto::slots::{ATTENTION_DEAD, Attention, HOLDERS, Holder, REASON_BUFFER, REASON_REPLY, Requests, Word};
+use proto::slots::{ATTENTION_DEAD, Attention, HOLDERS, Holder, REASON_BUFFER, REASON_REPLY, Requests, SLOTS, Word};
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wait::Patience;
@@ -77,8 +77,8 @@ pub(crate) struct Inner {
     pub(super) handles: Handles,
     /// Processes that have ended and of which something is left to take back: bits by number.
     left: AtomicU32,
-    /// Slots of which a thread sends a long payload: bits.
-    pub(super) streaming: AtomicU64,
+    /// Of each slot, the generation of which a thread sends a long payload; 0: none.
+    streaming: [AtomicU32; SLOTS],
     pub(super) book: Mutex<Book>,
     pub(super) spare: Spare,
     /// Moves when a thread leaves something in the book for another: those who spin look at it.
@@ -112,7 +112,7 @@ impl Inner {
             memory,
             handles: Handles::default(),
             left: AtomicU32::new(0),
-            streaming: AtomicU64::new(0),
+            streaming: [const { AtomicU32::new(0) }; SLOTS],
             book: Mutex::new(Book { host: Host::new(), hungry: 0 }),
             spare: Spare::default(),
             stirred: AtomicU32::new(0),
@@ -249,6 +249,26 @@ impl Inner {
         left != 0 && 1_u32.checked_shl(owner()).is_some_and(|bit| left & bit != 0)
     }
 
+    /// A long payload goes into this slot. Until it is there whole, or given up, nothing is taken back from a process
+    /// that ends.
+    pub(super) fn begin_streaming(&self, taken: Taken) {
+        self.streaming[taken.slot].store(taken.generation.number(), Ordering::SeqCst);
+    }
+
+    /// It has gone, as far as it will. A slot that was let go of may have its next one by now, of which this says
+    /// nothing.
+    pub(super) fn end_streaming(&self, taken: Taken) {
+        let (streaming, ended) = (&self.streaming[taken.slot], taken.generation.number());
+        // a look first: a hot message is never among them, and need not lock the word's line
+        if streaming.load(Ordering::Relaxed) == ended {
+            let _ = streaming.compare_exchange(ended, 0, Ordering::SeqCst, Ordering::Relaxed);
+        }
+    }
+
+    fn is_streaming(&self, slot: usize) -> bool {
+        self.streaming[slot].load(Ordering::SeqCst) != 0
+    }
+
     /// Takes back what processes had that are gone, as far as no thread of ours works on it. Called again by each that
     /// is done with something.
     pub(super) fn take_back(&self) {
@@ -259,8 +279,7 @@ impl Inner {
         let (host, shared) = (self.memory.host(), self.memory.shared());
         let book = self.book();
         for holder in (1..=HOLDERS).filter(|number| left & 1 << number != 0).filter_map(Holder::new) {
-            let busy = |slot: usize| self.streaming.load(Ordering::SeqCst) & 1 << slot != 0;
-            if book.host.release(host, shared, holder, busy) {
+            if book.host.release(host, shared, holder, |slot| self.is_streaming(slot)) {
                 self.left.fetch_and(!(1 << holder.number()), Ordering::SeqCst);
             }
         }

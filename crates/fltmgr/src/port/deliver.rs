@@ -328,8 +328,7 @@ impl Inner {
     pub(super) fn complete(&self, taken: Taken, header: &Header, payload: &[u8]) {
         let (host_memory, shared) = (self.memory.host(), self.memory.shared());
         if payload.len() > WINDOW {
-            // until it is sent whole, or given up: not to be taken back from a process that ends
-            self.streaming.fetch_or(1 << taken.slot, Ordering::SeqCst);
+            self.begin_streaming(taken);
         }
         host::describe(host_memory, taken, header, payload);
         if host::complete(host_memory, shared, taken) {

@@ -131,11 +131,7 @@ impl Inner {
 
     /// A payload has gone, as far as it will: its slot can be taken back from a process that has ended.
     fn sent(&self, taken: Taken) {
-        let bit = 1 << taken.slot;
-        // a look first: a hot message is never among them, and need not lock the word's line
-        if self.streaming.load(Ordering::Relaxed) & bit != 0 {
-            self.streaming.fetch_and(!bit, Ordering::SeqCst);
-        }
+        self.end_streaming(taken);
         self.take_back();
     }
 
@@ -292,5 +288,36 @@ impl Inner {
         if chunks.count() > 1 {
             futex::wake(drained, 1, futex::ANY);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proto::name::PortName;
+    use proto::slots::{Generation, Holder};
+    use sys::memory::Memory;
+    use sys::peer::Credentials;
+
+    use super::*;
+
+    /// A slot whose receiver let go of one long message, has another, and ended.
+    #[test]
+    fn a_message_that_has_ended_leaves_the_next_one_its_slot() {
+        let (memory, _files) = Memory::create().unwrap();
+        let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
+        let inner = Inner::new(PortName::parse(r"\Port").unwrap(), peer, memory, Arc::default());
+        let [before, now] = [1, 2].map(|generation| Taken { slot: 3, generation: Generation::new(generation) });
+        let used = &inner.memory.shared().allocation.used;
+        used.store(1 << now.slot, Ordering::SeqCst);
+        inner.memory.shared().slots[now.slot].owner.store(Holder::FIRST.number(), Ordering::SeqCst);
+        inner.begin_streaming(before);
+        inner.begin_streaming(now);
+        inner.sent(before);
+        inner.forget_holder(Holder::FIRST);
+        assert_eq!(used.load(Ordering::SeqCst), 1 << now.slot, "its pieces are still to come");
+        inner.sent(now);
+        assert_eq!(used.load(Ordering::SeqCst), 0);
     }
 }
