@@ -8,9 +8,11 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use common::raw::Raw;
 use common::talk::{answers, ask, echo, is_over, is_over_for_the_filter, talks};
-use common::{App, Event, LONG, Line, World, both, eventually, hresult, this_thread, until_it_sleeps};
+use common::{App, Event, LONG, Line, World, both, eventually, hresult, this_thread, until_it_sleeps, watchdog};
 use fltmgr::{Answer, Client, Connection, Status, Timeout};
+use proto::slots::{GETS, Generation, State, Word};
 
 /// The application ends without closing anything: in a process of its own it is killed. Every send of the filter ends,
 /// and then the disconnect callback runs.
@@ -309,6 +311,41 @@ fn a_filter_that_closes_a_client_releases_those_who_wait_for_it() {
             port.close();
         },
     );
+}
+
+/// A client may go on posting, whatever its filter has said: nothing of it reaches the message callback any more.
+#[test]
+fn a_client_that_the_filter_has_closed_is_not_heard() {
+    watchdog();
+    let (call, called) = sync_channel(10);
+    let (leave, left) = sync_channel::<()>(1);
+    let left = Mutex::new(left);
+    let world = World::with(
+        move |filter| {
+            filter.on_message = Box::new(move |client, input, _| {
+                client.close();
+                call.send(input.to_vec()).unwrap();
+                left.lock().unwrap().recv_timeout(LONG).unwrap();
+                Answer::from(0)
+            });
+        },
+        |options| options,
+    );
+    let raw = Raw::connect(&world.namespace());
+    world.accepted();
+    let posted = raw.post_send(b"close", 5, 0);
+    assert_eq!(called.recv_timeout(LONG).unwrap(), b"close");
+    // beside it, as if nothing had happened; whoever returns from the callback looks for more
+    let (slot, shared) = (posted.slot + 1, raw.shared());
+    shared.slots[slot].len.store(4, Ordering::SeqCst);
+    shared.slots[slot].word.store(Word::new(State::Posted, Generation::new(1)).raw(), Ordering::SeqCst);
+    shared.requests.word.fetch_or(1 << (slot - GETS), Ordering::SeqCst);
+    leave.send(()).unwrap();
+    eventually(|| shared.requests.word.load(Ordering::SeqCst) & 1 << (slot - GETS) == 0);
+    leave.send(()).unwrap();
+    drop(raw);
+    assert_eq!(world.ended(), 1);
+    assert_eq!(called.try_recv().ok(), None);
 }
 
 /// The filter's close does not free the place: the end of the dead handle does, when the disconnect callback has

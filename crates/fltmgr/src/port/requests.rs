@@ -59,7 +59,8 @@ impl<S: Serve> Served<S> {
                 }
                 Wake::Socket => self.rung(),
             }
-            if bits == 0 {
+            // of a connection that its filter has closed, a client may post on
+            if bits == 0 || self.client.inner.closed() {
                 break;
             }
             let mut requests = self.take(bits);
@@ -227,6 +228,9 @@ impl<S: Serve> Served<S> {
     }
 
     fn call(&self, input: &[u8], output: &mut [u8]) -> Answer {
+        if self.client.inner.closed() {
+            return Status::PORT_DISCONNECTED.into();
+        }
         let session = self.session();
         let Some(session) = session.as_ref() else { return Status::PORT_DISCONNECTED.into() };
         let called = std::panic::AssertUnwindSafe(|| {
