@@ -6,13 +6,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::{Again, say};
 use fltmgr::namespace::Namespace;
-use fltmgr::{Answer, Client, Connection, Port, PortOptions, SecurityDescriptor, Serve, Status, Timeout};
+use fltmgr::{Answer, Client, Connection, Port, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout};
 
 /// Long enough that only a hang gets there.
 const LONG: Duration = Duration::from_secs(20);
@@ -351,11 +352,8 @@ fn the_end_of_the_process_counts_where_a_forked_child_keeps_the_socket() {
     host.ended();
 }
 
-#[test]
-fn a_forks_handle_is_refused_and_harms_nothing() {
-    let host = Host::new();
-    let port = connect(host.dir.path()).unwrap();
-    let client = host.accepted();
+/// Runs `child` in a fork; whether it was content.
+fn in_a_fork(child: impl FnOnce() -> bool) -> bool {
     // SAFETY: the child makes calls that only look at memory and allocate an error, which the C library's fork allows,
     // and leaves by _exit.
     let pid = unsafe { libc::fork() };
@@ -363,20 +361,71 @@ fn a_forks_handle_is_refused_and_harms_nothing() {
     if pid == 0 {
         // SAFETY: sets a timer of this process, so that no failure leaves it behind.
         unsafe { libc::alarm(20) };
-        let refused = |status| status == Status::INVALID_HANDLE;
-        let all = port.recv().is_err_and(|error| refused(error.status()))
-            && port.send(b"x", &mut []).is_err_and(|error| refused(error.status()))
-            && port.reply(1, Status::SUCCESS, b"").is_err_and(|error| refused(error.status()));
-        port.close();
+        let content = child();
         // SAFETY: ends this process at once, running nothing of the parent's.
-        unsafe { libc::_exit(i32::from(!all)) };
+        unsafe { libc::_exit(i32::from(!content)) };
     }
     let mut status = 0;
     // SAFETY: `status` outlives the call, and the process is our child.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{status:#x}");
+    libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+}
+
+fn refused<T>(result: Result<T, fltmgr::Error>) -> bool {
+    result.is_err_and(|error| error.status() == Status::INVALID_HANDLE)
+}
+
+#[test]
+fn a_forks_handle_is_refused_and_harms_nothing() {
+    let host = Host::new();
+    let mut port = Some(connect(host.dir.path()).unwrap());
+    let client = host.accepted();
+    // taken by the child, out of its own copy
+    let ports = &mut port;
+    assert!(in_a_fork(|| {
+        let port = ports.take().unwrap();
+        let all =
+            refused(port.recv()) && refused(port.send(b"x", &mut [])) && refused(port.reply(1, Status::SUCCESS, b""));
+        port.close();
+        all
+    }));
     assert!(client.is_connected());
+    let port = port.unwrap();
     assert_eq!(port.send(b"x", &mut [0; 3]).unwrap(), 3);
     port.close();
     host.ended();
+}
+
+/// Of the filter, too, whatever its threads hold at that moment.
+#[test]
+fn a_forks_client_is_refused_and_harms_nothing() {
+    let host = Host::new();
+    let port = connect(host.dir.path()).unwrap();
+    let client = host.accepted();
+    let mut receiver = port.receiver(1).unwrap();
+    let mut pending = Some(client.start(b"?", 4, Timeout::Never).unwrap());
+    receiver.recv().unwrap().reply(Status::SUCCESS, b"yes").unwrap();
+    let pendings = &mut pending;
+    assert!(in_a_fork(|| refused(pendings.take().unwrap().wait(&mut [0; 4]))));
+    let mut reply = [0; 4];
+    assert_eq!(pending.unwrap().wait(&mut reply).unwrap().len, 3);
+    let over = AtomicBool::new(false);
+    let question = || Question { message: vec![1; 60_000], reply_len: 0, fd: None, timeout: Timeout::Poll };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                client.ask_then(question(), drop);
+            }
+        });
+        let forked = (0..200).all(|_| {
+            in_a_fork(|| {
+                let (tell, told) = std::sync::mpsc::channel();
+                client.ask_then(question(), move |answer| tell.send(refused(answer)).unwrap());
+                told.try_recv() == Ok(true)
+            })
+        });
+        over.store(true, Ordering::Relaxed);
+        assert!(forked);
+    });
+    assert!(client.is_connected());
 }

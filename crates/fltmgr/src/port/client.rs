@@ -144,10 +144,16 @@ impl Inner {
 
     /// What every send starts with.
     pub(super) fn check(&self) -> Result<(), Error> {
-        if !self.ours() {
-            return Err(self.error(Status::INVALID_HANDLE).hint("this process is a fork of the filter's"));
-        }
+        self.check_process()?;
         if self.closed() { Err(self.disconnected()) } else { Ok(()) }
+    }
+
+    /// Before anything of the connection is touched, its locks too: in a fork they are as they happened to be.
+    pub(super) fn check_process(&self) -> Result<(), Error> {
+        if self.ours() {
+            return Ok(());
+        }
+        Err(self.error(Status::INVALID_HANDLE).hint("this process is a fork of the filter's"))
     }
 
     /// What a send ends with.

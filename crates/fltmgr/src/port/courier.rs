@@ -124,7 +124,8 @@ impl Client {
     /// Besides, [`Status::INSUFFICIENT_RESOURCES`] when 1,024 messages wait already for a receive, or for a reply.
     #[doc(alias = "FltSendMessage")]
     pub fn ask_then(&self, question: Question, done: impl FnOnce(Result<Answered, Error>) + Send + 'static) {
-        if let Err(error) = self.inner.check_len(question.message.len()) {
+        let checked = self.inner.check_process().and_then(|()| self.inner.check_len(question.message.len()));
+        if let Err(error) = checked {
             return done(Err(error));
         }
         let deadline = question.timeout.deadline();

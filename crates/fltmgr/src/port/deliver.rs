@@ -105,6 +105,7 @@ impl Pending {
     pub fn wait(mut self, reply: &mut [u8]) -> Result<Reply, Error> {
         self.open = false;
         let inner = &self.client.inner;
+        inner.check_process()?;
         let room = reply.len().min(self.capacity as usize);
         inner.await_reply(self.waiter, &mut reply[..room], self.deadline)
     }
