@@ -4,13 +4,13 @@ mod common;
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::log::{keep_warnings, warning};
 use common::talk::patterned;
-use common::{App, Event, Gate, LONG, World, both, eventually, hresult};
+use common::{App, Event, Gate, LONG, PORT, World, both, eventually, hresult, watchdog};
 use fltmgr::{PortName, SecurityDescriptor, Status, Timeout};
-use proto::wire::{FromClient, Hello, HelloFlags};
+use proto::wire::{FromClient, FromHost, Hello, HelloFlags};
 
 fn guarded(sddl: &'static str) -> World {
     let security: SecurityDescriptor = sddl.parse().unwrap();
@@ -246,6 +246,35 @@ fn refusing_as_told() -> World {
     )
 }
 
+/// What a filter keeps of a client that it refuses is nothing open: the end of the socket follows the refusal.
+#[test]
+fn a_filter_that_keeps_the_client_that_it_refuses_keeps_no_descriptor() {
+    watchdog();
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&kept);
+    let world = World::with(
+        move |filter| {
+            filter.on_connect = Box::new(move |client, context| {
+                keep.lock().unwrap().push(client.clone());
+                if context == b"panic" { panic!("as it should") } else { Err(Status::CONNECTION_REFUSED) }
+            });
+        },
+        |options| options,
+    );
+    let name = PortName::parse(PORT).unwrap();
+    for (context, expected) in [(&b""[..], Status::CONNECTION_REFUSED), (b"panic", Status::INTERNAL_ERROR)] {
+        let socket = world.namespace().find(&name).unwrap();
+        let hello = Hello::new(HelloFlags::empty(), name.clone(), context).unwrap();
+        socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
+        let mut packet = [0; 600];
+        let len = socket.recv(&mut packet).unwrap().len;
+        let Ok(FromHost::Refused(refused)) = FromHost::parse(&packet[..len]) else { panic!("{:?}", &packet[..len]) };
+        assert_eq!(refused.status(), expected);
+        assert!(socket.wait_closed(Some(Instant::now() + LONG)).unwrap(), "the host has it open still");
+    }
+    assert_eq!(kept.lock().unwrap().len(), 2);
+}
+
 /// On Windows such a connection is accepted; here there is no session without an `Ok`.
 #[test]
 fn row_008_a_success_that_is_not_zero_refuses_because_there_is_no_session() {
@@ -380,7 +409,7 @@ fn a_message_from_the_connect_callback_without_a_timeout_ends_with_its_client() 
         },
         |app| {
             // a connect cannot be given up half-way, so this is one by hand
-            let name = PortName::parse(common::PORT).unwrap();
+            let name = PortName::parse(PORT).unwrap();
             let socket = app.namespace().find(&name).unwrap();
             let hello = Hello::new(HelloFlags::empty(), name, b"").unwrap();
             socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();

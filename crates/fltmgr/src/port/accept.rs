@@ -351,7 +351,7 @@ impl<S: Serve> Core<S> {
         let session = match std::panic::catch_unwind(called) {
             Ok(Ok(session)) => session,
             Ok(Err(status)) => {
-                client.inner.close();
+                client.inner.refuse();
                 let refused = if status.is_success_severity() { Status::INVALID_PARAMETER } else { status };
                 if refused != status {
                     tracing::warn!(
@@ -362,7 +362,7 @@ impl<S: Serve> Core<S> {
                 return Err(Refused::new(refused, ""));
             }
             Err(_) => {
-                client.inner.close();
+                client.inner.refuse();
                 return Err(Refused::new(Status::INTERNAL_ERROR, "the filter's connect callback panicked"));
             }
         };

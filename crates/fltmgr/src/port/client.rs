@@ -192,6 +192,13 @@ impl Inner {
         }
     }
 
+    /// The filter does not accept the client, which is still to be told so: nothing is left open for a filter that
+    /// keeps its [`Client`].
+    pub(super) fn refuse(&self) {
+        self.close();
+        self.handles.forget();
+    }
+
     /// A peer broke the protocol: the connection ends. Counted and logged if that had not ended yet.
     pub(super) fn violated(&self, violation: Violation) {
         self.close_for(Some(violation));

@@ -114,6 +114,12 @@ impl Handles {
         }
     }
 
+    /// Lets go of all, without a word to anybody.
+    pub(super) fn forget(&self) {
+        let all = std::mem::take(&mut *lock(&self.0));
+        drop(all);
+    }
+
     /// Calls `with` for the socket of each.
     pub(super) fn each(&self, with: impl Fn(&Socket)) {
         lock(&self.0).iter().for_each(|handle| with(&handle.socket));
