@@ -8,19 +8,21 @@ pub(super) struct Shares<J> {
     threads: usize,
     held: usize,
     waiting: usize,
+    /// Jobs that have had to wait so far.
+    waited: u64,
 }
 
 /// What one user has.
 struct Share<J> {
     /// Jobs that may run and have not ended.
     held: usize,
-    /// Jobs that may not run yet.
-    waiting: VecDeque<J>,
+    /// Jobs that may not run yet, each with its number among all users'.
+    waiting: VecDeque<(u64, J)>,
 }
 
 impl<J> Shares<J> {
     pub(super) const fn new(threads: usize) -> Self {
-        Self { users: BTreeMap::new(), threads, held: 0, waiting: 0 }
+        Self { users: BTreeMap::new(), threads, held: 0, waiting: 0, waited: 0 }
     }
 
     /// Jobs of all users that may not run yet.
@@ -43,7 +45,8 @@ impl<J> Shares<J> {
             self.held += 1;
             return Some(job);
         }
-        share.waiting.push_back(job);
+        share.waiting.push_back((self.waited, job));
+        self.waited += 1;
         self.waiting += 1;
         None
     }
@@ -58,15 +61,16 @@ impl<J> Shares<J> {
         }
     }
 
-    /// A job that may run now, the oldest of the user who has the fewest threads of those who wait for one.
+    /// A job that may run now: of the users who wait and have the fewest threads, the one that waits longest.
     pub(super) fn next(&mut self) -> Option<(u32, J)> {
         if self.waiting == 0 {
             return None;
         }
         let left = self.threads - self.held;
-        let waiting = self.users.iter_mut().filter(|(_, share)| !share.waiting.is_empty());
-        let (&user, share) = waiting.min_by_key(|(_, share)| share.held).filter(|(_, share)| share.held < left)?;
-        let job = share.waiting.pop_front()?;
+        let first = |share: &Share<J>| share.waiting.front().map(|&(number, _)| (share.held, number));
+        let waiting = self.users.iter_mut().filter_map(|(&user, share)| Some((first(share)?, user, share)));
+        let (_, user, share) = waiting.min_by_key(|&(first, ..)| first).filter(|(.., share)| share.held < left)?;
+        let (_, job) = share.waiting.pop_front()?;
         share.held += 1;
         self.held += 1;
         self.waiting -= 1;
@@ -122,6 +126,23 @@ mod tests {
             shares.leave(user);
         }
         assert!(shares.users.is_empty() && shares.held == 0);
+    }
+
+    /// One thread is left, and two want it: a user who never stops does not keep the other from it.
+    #[test]
+    fn who_has_as_few_as_another_has_its_turn() {
+        for (busy, other) in [(1, 2), (2, 1)] {
+            let mut shares = Shares::new(1);
+            assert_eq!(shares.enter(busy, 0), Some(0));
+            assert_eq!((shares.enter(busy, 1), shares.enter(other, 7)), (None, None));
+            let mut turns = Vec::new();
+            for job in 2..5 {
+                assert_eq!(shares.enter(busy, job), None);
+                shares.leave(turns.last().map_or(busy, |&(user, _)| user));
+                turns.extend(shares.next());
+            }
+            assert_eq!(turns, [(busy, 1), (other, 7), (busy, 2)]);
+        }
     }
 
     /// At every moment, whoever waits has at least as many as are left, so that nothing waits for an end that was not
