@@ -2,12 +2,13 @@
 
 mod common;
 
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use common::talk::is_over;
-use common::{App, Filter, Line, PORT, World, both, eventually};
-use fltmgr::{Connection, Port, Status, Timeout};
+use common::{App, Filter, LONG, Line, PORT, World, both, eventually, watchdog};
+use fltmgr::{Connection, Port, Question, Status, Timeout};
 
 /// A world whose port its own callbacks can reach, by taking it out of this box.
 type Handle = Arc<Mutex<Option<Port>>>;
@@ -230,4 +231,33 @@ fn an_unload_ends_what_its_message_callbacks_wait_for() {
             });
         },
     );
+}
+
+/// The callback of a question is one of the port's too: an unload from there does not wait for message callbacks, which
+/// may wait for another's.
+#[test]
+fn from_the_callback_of_a_question_the_filter_may_be_unloaded() {
+    watchdog();
+    let handle = Handle::default();
+    let (asked, questions) = sync_channel(2);
+    let world = reachable(&handle, |filter, _| {
+        filter.on_message = Box::new(move |client, _, _| {
+            let (tell, told) = sync_channel(1);
+            let question = Question { message: b"?".to_vec(), reply_len: 4, fd: None, timeout: Timeout::Never };
+            client.ask_then(question, move |answer| tell.send(answer.map(drop)).unwrap());
+            asked.send(()).unwrap();
+            told.recv().unwrap().map_or_else(|error| error.status(), |()| Status::SUCCESS).into()
+        });
+    });
+    let (port, client) = world.pair();
+    world.accepted();
+    thread::scope(|scope| {
+        let sent = scope.spawn(|| port.send(b"x", &mut []).map_err(|error| error.status()));
+        questions.recv_timeout(LONG).unwrap();
+        let unload = unloads(&handle);
+        let question = Question { message: b"!".to_vec(), reply_len: 4, fd: None, timeout: Timeout::Poll };
+        client.ask_then(question, move |_| unload());
+        assert_eq!(world.ended(), 1);
+        assert_eq!(sent.join().unwrap(), Err(Status::PORT_DISCONNECTED));
+    });
 }

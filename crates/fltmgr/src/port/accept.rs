@@ -42,6 +42,7 @@ pub(super) trait Listening: Send + Sync + fmt::Debug {
 
 /// A port: what its connections share.
 pub(super) struct Core<S: Serve> {
+    pub(super) id: PortId,
     pub(super) name: PortName,
     pub(super) options: PortOptions,
     pub(super) serve: S,
@@ -85,18 +86,29 @@ impl<S: Serve> fmt::Debug for Core<S> {
     }
 }
 
+/// Which port of this process one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PortId(u64);
+
+impl PortId {
+    pub(super) fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
 /// A callback of a port that runs on this thread, for as long as this lives.
 pub(super) struct Callback(());
 
 impl Callback {
-    pub(super) fn begin<S: Serve>(port: &Arc<Core<S>>) -> Self {
-        CALLBACKS.with_borrow_mut(|ports| ports.push(Arc::as_ptr(port).addr()));
+    pub(super) fn begin(port: PortId) -> Self {
+        CALLBACKS.with_borrow_mut(|ports| ports.push(port));
         Self(())
     }
 
     /// Whether this thread runs a callback of `port`.
-    fn runs<S: Serve>(port: &Arc<Core<S>>) -> bool {
-        CALLBACKS.with_borrow(|ports| ports.contains(&Arc::as_ptr(port).addr()))
+    fn runs(port: PortId) -> bool {
+        CALLBACKS.with_borrow(|ports| ports.contains(&port))
     }
 }
 
@@ -109,7 +121,7 @@ impl Drop for Callback {
 thread_local! {
     /// The ports whose callbacks this thread runs: one may unload another, whose disconnect callbacks then run here
     /// too.
-    static CALLBACKS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static CALLBACKS: RefCell<Vec<PortId>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A client that may go while the filter's connect callback runs.
@@ -156,6 +168,7 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
     let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
     let claim = Arc::new(namespace.claim(&name, options.case_insensitive, &sddl)?);
     let core = Arc::new(Core {
+        id: PortId::new(),
         name: name.clone(),
         options,
         serve,
@@ -231,7 +244,7 @@ impl<S: Serve> Listening for Core<S> {
         }
         lock(&self.gate).shut = true;
         self.close();
-        if Callback::runs(&self) {
+        if Callback::runs(self.id) {
             // it cannot wait for itself
             for client in self.clients() {
                 client.inner.close();
@@ -337,11 +350,11 @@ impl<S: Serve> Core<S> {
         let inheritable = hello.flags().contains(HelloFlags::INHERIT);
         let first = Handle::first(Arc::clone(&socket), &peer, inheritable);
         let first = Arc::new(first.map_err(|reserved| resources(reserved.into()))?);
-        let inner = Inner::new(self.name.clone(), peer, memory, Arc::clone(&self.violations));
+        let inner = Inner::new(self.id, self.name.clone(), peer, memory, Arc::clone(&self.violations));
         let client = Client { inner: Arc::new(inner) };
         client.inner.handles.add(Arc::clone(&first));
         let called = std::panic::AssertUnwindSafe(|| {
-            let _runs = Callback::begin(self);
+            let _runs = Callback::begin(self.id);
             // a message to a client that goes meanwhile ends; without a watch it would end with its timeout
             let leaving = Arc::new(Leaving(Arc::clone(&client.inner)));
             let _watching = Monitor::of_this_process()
@@ -431,7 +444,7 @@ impl<S: Serve> Served<S> {
         let session = self.session.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(session) = session {
             let called = std::panic::AssertUnwindSafe(|| {
-                let _runs = Callback::begin(&self.port);
+                let _runs = Callback::begin(self.port.id);
                 self.port.serve.disconnect(session);
             });
             // reported by the panic hook; the place must become free all the same

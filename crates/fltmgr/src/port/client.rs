@@ -16,6 +16,7 @@ use sys::memory::Memory;
 use sys::peer::Credentials;
 use sys::socket::Socket;
 
+use super::accept::PortId;
 use super::courier::Courier;
 use super::handles::Handles;
 use super::violations::Violations;
@@ -70,6 +71,7 @@ impl Client {
 
 /// What one connection is, for the filter.
 pub(crate) struct Inner {
+    pub(super) port_id: PortId,
     pub(super) port: PortName,
     pub(super) peer: Credentials,
     pub(super) memory: Memory,
@@ -105,8 +107,15 @@ pub(super) struct Book {
 }
 
 impl Inner {
-    pub(super) fn new(port: PortName, peer: Credentials, memory: Memory, violations: Arc<Violations>) -> Self {
+    pub(super) fn new(
+        port_id: PortId,
+        port: PortName,
+        peer: Credentials,
+        memory: Memory,
+        violations: Arc<Violations>,
+    ) -> Self {
         Self {
+            port_id,
             port,
             peer,
             memory,

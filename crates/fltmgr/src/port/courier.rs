@@ -23,6 +23,7 @@ use proto::wait::Patience;
 use sys::clock::{self, Deadline};
 use sys::futex::{self, Slept, Upper};
 
+use super::accept::Callback;
 use super::client::{Client, Inner};
 use super::deliver::{Attempt, Outgoing, Progress, capacity};
 use super::flying::{Ended, Flying, Moved, Stage, Words};
@@ -243,7 +244,7 @@ impl Inner {
             let seen = self.stirred.load(Ordering::SeqCst);
             let mut words = Words::new();
             let Moved { any, ended, back } = self.step(&mut moving, &mut words);
-            let told = tell(ended);
+            let told = self.tell(ended);
             let mut state = self.courier.state();
             state.flying.extend(back);
             let closed = self.closed();
@@ -253,8 +254,8 @@ impl Inner {
                 // the round knew, so it left nothing; and nothing is asked after this, because that looks with the lock
                 // held
                 drop(state);
-                tell(ended);
-                tell(self.step(&mut moving, &mut words).ended);
+                self.tell(ended);
+                self.tell(self.step(&mut moving, &mut words).ended);
                 return;
             }
             // rung for since they were stepped, and the round took the bit
@@ -262,7 +263,7 @@ impl Inner {
             if any || told || answered || !ended.is_empty() || moving.len() > waiting {
                 state.asleep = None;
                 drop(state);
-                tell(ended);
+                self.tell(ended);
                 continue;
             }
             self.rest(state, seen, soonest(moving.iter().map(|moving| moving.deadline)), &words);
@@ -383,16 +384,17 @@ impl Inner {
         };
         Some(Ended { done, result: Err(error) })
     }
-}
 
-/// Calls back, without the lock; whether there was anybody to call.
-fn tell(ended: Vec<Ended>) -> bool {
-    let any = !ended.is_empty();
-    for Ended { done, result } in ended {
-        // a callback that panics has been reported by the panic hook; the others are owed their calls
-        let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
+    /// Calls back, without the lock; whether there was anybody to call.
+    fn tell(&self, ended: Vec<Ended>) -> bool {
+        let any = !ended.is_empty();
+        for Ended { done, result } in ended {
+            let _runs = Callback::begin(self.port_id);
+            // a callback that panics has been reported by the panic hook; the others are owed their calls
+            let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
+        }
+        any
     }
-    any
 }
 
 /// When to look next: at the deadline that passes first. Which one that is changes when somebody sets the system's

@@ -321,8 +321,8 @@ impl Port {
     /// Stops listening and ends every connection, as unloading a filter does: returns when every disconnect callback
     /// has returned. Clients keep a dead handle.
     ///
-    /// Called from a callback of this port it does not wait for that callback: it ends the connections and returns, and
-    /// the disconnect callbacks run on a thread of the library's.
+    /// Called from a callback of this port, that of a question too, it does not wait for that callback: it ends the
+    /// connections and returns, and the disconnect callbacks run on a thread of the library's.
     #[doc(alias("FltUnregisterFilter", "FilterUnload"))]
     pub fn unload(self) {
         Arc::clone(&self.core).unload();

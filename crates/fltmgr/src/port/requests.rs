@@ -234,7 +234,7 @@ impl<S: Serve> Served<S> {
         let session = self.session();
         let Some(session) = session.as_ref() else { return Status::PORT_DISCONNECTED.into() };
         let called = std::panic::AssertUnwindSafe(|| {
-            let _runs = Callback::begin(&self.port);
+            let _runs = Callback::begin(self.port.id);
             self.port.serve.message(session, input, output)
         });
         let mut answer = std::panic::catch_unwind(called).unwrap_or_else(|_| Status::INTERNAL_ERROR.into());

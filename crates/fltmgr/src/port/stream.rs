@@ -300,6 +300,7 @@ mod tests {
     use sys::memory::Memory;
     use sys::peer::Credentials;
 
+    use super::super::accept::PortId;
     use super::*;
 
     /// A slot whose receiver let go of one long message, has another, and ended.
@@ -307,7 +308,7 @@ mod tests {
     fn a_message_that_has_ended_leaves_the_next_one_its_slot() {
         let (memory, _files) = Memory::create().unwrap();
         let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
-        let inner = Inner::new(PortName::parse(r"\Port").unwrap(), peer, memory, Arc::default());
+        let inner = Inner::new(PortId::new(), PortName::parse(r"\Port").unwrap(), peer, memory, Arc::default());
         let [before, now] = [1, 2].map(|generation| Taken { slot: 3, generation: Generation::new(generation) });
         let used = &inner.memory.shared().allocation.used;
         used.store(1 << now.slot, Ordering::SeqCst);
