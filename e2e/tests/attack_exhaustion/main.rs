@@ -10,13 +10,17 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::{Process, World};
 use fltmgr::filter::Manager;
 use fltmgr::guard::Guard;
+use fltmgr::namespace::Namespace;
 use fltmgr::source::Fanotify;
-use fltmgr::{Answer, Client, Connection, Port, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout};
+use fltmgr::{
+    Answer, Client, Connection, Port, PortName, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout,
+};
+use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_SMALL_MESSAGE_LEN};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const ROLE: &str = "FLTMGR_ATTACK_ROLE";
@@ -234,7 +238,7 @@ fn full_role() {
     let Ok(namespace) = std::env::var("FLTMGR_ATTACK_FULL") else { return };
     let create = || {
         let (clients, _came) = std::sync::mpsc::sync_channel(1);
-        let options = PortOptions::default().namespace(fltmgr::namespace::Namespace::at(&namespace));
+        let options = PortOptions::default().namespace(Namespace::at(&namespace));
         let created = Port::create(PORT, options, Echo(clients));
         println!("created {:?}", created.map(drop).map_err(|error| (error.status(), error.to_string())));
     };
@@ -306,6 +310,41 @@ fn a_host_without_descriptors_says_so_and_recovers() {
     say(&mut host, "free", "freed");
     assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));
     say(&mut client, "drop", "dropped");
+    end(&mut host);
+}
+
+/// The kernel carries so many descriptors between processes for one user, of those that have not been taken out yet: who
+/// leaves its connection's memory where it is, as a handle that is to be inherited does, takes of that.
+#[test]
+fn a_host_that_may_send_no_more_descriptors_says_so_and_recovers() {
+    let world = World::ordinary();
+    let mut host = start(&world, "host", 100);
+    let (namespace, name) = (Namespace::at(world.namespace()), PortName::parse(PORT).expect("a name"));
+    let connect = || {
+        let socket = namespace.find(&name).expect("a host");
+        let hello = Hello::new(HelloFlags::INHERIT, name.clone(), b"").expect("no context");
+        socket.send(&FromClient::Hello(hello).encode(), &[]).expect("a host");
+        socket.wait_readable(Some(Instant::now() + e2e::PATIENCE)).expect("an answer");
+        let mut packet = [0; MAX_SMALL_MESSAGE_LEN + 600];
+        let answer = socket.peek(&mut packet).expect("an answer").len;
+        match FromHost::parse(&packet[..answer]) {
+            Ok(FromHost::Welcome { .. }) => Ok(socket),
+            Ok(FromHost::Refused(refused)) => Err((refused.status(), refused.sentence().to_owned())),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut open = Vec::new();
+    let (status, why) = loop {
+        match connect() {
+            Ok(socket) => open.push(socket),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(status == Status::INSUFFICIENT_RESOURCES && why.contains("Too many references"), "{status:?} {why}");
+    assert!(open.len() > 40, "{}", open.len());
+    open.pop();
+    e2e::until("a place for one who comes later", || connect().ok());
+    drop(open);
     end(&mut host);
 }
 

@@ -394,9 +394,14 @@ impl<S: Serve> Core<S> {
         });
         lock(&self.served).insert(key, Arc::clone(&served));
         let [host, shared] = &files;
-        // a client that is gone already is seen by the watch below
         let welcome = FromHost::Welcome { holder: first.holder(), name: self.name.clone() };
-        let _ = socket.try_send(&welcome.encode(), &[host.as_fd(), shared.as_fd()]);
+        if let Err(error) = socket.try_send(&welcome.encode(), &[host.as_fd(), shared.as_fd()]) {
+            // it is gone already; or the kernel carries no more descriptors for this user at the moment (ETOOMANYREFS)
+            tracing::debug!(%error, port = %self.name, pid = served.client.inner.peer.pid, "client not welcomed");
+            let _ = socket.try_send(&FromHost::Refused(resources(error)).encode(), &[]);
+            served.begin_end();
+            return Ok(());
+        }
         served.client.inner.welcomed();
         // of a connection that has ended already, the monitor sees the hang-up, and lets go of it
         if let Err(error) = served.watch(&first) {
