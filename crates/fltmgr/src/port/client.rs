@@ -294,12 +294,13 @@ impl Inner {
     /// Takes back what processes had that are gone, as far as no thread of ours works on it. Called again by each that
     /// is done with something.
     pub(super) fn take_back(&self) {
-        let left = self.holders_left();
-        if left == 0 || self.closed() {
+        if self.holders_left() == 0 || self.closed() {
             return;
         }
         let (host, shared) = (self.memory.host(), self.memory.shared());
         let book = self.book();
+        // with the book held: a number of which nothing is left any more may be a new process's at once
+        let left = self.holders_left();
         for holder in (1..=HOLDERS).filter(|number| left & 1 << number != 0).filter_map(Holder::new) {
             if book.host.release(host, shared, holder, |slot| self.is_streaming(slot)) {
                 self.left.fetch_and(!(1 << holder.number()), Ordering::SeqCst);
@@ -335,5 +336,51 @@ impl Inner {
         self.stirred.fetch_add(1, Ordering::SeqCst);
         Attention(attention).stir();
         futex::wake(&Upper(attention), u32::MAX, REASON_BUFFER | REASON_REPLY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Waits until a thread of this process sleeps, by what the kernel says of it.
+    fn until_it_sleeps(thread: i32) {
+        let stat = format!("/proc/self/task/{thread}/stat");
+        let sleeps = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "));
+        while !sleeps() {
+            thread::park_timeout(Duration::from_micros(100));
+        }
+    }
+
+    #[test]
+    fn a_process_with_the_number_of_one_that_has_ended_keeps_what_it_has() {
+        let (memory, _files) = Memory::create().unwrap();
+        let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
+        let inner = Inner::new(PortId::new(), PortName::parse(r"\Port").unwrap(), peer, memory, Arc::default());
+        let (slot, number) = (5, 2);
+        let shared = inner.memory.shared();
+        inner.left.store(1 << number, Ordering::SeqCst);
+        let book = inner.book();
+        thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::sync_channel(1);
+            let inner = &inner;
+            let taking = scope.spawn(move || {
+                tell.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+                inner.take_back();
+            });
+            // it has seen that something is left, and waits for the book
+            until_it_sleeps(told.recv().unwrap());
+            // meanwhile another has taken that back, and a new process has the number and posts
+            inner.left.store(0, Ordering::SeqCst);
+            shared.allocation.used.store(1 << slot, Ordering::SeqCst);
+            shared.slots[slot].owner.store(number, Ordering::SeqCst);
+            drop(book);
+            taking.join().unwrap();
+        });
+        assert_eq!(shared.slots[slot].owner.load(Ordering::SeqCst), number);
+        assert_eq!(shared.allocation.used.load(Ordering::SeqCst), 1 << slot);
     }
 }
