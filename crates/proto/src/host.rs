@@ -121,6 +121,8 @@ pub struct Header {
 pub struct Host {
     /// Slots of the GETs known to be posted, oldest first.
     order: Vec<u8>,
+    /// How many were taken note of so far.
+    noted: u64,
     gets: [PostedGet; GETS],
     generations: Vec<Generation>,
     free: Vec<u16>,
@@ -140,6 +142,7 @@ impl Host {
     pub fn new() -> Self {
         Self {
             order: Vec::with_capacity(GETS),
+            noted: 0,
             gets: [PostedGet { generation: Generation::new(0), capacity: 0, ticket: 0 }; GETS],
             generations: vec![Generation::new(0); WAITERS],
             // the lowest index is on top: only the memory of waiters that were ever needed becomes resident
@@ -177,6 +180,13 @@ impl Host {
         self.gets[slot] = get;
         let later = self.order.iter().rposition(|&known| self.gets[usize::from(known)].ticket <= get.ticket);
         self.order.insert(later.map_or(0, |index| index + 1), slot as u8);
+        self.noted += 1;
+    }
+
+    /// How many GETs were taken note of so far: who has looked in vain, and counts as one who waits only later, sees by
+    /// it whether there is one that it has not seen.
+    pub fn noted(&self) -> u64 {
+        self.noted
     }
 
     /// The slot of the oldest GET known to be posted.

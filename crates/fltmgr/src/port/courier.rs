@@ -71,6 +71,8 @@ struct State {
     running: bool,
     /// Not delivered yet, oldest first.
     queue: VecDeque<Asked>,
+    /// How many receives had been noted when the first of these found none.
+    noted: u64,
     /// Delivered, reply still to come. What the courier has taken out of here, to move pieces of it, it alone knows.
     flying: Vec<Flying>,
     /// Until when the courier sleeps at most; `None` while it is awake and will look at everything before it sleeps.
@@ -203,9 +205,13 @@ impl Inner {
         };
         asked.tried = true;
         let mut stage = Stage::Asked;
-        let attempt = self.attempt(&mut self.book(), &outgoing, &mut asked.progress);
+        let mut book = self.book();
+        let attempt = self.attempt(&mut book, &outgoing, &mut asked.progress);
+        let noted = book.host.noted();
+        drop(book);
         let delivered = match attempt {
             Ok(Attempt::Starved) => {
+                state.noted = noted;
                 state.queue.push_front(asked);
                 return None;
             }
@@ -274,6 +280,14 @@ impl Inner {
     fn rest(&self, mut state: MutexGuard<'_, State>, seen: u32, deadline: Option<Deadline>, words: &Words<'_>) {
         let attention = &self.memory.shared().attention.word;
         let hungry = !state.queue.is_empty();
+        if hungry {
+            let mut book = self.book();
+            if book.host.noted() != state.noted {
+                // by another since the queue was looked at, who told nobody: this thread did not count as one who waits
+                return;
+            }
+            book.hungry += 1;
+        }
         let deadlines = state.queue.iter().map(|asked| asked.deadline);
         let deadlines = deadlines.chain(state.flying.iter().map(|flying| flying.deadline));
         let deadline = soonest(deadlines.chain([deadline])).or_else(|| {
@@ -285,9 +299,6 @@ impl Inner {
         let wishes = if hungry { ATTENTION_HUNGRY | ATTENTION_EXPECTING } else { ATTENTION_EXPECTING };
         let reasons = if hungry { REASON_BUFFER | REASON_REPLY } else { REASON_REPLY };
         let rung = ATTENTION_REPLIED | if hungry { ATTENTION_SLOTS } else { 0 };
-        if hungry {
-            self.book().hungry += 1;
-        }
         let upper = Upper(attention);
         let look = || {
             let rung = attention.load(Ordering::Acquire) & rung != 0;
@@ -414,7 +425,43 @@ fn soonest(deadlines: impl Iterator<Item = Option<Deadline>>) -> Option<Deadline
 
 #[cfg(test)]
 mod tests {
+    use proto::client;
+    use proto::name::PortName;
+    use proto::slots::Holder;
+    use sys::memory::Memory;
+    use sys::peer::Credentials;
+
+    use super::super::accept::PortId;
     use super::*;
+
+    /// Another sender takes the receive that it uses, and notes a second one, after the courier has looked and before it
+    /// counts as one who waits.
+    #[test]
+    fn a_receive_that_another_took_note_of_is_not_slept_over() {
+        let (memory, _files) = Memory::create().unwrap();
+        let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
+        let inner = Inner::new(PortId::new(), PortName::parse(r"\Port").unwrap(), peer, memory, Arc::default());
+        let seen = inner.stirred.load(Ordering::SeqCst);
+        let mut state = inner.courier.state();
+        let question = Question { message: b"?".to_vec(), reply_len: 0, fd: None, timeout: Timeout::Never };
+        let (progress, done) = (Progress::default(), Box::new(|_| {}));
+        state.queue.push_back(Asked { question, deadline: None, progress, tried: false, done });
+        assert!(inner.round(&mut state, false, &mut Vec::new()).is_empty());
+        for _ in 0..2 {
+            let slot = client::reserve_get(inner.memory.shared(), Holder::FIRST).unwrap();
+            client::post_get(inner.memory.shared(), slot, 100).unwrap();
+        }
+        let outgoing = Outgoing { message: b"!", reply: None, file: None, deadline: None, flags: 0 };
+        let attempt = inner.attempt(&mut inner.book(), &outgoing, &mut Progress::default());
+        assert!(matches!(attempt, Ok(Attempt::Take(_))));
+        let start = clock::monotonic();
+        let soon = Deadline::Monotonic(start + Duration::from_secs(10));
+        inner.rest(state, seen, Some(soon), &Words::new());
+        assert!(clock::monotonic() - start < Duration::from_secs(5), "it slept");
+        let mut state = inner.courier.state();
+        assert!(inner.round(&mut state, false, &mut Vec::new()).is_empty());
+        assert_eq!((state.queue.len(), state.flying.len(), inner.book().hungry), (0, 1, 0));
+    }
 
     #[test]
     fn mixed_clocks_are_looked_at_now_and_then() {
