@@ -3,7 +3,9 @@
 mod common;
 
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -78,6 +80,28 @@ fn the_ports_own_limit_is_another() {
     assert_eq!(world.connect_with(b"").unwrap_err().status(), Status::CONNECTION_COUNT_LIMIT);
     held.into_iter().for_each(Connection::close);
     assert_eq!(usage(&world), Usage::default());
+}
+
+/// Nor does who is over its own limit take one of the port's places for the moment in which it is refused.
+#[test]
+fn a_user_who_is_refused_takes_no_place_from_another() {
+    let (world, _go) = world(|options| options.max_connections(2).max_connections_per_user(1));
+    let _held = world.connect();
+    let over = AtomicBool::new(false);
+    let namespace = world.namespace();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let options = Connection::options().namespace(namespace.clone());
+                    assert!(options.connect(PORT, b"").is_err());
+                }
+            });
+        }
+        let served = catch_unwind(AssertUnwindSafe(|| other::is_served_times(&world, 300)));
+        over.store(true, Ordering::Relaxed);
+        served.unwrap_or_else(|panic| resume_unwind(panic));
+    });
 }
 
 #[test]

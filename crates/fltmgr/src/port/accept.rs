@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockRead
 
 use proto::access::{Token, check_connect, explain};
 use proto::name::PortName;
-use proto::quota::{Charge, Kind, Quotas, User};
+use proto::quota::{Charge, Exceeded, Kind, Quotas, User};
 use proto::slots::{Desk, Requests};
 use proto::status::Status;
 use proto::wire::{FromHost, Hello, HelloFlags, Info, Refused};
@@ -292,22 +292,36 @@ impl<S: Serve> Core<S> {
             let whom = explain(&self.options.security);
             return Err(Refused::new(status, format!("{} admits {whom}, you are user {}", self.name, peer.uid)));
         }
+        // charged first: who has all the connections one may have takes no place, not for a moment in which another
+        // could have it
+        let charged = self.user(peer.uid).charge(Kind::Connections, 1);
+        let most = self.options.max_connections;
+        let one_more = |taken: u32| (taken < most).then_some(taken + 1);
+        let placed = charged.is_ok();
+        let room = match placed {
+            true => self.places.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok(),
+            false => self.places.load(Ordering::SeqCst) < most,
+        };
         // in the order of Windows: a port that is full says so, whatever else is the matter
-        if self.places.fetch_add(1, Ordering::SeqCst) >= self.options.max_connections {
-            self.places.fetch_sub(1, Ordering::SeqCst);
-            let most = self.options.max_connections;
+        if !room {
             return Err(Refused::new(
                 Status::CONNECTION_COUNT_LIMIT,
                 format!("{} has all its {most} connections", self.name),
             ));
         }
-        self.pass(hello, peer, socket).inspect_err(|_| {
-            self.places.fetch_sub(1, Ordering::SeqCst);
+        self.pass(hello, peer, socket, charged).inspect_err(|_| {
+            self.places.fetch_sub(placed.into(), Ordering::SeqCst);
         })
     }
 
-    /// Makes the connection of a client that has a place, unless the filter goes.
-    fn pass(self: &Arc<Self>, hello: &Hello<'_>, peer: Credentials, socket: Arc<Socket>) -> Result<(), Refused> {
+    /// Makes the connection of a client that has a place, if its account allows it, unless the filter goes.
+    fn pass(
+        self: &Arc<Self>,
+        hello: &Hello<'_>,
+        peer: Credentials,
+        socket: Arc<Socket>,
+        charged: Result<Charge, Exceeded>,
+    ) -> Result<(), Refused> {
         {
             let mut gate = lock(&self.gate);
             if gate.shut {
@@ -318,7 +332,6 @@ impl<S: Serve> Core<S> {
             }
             gate.connecting += 1;
         }
-        let charged = self.user(peer.uid).charge(Kind::Connections, 1);
         let connected = charged
             .map_err(|exceeded| {
                 tracing::debug!(port = %self.name, %exceeded, "client refused");
