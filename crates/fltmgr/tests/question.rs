@@ -6,9 +6,11 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use common::raw::Raw;
 use common::talk::patterned;
 use common::{LONG, World, both, watchdog};
 use fltmgr::{Answered, Client, Question, Received, Status, Timeout};
+use proto::host::{FLAG_FILE, Outcome};
 
 #[test]
 fn questions_to_callbacks_are_answered_each_once() {
@@ -86,6 +88,50 @@ fn a_file_travels_with_its_question() {
         filter.ask_then(question, move |answered| sender.send(answered.unwrap().payload).unwrap());
         assert_eq!(answer.recv_timeout(LONG).unwrap(), b"content");
     });
+}
+
+/// An application that does not take the files out of its socket gets no question without its file, which it would judge
+/// as one about nothing.
+#[test]
+fn a_question_whose_file_cannot_be_sent_ends_unseen() {
+    watchdog();
+    let world = World::new();
+    let raw = Raw::connect(&world.namespace());
+    let filter = world.accepted();
+    let file = std::sync::Arc::new(std::os::fd::OwnedFd::from(tempfile::tempfile().unwrap()));
+    let ask = |fd| {
+        let (sender, answer) = sync_channel(1);
+        let question = Question { message: b"?".to_vec(), reply_len: 16, fd, timeout: Timeout::After(LONG) };
+        filter.ask_then(question, move |answered| sender.send(answered.map(|answered| answered.payload)).unwrap());
+        answer
+    };
+    let mut delivered = 0;
+    let refused = loop {
+        assert!(delivered < 100_000, "its socket never fills up");
+        let posted = raw.post(100);
+        let answer = ask(Some(std::sync::Arc::clone(&file)));
+        let completion = raw.completed(posted);
+        let with_file = completion.flags & FLAG_FILE != 0;
+        match completion.outcome {
+            Some(Outcome::Message) => assert!(with_file, "a question without its file"),
+            other => {
+                // what a receive is told that is given back: the application posts it again
+                assert_eq!((other, completion.len, completion.reply_to), (Some(Outcome::TooSmall), 1, None));
+                break answer.recv_timeout(LONG).unwrap().unwrap_err();
+            }
+        }
+        raw.reply(completion.reply_to.unwrap(), b"!");
+        assert_eq!(answer.recv_timeout(LONG).unwrap().unwrap(), b"!");
+        let _ = proto::client::release(raw.shared(), posted.slot);
+        delivered += 1;
+    };
+    assert_eq!(refused.status(), Status::INSUFFICIENT_RESOURCES);
+    assert!(refused.to_string().contains("the message's file could not be sent"), "{refused}");
+    // nothing else stops
+    let posted = raw.post(100);
+    let answer = ask(None);
+    raw.reply(raw.completed(posted).reply_to.unwrap(), b"still here");
+    assert_eq!(answer.recv_timeout(LONG).unwrap().unwrap(), b"still here");
 }
 
 /// Asks with a callback; what it was called with.

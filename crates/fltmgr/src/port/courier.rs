@@ -217,14 +217,14 @@ impl Inner {
             }
             Ok(Attempt::Replied) => Ok(()),
             Ok(Attempt::Take(taken)) => {
-                self.begin(taken, &outgoing, asked.progress.waiter());
-                if question.message.len() > WINDOW {
+                let begun = self.begin(taken, &outgoing, asked.progress.waiter());
+                if begun.is_ok() && question.message.len() > WINDOW {
                     stage = Stage::Sending(Sending::new(taken), std::mem::take(&mut asked.question.message));
                 } else {
                     // its receiver may have ended while it was written
                     self.take_back();
                 }
-                Ok(())
+                begun
             }
             Err(error) => Err(error),
         };

@@ -1,6 +1,7 @@
 //! Sending to the application: a message takes a posted receive, and its sender waits for the reply.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, ErrorKind};
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 
 use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Outcome, Rung, Take, Taken, Waiter};
@@ -296,8 +297,7 @@ impl Inner {
                 progress.waiter = book.host.arm(host_memory, shared, capacity, flags);
             }
             if outgoing.reply.is_some() && progress.waiter.is_none() {
-                // the receive is taken: it is given back by refusing it as for a message of no size
-                self.complete(taken, &self.header(Outcome::TooSmall, outgoing, None), &[]);
+                self.give_back(taken, outgoing);
                 return Err(self
                     .error(Status::INSUFFICIENT_RESOURCES)
                     .hint("1,024 messages of this connection wait for replies already"));
@@ -339,7 +339,7 @@ impl Inner {
 
     /// Fills a taken receive with the message.
     fn fill(&self, taken: Taken, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) -> Result<(), Error> {
-        self.begin(taken, outgoing, waiter);
+        self.begin(taken, outgoing, waiter)?;
         match self.stream(taken, outgoing.message, || outgoing.deadline, waiter, || {}) {
             // whoever let go of it has answered, or will be seen not to have
             Err(Unsent::LetGo) if waiter.is_some() => Ok(()),
@@ -348,23 +348,40 @@ impl Inner {
     }
 
     /// Completes a taken receive with the message's first piece. Never waits.
-    pub(super) fn begin(&self, taken: Taken, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) {
+    ///
+    /// # Errors
+    /// [`Status::INSUFFICIENT_RESOURCES`]: its file cannot be sent. An application that got the message without it would
+    /// judge something else than was asked about, so the receive is given back instead.
+    pub(super) fn begin(&self, taken: Taken, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) -> Result<(), Error> {
         let mut header = self.header(Outcome::Message, outgoing, waiter);
         if let Some(file) = outgoing.file {
-            let tag = file_tag(taken.slot, taken.generation.number());
-            let owner = self.memory.shared().slots[taken.slot].owner.load(Ordering::Relaxed);
-            let sent = self
-                .handles
-                .socket_of(owner)
-                .ok_or_else(|| std::io::ErrorKind::NotConnected.into())
-                .and_then(|socket| socket.try_send(&FromHost::File { tag }.encode(), &[file.as_fd()]));
-            match sent {
+            match self.send_file(taken, file) {
                 Ok(()) => header.flags |= FLAG_FILE,
-                // a client that lets its socket fill up gets its message without the file
-                Err(error) => tracing::debug!(%error, port = %self.port, pid = self.peer.pid, "file not sent"),
+                // its process has ended, or is about to: nobody will read this
+                Err(error) if has_ended(&error) => {}
+                Err(error) => {
+                    self.give_back(taken, outgoing);
+                    let failed = self.error(Status::INSUFFICIENT_RESOURCES);
+                    return Err(failed.hint(format!("the message's file could not be sent: {error}")));
+                }
             }
         }
         self.complete(taken, &header, outgoing.message);
+        Ok(())
+    }
+
+    /// Sends a file ahead of its message, to the process whose receive was taken.
+    fn send_file(&self, taken: Taken, file: BorrowedFd<'_>) -> io::Result<()> {
+        let tag = file_tag(taken.slot, taken.generation.number());
+        let owner = self.memory.shared().slots[taken.slot].owner.load(Ordering::Relaxed);
+        let socket = self.handles.socket_of(owner).ok_or(ErrorKind::NotConnected)?;
+        socket.try_send(&FromHost::File { tag }.encode(), &[file])
+    }
+
+    /// Lets go of a taken receive for which there is nothing: it is refused as too small for a message that would fit,
+    /// and posted anew.
+    fn give_back(&self, taken: Taken, outgoing: &Outgoing<'_>) {
+        self.complete(taken, &self.header(Outcome::TooSmall, outgoing, None), &[]);
     }
 
     fn await_reply(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
@@ -470,6 +487,11 @@ impl Inner {
         }
         self.take_back();
     }
+}
+
+/// Whether the other end of a socket is no more.
+fn has_ended(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotConnected | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
 /// A deadline as the application is told it.
