@@ -87,8 +87,7 @@ pub(crate) fn wait_by<T>(
         return Some(found);
     }
     let start = clock::monotonic();
-    asleep.fetch_add(1, Ordering::SeqCst);
-    let _asleep = Uncount(asleep);
+    let _asleep = Asleep::count(asleep);
     loop {
         match sleep() {
             Ok(Slept::Look) => {}
@@ -107,10 +106,17 @@ pub(crate) fn wait_by<T>(
     }
 }
 
-/// Uncounts a sleeper, however it leaves.
-struct Uncount<'a>(&'a AtomicUsize);
+/// One more of those who may sleep, as long as this lives.
+pub(crate) struct Asleep<'a>(&'a AtomicUsize);
 
-impl Drop for Uncount<'_> {
+impl<'a> Asleep<'a> {
+    pub(crate) fn count(asleep: &'a AtomicUsize) -> Self {
+        asleep.fetch_add(1, Ordering::SeqCst);
+        Self(asleep)
+    }
+}
+
+impl Drop for Asleep<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::{Event, LONG, PORT, World, both, eventually, post, watchdog};
 use fltmgr::{
-    Answer, Client, Connection, Port, PortName, PortOptions, Received, SecurityDescriptor, Serve, Status, Timeout,
+    Answer, Client, Connection, Port, PortName, PortOptions, Question, Received, SecurityDescriptor, Serve, Status,
+    Timeout,
 };
 use proto::wire::{FromClient, Hello, HelloFlags};
 
@@ -189,6 +190,31 @@ fn order_3_receives_and_sends_are_released_before_the_disconnect() {
             });
         },
     );
+}
+
+/// The same for who asked with a callback: it has been called before the filter is told that the client has gone.
+#[test]
+fn questions_to_callbacks_are_answered_before_the_disconnect() {
+    watchdog();
+    let log = Log::default();
+    let world = logging(&log);
+    let (port, filter) = world.pair();
+    let (inside, entered) = sync_channel(1);
+    let (leave, left) = sync_channel::<()>(1);
+    let question = Question { message: b"?".to_vec(), reply_len: 0, fd: None, timeout: Timeout::Never };
+    let told = Arc::clone(&log);
+    filter.ask_then(question, move |answered| {
+        assert_eq!(answered.unwrap_err().status(), Status::PORT_DISCONNECTED);
+        inside.send(()).unwrap();
+        left.recv_timeout(LONG).unwrap();
+        told.lock().unwrap().push("answered");
+    });
+    drop(port);
+    entered.recv_timeout(LONG).unwrap();
+    world.nothing_more();
+    leave.send(()).unwrap();
+    world.ended();
+    assert_eq!(log.lock().unwrap().last_chunk(), Some(&["answered", "disconnect"]));
 }
 
 #[test]

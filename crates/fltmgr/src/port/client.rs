@@ -311,7 +311,8 @@ impl Inner {
         futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);
     }
 
-    /// Waits until nobody sleeps on the connection, which must be closed. One round is enough for an honest peer.
+    /// Waits until nobody sleeps on the connection, which must be closed, and whoever asked with a callback has been called
+    /// back. One round is enough for an honest peer.
     pub(super) fn drain(&self) {
         while self.asleep.load(Ordering::SeqCst) != 0 {
             self.wake_everybody();
@@ -319,6 +320,7 @@ impl Inner {
                 std::thread::park_timeout(std::time::Duration::from_micros(100));
             }
         }
+        self.courier.drain();
     }
 
     /// Says in the attention word that a thread will sleep for the `wishes`, which has `seen` this many stirs. The

@@ -10,7 +10,7 @@ use std::mem::discriminant;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::host::{self, FLAG_ATTENTION, Rung};
@@ -60,6 +60,8 @@ pub(super) type Done = Box<dyn FnOnce(Result<Answered, Error>) + Send>;
 #[derive(Default)]
 pub(super) struct Courier {
     state: Mutex<State>,
+    /// Told when its thread has called back for the last time.
+    ended: Condvar,
     /// Of waits for replies and receives.
     patience: Patience,
     /// Of waits for the next piece of something long, too.
@@ -117,12 +119,28 @@ impl Courier {
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
+
+    /// Waits until everybody has been called back, of a connection that is closed.
+    pub(super) fn drain(&self) {
+        let ended = self.ended.wait_while(self.state(), |state| state.running);
+        drop(ended.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// The courier's thread, for as long as it runs.
+struct Running<'a>(&'a Courier);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.state().running = false;
+        self.0.ended.notify_all();
+    }
 }
 
 impl Client {
     /// Sends a message and returns at once, however slowly the application reads. `done` is called exactly once: with
-    /// the reply, on the thread that receives it, or with an error as [`Client::ask`] has them. It must not wait for
-    /// another reply of the same connection.
+    /// the reply, on the thread that receives it, or with an error as [`Client::ask`] has them; before the disconnect
+    /// callback of the connection. It must not wait for another reply of the same connection, nor for its end.
     ///
     /// Besides, [`Status::INSUFFICIENT_RESOURCES`] when 1,024 messages wait already for a receive, or for a reply.
     #[doc(alias = "FltSendMessage")]
@@ -244,6 +262,7 @@ impl Inner {
     }
 
     fn run_courier(self: Arc<Self>) {
+        let _running = Running(&self.courier);
         // taken out of the state: this thread alone moves their pieces
         let mut moving = Vec::new();
         loop {

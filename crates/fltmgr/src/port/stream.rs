@@ -13,7 +13,7 @@ use sys::futex;
 
 use super::client::Inner;
 use crate::Error;
-use crate::wait::{Counted, wait_counter};
+use crate::wait::{Asleep, Counted, wait_counter};
 
 /// Why the rest of a payload was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +107,8 @@ impl Inner {
     ) -> Result<(), Unsent> {
         let drained = &self.memory.shared().slots[taken.slot].drained;
         let chunks = Chunks::new(payload.len());
+        // a message of one piece is the hot one, and waits for nothing
+        let _asleep = (chunks.count() > 1).then(|| Asleep::count(&self.asleep));
         for index in 1..chunks.count() {
             let replied = || waiter.is_some_and(|waiter| host::replied(self.memory.shared(), waiter));
             let let_go = || self.orphaned(taken.slot) || host::let_go(self.memory.shared(), taken);
@@ -224,6 +226,7 @@ impl Inner {
     ) -> Result<(), Error> {
         let filled = &self.memory.shared().slots[window].filled;
         let chunks = Chunks::new(len);
+        let _asleep = Asleep::count(&self.asleep);
         for index in 0..chunks.count() {
             if index > 0 {
                 let ended = || self.closed() || self.orphaned(window);
@@ -296,19 +299,42 @@ mod tests {
     use std::sync::Arc;
 
     use proto::name::PortName;
-    use proto::slots::{Generation, Holder};
+    use proto::slots::{Generation, Holder, WINDOW};
     use sys::memory::Memory;
     use sys::peer::Credentials;
 
     use super::super::accept::PortId;
     use super::*;
 
+    fn inner() -> Inner {
+        let (memory, _files) = Memory::create().unwrap();
+        let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
+        Inner::new(PortId::new(), PortName::parse(r"\Port").unwrap(), peer, memory, Arc::default())
+    }
+
+    /// The end of a connection waits for those who sleep on it: for a piece of something long, too.
+    #[test]
+    fn who_waits_for_a_piece_is_one_of_those_who_sleep() {
+        let inner = inner();
+        let taken = Taken { slot: 3, generation: Generation::new(1) };
+        std::thread::scope(|scope| {
+            let sends = scope.spawn(|| inner.stream(taken, &[0; WINDOW + 1], || None, None, || {}));
+            let start = std::time::Instant::now();
+            while inner.asleep.load(Ordering::SeqCst) != 1 {
+                assert!(start.elapsed() < std::time::Duration::from_secs(20), "nobody counts it");
+                std::thread::yield_now();
+            }
+            inner.close();
+            inner.drain();
+            assert_eq!(inner.asleep.load(Ordering::SeqCst), 0);
+            assert_eq!(sends.join().unwrap(), Err(Unsent::Gone));
+        });
+    }
+
     /// A slot whose receiver let go of one long message, has another, and ended.
     #[test]
     fn a_message_that_has_ended_leaves_the_next_one_its_slot() {
-        let (memory, _files) = Memory::create().unwrap();
-        let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
-        let inner = Inner::new(PortId::new(), PortName::parse(r"\Port").unwrap(), peer, memory, Arc::default());
+        let inner = inner();
         let [before, now] = [1, 2].map(|generation| Taken { slot: 3, generation: Generation::new(generation) });
         let used = &inner.memory.shared().allocation.used;
         used.store(1 << now.slot, Ordering::SeqCst);
