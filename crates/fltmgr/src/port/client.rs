@@ -342,6 +342,17 @@ impl Inner {
 }
 
 #[cfg(test)]
+impl Client {
+    /// A connection whose port and application are the test.
+    pub(super) fn without_a_port() -> Self {
+        let (memory, _files) = Memory::create().unwrap();
+        let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
+        let name = PortName::parse(r"\Port").unwrap();
+        Self { inner: Arc::new(Inner::new(PortId::new(), name, peer, memory, Arc::default())) }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::thread;
     use std::time::Duration;
@@ -359,9 +370,7 @@ mod tests {
 
     #[test]
     fn a_process_with_the_number_of_one_that_has_ended_keeps_what_it_has() {
-        let (memory, _files) = Memory::create().unwrap();
-        let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
-        let inner = Inner::new(PortId::new(), PortName::parse(r"\Port").unwrap(), peer, memory, Arc::default());
+        let inner = Client::without_a_port().inner;
         let (slot, number) = (5, 2);
         let shared = inner.memory.shared();
         inner.left.store(1 << number, Ordering::SeqCst);

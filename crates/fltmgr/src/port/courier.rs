@@ -445,21 +445,15 @@ fn soonest(deadlines: impl Iterator<Item = Option<Deadline>>) -> Option<Deadline
 #[cfg(test)]
 mod tests {
     use proto::client;
-    use proto::name::PortName;
     use proto::slots::Holder;
-    use sys::memory::Memory;
-    use sys::peer::Credentials;
 
-    use super::super::accept::PortId;
     use super::*;
 
     /// Another sender takes the receive that it uses, and notes a second one, after the courier has looked and before it
     /// counts as one who waits.
     #[test]
     fn a_receive_that_another_took_note_of_is_not_slept_over() {
-        let (memory, _files) = Memory::create().unwrap();
-        let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
-        let inner = Inner::new(PortId::new(), PortName::parse(r"\Port").unwrap(), peer, memory, Arc::default());
+        let inner = Client::without_a_port().inner;
         let seen = inner.stirred.load(Ordering::SeqCst);
         let mut state = inner.courier.state();
         let question = Question { message: b"?".to_vec(), reply_len: 0, fd: None, timeout: Timeout::Never };

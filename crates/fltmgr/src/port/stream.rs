@@ -296,45 +296,40 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::time::{Duration, Instant};
 
-    use proto::name::PortName;
+    use proto::client;
     use proto::slots::{Generation, Holder, WINDOW};
-    use sys::memory::Memory;
-    use sys::peer::Credentials;
 
-    use super::super::accept::PortId;
+    use super::super::client::Client;
     use super::*;
-
-    fn inner() -> Inner {
-        let (memory, _files) = Memory::create().unwrap();
-        let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
-        Inner::new(PortId::new(), PortName::parse(r"\Port").unwrap(), peer, memory, Arc::default())
-    }
+    use crate::Timeout;
 
     /// The end of a connection waits for those who sleep on it: for a piece of something long, too.
     #[test]
     fn who_waits_for_a_piece_is_one_of_those_who_sleep() {
-        let inner = inner();
-        let taken = Taken { slot: 3, generation: Generation::new(1) };
+        let client = Client::without_a_port();
+        let inner = &client.inner;
+        let slot = client::reserve_get(inner.memory.shared(), Holder::FIRST).unwrap();
+        client::post_get(inner.memory.shared(), slot, u64::MAX).unwrap();
         std::thread::scope(|scope| {
-            let sends = scope.spawn(|| inner.stream(taken, &[0; WINDOW + 1], || None, None, || {}));
-            let start = std::time::Instant::now();
+            let sends = scope.spawn(|| client.send(&[0; WINDOW + 1], Timeout::Never).unwrap_err().status());
+            let start = Instant::now();
             while inner.asleep.load(Ordering::SeqCst) != 1 {
-                assert!(start.elapsed() < std::time::Duration::from_secs(20), "nobody counts it");
-                std::thread::yield_now();
+                assert!(start.elapsed() < Duration::from_secs(20), "nobody counts it");
+                std::thread::park_timeout(Duration::from_micros(100));
             }
             inner.close();
             inner.drain();
             assert_eq!(inner.asleep.load(Ordering::SeqCst), 0);
-            assert_eq!(sends.join().unwrap(), Err(Unsent::Gone));
+            assert_eq!(sends.join().unwrap(), Status::PORT_DISCONNECTED);
         });
     }
 
     /// A slot whose receiver let go of one long message, has another, and ended.
     #[test]
     fn a_message_that_has_ended_leaves_the_next_one_its_slot() {
-        let inner = inner();
+        let inner = Client::without_a_port().inner;
         let [before, now] = [1, 2].map(|generation| Taken { slot: 3, generation: Generation::new(generation) });
         let used = &inner.memory.shared().allocation.used;
         used.store(1 << now.slot, Ordering::SeqCst);
