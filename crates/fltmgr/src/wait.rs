@@ -17,7 +17,8 @@ pub enum Timeout {
     /// As long as it takes. On Windows: a NULL pointer.
     #[default]
     Never,
-    /// Not at all: what is there already is used. On Windows: a pointer to 0.
+    /// Not at all: what is there already is used. On Windows: a pointer to 0. A message of more than 64 KiB goes in pieces
+    /// that its receiver reads, for which this leaves no time.
     Poll,
     /// This long from the call. On Windows: a negative number of 100 ns.
     After(Duration),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use common::talk::ask;
 use common::{LONG, World, both, hresult, post};
 use fltmgr::{Client, Received, Status, Timeout};
+use proto::slots::WINDOW;
 
 /// The status of a failed ask.
 fn failure(filter: &Client, timeout: Timeout) -> Status {
@@ -179,6 +180,27 @@ fn row_049_a_poll_delivers_to_a_receive_that_is_posted() {
             assert_eq!((asked.body(), asked.id()), (&b"?"[..], 1));
             let status = asked.reply(Status::SUCCESS, b"").unwrap_err().status();
             assert_eq!(status, Status::FLT_NO_WAITER_FOR_REPLY);
+        },
+    );
+}
+
+#[test]
+fn a_poll_has_no_time_for_the_pieces_of_a_long_message() {
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            line.hear("posted");
+            assert_eq!(filter.send(&[7; WINDOW + 1], Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
+            filter.send(&[8; WINDOW], Timeout::Poll).unwrap();
+            line.say("sent");
+        },
+        |app| {
+            let port = app.connect();
+            let mut receiver = port.receiver(2).unwrap();
+            app.say("posted");
+            app.hear("sent");
+            assert_eq!(receiver.recv().unwrap().body(), [8; WINDOW], "the other was seen by nobody");
         },
     );
 }
