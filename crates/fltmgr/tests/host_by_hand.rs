@@ -1,4 +1,4 @@
-//! A host that dies where no filter can be made to.
+//! A host that dies, or is slow to end, where no filter can be made to.
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::thread;
 use common::{LONG, PORT, eventually, watchdog};
 use fltmgr::{Connection, PortName, Status};
 use proto::host::{self, Header, Outcome, Taken};
-use proto::slots::{Holder, State, Word};
+use proto::slots::{ATTENTION_DEAD, GETS, Holder, State, Word};
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN};
 use sys::memory::Memory;
 use sys::socket::Socket;
@@ -39,6 +39,35 @@ fn connect() -> (Hand, Connection) {
     (Hand { memory, sockets: [ours, way] }, opening.join().unwrap())
 }
 
+impl Hand {
+    /// Takes the receive that is posted in this slot.
+    fn take(&self, slot: usize) -> Taken {
+        let word = &self.memory.shared().slots[slot].word;
+        let posted = Word::from_raw(word.load(Ordering::SeqCst));
+        assert_eq!(posted.state(), Some(State::Posted));
+        let sleep = if posted.sleeps() { Word::SLEEP } else { 0 };
+        word.store(Word::new(State::Taken, posted.generation()).raw() | sleep, Ordering::SeqCst);
+        Taken { slot, generation: posted.generation() }
+    }
+
+    /// Completes it with a message that wants no reply; whether somebody sleeps there.
+    fn complete(&self, taken: Taken, body: &[u8]) -> bool {
+        let header = Header {
+            outcome: Outcome::Message,
+            len: body.len() as u64,
+            status: Status::SUCCESS.0,
+            written: 0,
+            waiter: None,
+            reply_capacity: 0,
+            flags: 0,
+            deadline: 0,
+            cpu: 0,
+        };
+        host::describe(self.memory.host(), taken, &header, body);
+        host::complete(self.memory.host(), self.memory.shared(), taken)
+    }
+}
+
 /// Completing a slot takes the sleeper's wish from its word: when the host dies before it wakes whom it found there, the
 /// end of the connection does.
 #[test]
@@ -51,23 +80,32 @@ fn a_receive_that_is_completed_by_a_host_that_dies_before_it_wakes_anybody_is_re
     });
     let word = &hand.memory.shared().slots[0].word;
     eventually(|| Word::from_raw(word.load(Ordering::SeqCst)).sleeps());
-    let generation = Word::from_raw(word.load(Ordering::SeqCst)).generation();
-    word.store(Word::new(State::Taken, generation).raw() | Word::SLEEP, Ordering::SeqCst);
-    let taken = Taken { slot: 0, generation };
-    let header = Header {
-        outcome: Outcome::Message,
-        len: 5,
-        status: Status::SUCCESS.0,
-        written: 0,
-        waiter: None,
-        reply_capacity: 0,
-        flags: 0,
-        deadline: 0,
-        cpu: 0,
-    };
-    host::describe(hand.memory.host(), taken, &header, b"woken");
-    assert!(host::complete(hand.memory.host(), hand.memory.shared(), taken), "somebody sleeps there");
+    assert!(hand.complete(hand.take(0), b"woken"), "somebody sleeps there");
     drop(hand.sockets);
     assert_eq!(tell.recv_timeout(LONG).expect("nobody woke the receiver"), Ok(b"woken".to_vec()));
     receiving.join().unwrap();
+}
+
+/// The end is in the words a moment before the socket tells of it. Of a slot that becomes free in that moment, a receive
+/// that waits for one learns that the connection has ended.
+#[test]
+fn a_receive_that_waits_for_a_slot_gets_one_as_the_connection_ends() {
+    let (hand, port) = connect();
+    let completions = port.completions();
+    for token in 0..=GETS as u64 {
+        completions.post(token, 100).unwrap();
+    }
+    hand.complete(hand.take(0), b"the last");
+    let shared = hand.memory.shared();
+    shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
+    shared.slots.iter().for_each(|slot| _ = Word::bury(&slot.word));
+    let (told, tell) = sync_channel(1);
+    thread::spawn(move || {
+        let ends = std::iter::from_fn(|| completions.next().ok());
+        told.send(ends.map(|end| end.result.is_ok()).collect::<Vec<_>>()).unwrap();
+    });
+    let ends = tell.recv_timeout(LONG).expect("it hangs");
+    assert_eq!(ends.len(), GETS + 1);
+    assert_eq!(ends.iter().filter(|&&message| message).count(), 1);
+    drop(hand);
 }

@@ -315,6 +315,14 @@ impl Link {
     }
 
     fn release(&self, slot: usize) {
+        self.free(slot);
+        if self.slots.waiting.load(Ordering::SeqCst) != 0 {
+            self.completions.each(|completions| completions.post_waiting());
+        }
+    }
+
+    /// As [`Link::release`], but tells no [`Completions`] of this process: for who holds the lock of one.
+    fn free(&self, slot: usize) {
         let shared = self.memory.shared();
         // a call that ended early has let go of what the host may write yet, and of which another process must get
         // nothing: the host takes it back with the hang-up, when it is done
@@ -326,9 +334,6 @@ impl Link {
             // own, before it looks; and the wish is one word for all, which is unsaid now and not said again by those
             // who sleep on
             futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);
-        }
-        if self.slots.waiting.load(Ordering::SeqCst) != 0 {
-            self.completions.each(|completions| completions.post_waiting());
         }
     }
 

@@ -242,7 +242,7 @@ impl Get {
         Self::post_in(link, slot.ok_or_else(|| link.cancelled())?, capacity)
     }
 
-    /// Posts a GET if a slot is free.
+    /// Posts a GET if a slot is free. May be called with the lock of a [`super::Completions`] held.
     pub(super) fn try_post(link: &Arc<Link>, capacity: u64) -> Result<Option<Self>, Error> {
         let slot = client::reserve_get(link.memory.shared(), link.holder);
         slot.map(|slot| Self::post_in(link, slot, capacity)).transpose()
@@ -256,8 +256,8 @@ impl Get {
                 Ok(Self { link: Arc::clone(link), posted, capacity, open: true })
             }
             None => {
-                // nobody is told: the connection is gone, which everybody is told
-                link.release(slot);
+                // completions are not told, whose lock may be held here: the connection is gone, which everybody is told
+                link.free(slot);
                 Err(link.disconnected(RECEIVING))
             }
         }
