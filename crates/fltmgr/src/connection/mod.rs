@@ -293,8 +293,9 @@ impl Link {
         }
     }
 
-    /// Reserves a slot by `reserve`, waiting for one to become free; `None` when the connection is gone.
-    fn reserve<T>(&self, reserve: impl Fn() -> Option<T>) -> Option<T> {
+    /// Reserves a slot by `reserve`, waiting for one to become free; `None` when the connection is gone. `reserve` is
+    /// called at the `deadline` too, which it may take for the end.
+    fn reserve<T>(&self, deadline: Option<Deadline>, reserve: impl Fn() -> Option<T>) -> Option<T> {
         if let Some(slot) = reserve() {
             return Some(slot);
         }
@@ -309,7 +310,8 @@ impl Link {
             if let Some(slot) = reserve() {
                 return Some(slot);
             }
-            let slice = Deadline::Monotonic(clock::monotonic() + SLOT_PATIENCE);
+            let left = deadline.map_or(SLOT_PATIENCE, |deadline| deadline.remaining().min(SLOT_PATIENCE));
+            let slice = Deadline::Monotonic(clock::monotonic() + left);
             let _ = futex::wait(&shared.allocation.freed, seen, futex::ANY, Some(slice));
         }
     }

@@ -86,7 +86,7 @@ impl Connection {
     fn recv_deadline(&self, capacity: u64, deadline: Option<Deadline>) -> Result<Option<Received>, Error> {
         let link = &self.link;
         link.check(RECEIVING)?;
-        let mut get = Get::post(link, capacity)?;
+        let Some(mut get) = Get::post(link, capacity, deadline)? else { return Ok(None) };
         loop {
             if !get.wait(deadline)? {
                 return Ok(None);
@@ -110,7 +110,8 @@ impl Connection {
             return Err(Error::new(Status::INVALID_PARAMETER, format!("posting {depth} receives"))
                 .hint(format!("1 to {} can be posted", proto::slots::GETS)));
         }
-        let gets = (0..depth).map(|_| Get::post(&self.link, u64::MAX)).collect::<Result<_, _>>()?;
+        let gets = (0..depth).map(|_| Get::post(&self.link, u64::MAX, None).transpose());
+        let gets = gets.flatten().collect::<Result<_, _>>()?;
         Ok(Receiver { link: Arc::clone(&self.link), gets, read: None })
     }
 }
@@ -230,16 +231,24 @@ pub(super) struct Get {
 }
 
 impl Get {
-    fn post(link: &Arc<Link>, capacity: u64) -> Result<Self, Error> {
+    /// Posts a GET, waiting for a slot; `None` when none became free before the deadline.
+    fn post(link: &Arc<Link>, capacity: u64, deadline: Option<Deadline>) -> Result<Option<Self>, Error> {
         let shared = link.memory.shared();
         if let Some(slot) = client::reserve_get(shared, link.holder) {
-            return Self::post_in(link, slot, capacity);
+            return Self::post_in(link, slot, capacity).map(Some);
         }
         let cancels = link.slots.cancels.load(Ordering::SeqCst);
         let cancelled = || link.slots.cancels.load(Ordering::SeqCst) != cancels;
-        let reserve = || if cancelled() { Some(None) } else { client::reserve_get(shared, link.holder).map(Some) };
-        let slot = link.reserve(reserve).ok_or_else(|| link.disconnected(RECEIVING))?;
-        Self::post_in(link, slot.ok_or_else(|| link.cancelled())?, capacity)
+        let reserve = || {
+            let slot = || client::reserve_get(shared, link.holder);
+            let over = || deadline.is_some_and(Deadline::passed);
+            if cancelled() { Some(None) } else { slot().map(Some).or_else(|| over().then_some(None)) }
+        };
+        match link.reserve(deadline, reserve).ok_or_else(|| link.disconnected(RECEIVING))? {
+            Some(slot) => Self::post_in(link, slot, capacity).map(Some),
+            None if cancelled() => Err(link.cancelled()),
+            None => Ok(None),
+        }
     }
 
     /// Posts a GET if a slot is free. May be called with the lock of a [`super::Completions`] held.

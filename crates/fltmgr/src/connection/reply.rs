@@ -83,7 +83,7 @@ impl Link {
             true => client::reserve_send(shared, self.holder).map(Some),
             false => Some(None),
         };
-        let reserved = self.reserve(reserve).ok_or(Status::PORT_DISCONNECTED)?;
+        let reserved = self.reserve(None, reserve).ok_or(Status::PORT_DISCONNECTED)?;
         let slot = reserved.ok_or(Status::FLT_NO_WAITER_FOR_REPLY)?;
         write_words(&shared.windows[slot].words, &payload[Chunks::new(payload.len()).range(0)]);
         shared.slots[slot].filled.store(1, Ordering::Release);

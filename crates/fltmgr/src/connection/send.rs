@@ -56,8 +56,8 @@ impl Connection {
         }
         link.check(SENDING)?;
         let shared = link.memory.shared();
-        let slot =
-            link.reserve(|| client::reserve_send(shared, link.holder)).ok_or_else(|| link.disconnected(SENDING))?;
+        let reserve = || client::reserve_send(shared, link.holder);
+        let slot = link.reserve(None, reserve).ok_or_else(|| link.disconnected(SENDING))?;
         let answer = link.exchange(slot, input, output);
         link.release(slot);
         answer
