@@ -2,12 +2,14 @@
 
 mod common;
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{LONG, World, watchdog};
-use fltmgr::Timeout;
+use common::raw::Raw;
+use common::{LONG, World, eventually, watchdog};
+use fltmgr::{Status, Timeout};
 
 #[test]
 fn a_receive_waits_for_a_slot_no_longer_than_for_a_message() {
@@ -29,4 +31,48 @@ fn a_receive_waits_for_a_slot_no_longer_than_for_a_message() {
         drop(hog);
         assert!(took.expect("it waits for ever") >= Duration::from_millis(60));
     });
+}
+
+/// One that waited with some receives posted would be sent messages that nobody reads.
+#[test]
+fn a_receiver_that_waits_for_its_receives_takes_no_message() {
+    watchdog();
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let mut first = port.receiver(32).unwrap();
+    let (looker, _) = Raw::open(port.duplicate().unwrap());
+    thread::scope(|scope| {
+        let second = scope.spawn(|| port.receiver(32).map(drop).map_err(|error| error.status()));
+        eventually(|| looker.shared().allocation.wanted.load(Ordering::SeqCst) != 0);
+        scope.spawn(move || {
+            while let Ok(message) = first.recv() {
+                message.reply(Status::SUCCESS, b"yes").unwrap();
+            }
+            // the other may have its receives now
+            drop(first);
+        });
+        let asked = (0..100).map(|_| filter.ask(b"?", &mut [0; 8], Timeout::After(LONG / 4)).map(drop));
+        let asked: Result<Vec<_>, _> = asked.collect();
+        port.cancel_receives();
+        assert_eq!(second.join().unwrap(), Err(Status::CANCELLED));
+        asked.expect("a message went to the one that waits");
+    });
+}
+
+#[test]
+fn two_that_want_many_receives_do_not_wait_for_each_other() {
+    watchdog();
+    let world = World::new();
+    let port = world.connect();
+    let other = fltmgr::Connection::from_handle(port.duplicate().unwrap()).unwrap();
+    let (tell, told) = sync_channel(2);
+    thread::spawn(move || {
+        thread::scope(|scope| {
+            for port in [&port, &other] {
+                scope.spawn(|| (0..2_000).for_each(|_| drop(port.receiver(30).unwrap())));
+            }
+        });
+        tell.send(()).unwrap();
+    });
+    told.recv_timeout(LONG).expect("they wait for each other");
 }

@@ -27,22 +27,38 @@ pub fn reserve_get(shared: &SharedRegion, holder: Holder) -> Option<usize> {
     reserve(shared, GET_SLOTS, holder)
 }
 
+/// Reserves `count` slots for GETs of `holder`, all at once: the bits of those that are lowest. `None` when fewer are
+/// free: who took some of them and waited for the others could wait for somebody who does the same.
+pub fn reserve_gets(shared: &SharedRegion, count: usize, holder: Holder) -> Option<u64> {
+    reserve_bits(shared, GET_SLOTS, count, holder)
+}
+
 /// Reserves the lowest free slot for a SEND of `holder`, or for the window of a long reply; `None` when all are in use.
 pub fn reserve_send(shared: &SharedRegion, holder: Holder) -> Option<usize> {
     reserve(shared, SEND_SLOTS, holder)
 }
 
 fn reserve(shared: &SharedRegion, among: u64, holder: Holder) -> Option<usize> {
+    reserve_bits(shared, among, 1, holder).map(|bit| bit.trailing_zeros() as usize)
+}
+
+fn reserve_bits(shared: &SharedRegion, among: u64, count: usize, holder: Holder) -> Option<u64> {
     let used = &shared.allocation.used;
-    // 64 when none is free, by which nothing can be shifted
-    let lowest = |used: u64| (!used & among).trailing_zeros();
+    let lowest = |used: u64| {
+        let free = !used & among;
+        let rest = (0..count).fold(free, |free, _| free & free.wrapping_sub(1));
+        (free.count_ones() as usize >= count).then_some(free & !rest)
+    };
     // in one order with releases and with the count of those who wait for a slot: who counts first, then finds none, is
     // told
-    let before =
-        used.fetch_update(Ordering::Acquire, Ordering::SeqCst, |now| Some(now | 1_u64.checked_shl(lowest(now))?));
-    let slot = lowest(before.ok()?) as usize;
-    shared.slots[slot].owner.store(holder.number(), Ordering::Release);
-    Some(slot)
+    let before = used.fetch_update(Ordering::Acquire, Ordering::SeqCst, |now| Some(now | lowest(now)?));
+    let bits = before.ok().and_then(lowest)?;
+    let mut unsaid = bits;
+    while unsaid != 0 {
+        shared.slots[unsaid.trailing_zeros() as usize].owner.store(holder.number(), Ordering::Release);
+        unsaid &= unsaid - 1;
+    }
+    Some(bits)
 }
 
 /// Gives a reserved slot back. True when somebody waits for one: wake all on [`crate::slots::Allocation::freed`].

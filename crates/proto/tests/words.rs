@@ -198,6 +198,22 @@ fn slots_are_reserved_lowest_first_until_none_is_left() {
 }
 
 #[test]
+fn several_slots_are_reserved_all_or_none() {
+    let pair = Pair::new();
+    let second = Holder::new(2).unwrap();
+    assert_eq!(client::reserve_gets(&pair.shared, GETS + 1, second), None);
+    assert_eq!(client::reserve_gets(&pair.shared, 3, second), Some(0b111));
+    let _ = client::release(&pair.shared, 1);
+    assert_eq!(client::reserve_gets(&pair.shared, GETS - 1, second), None);
+    assert_eq!(client::reserve_get(&pair.shared, Holder::FIRST), Some(1), "none was taken");
+    let _ = client::release(&pair.shared, 0);
+    let _ = client::release(&pair.shared, 1);
+    assert_eq!(client::reserve_gets(&pair.shared, GETS - 1, Holder::FIRST), Some((1 << GETS) - 1 - 0b100));
+    assert!((0..GETS).all(|slot| client::owns(&pair.shared, slot, second) == (slot == 2)));
+    assert_eq!(client::reserve_send(&pair.shared, second), Some(GETS));
+}
+
+#[test]
 fn a_get_wakes_one_hungry_filter_and_is_slept_on_until_done() {
     let mut pair = Pair::new();
     let attention = Attention(&pair.shared.attention.word);

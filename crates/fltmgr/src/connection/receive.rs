@@ -100,19 +100,25 @@ impl Connection {
     }
 
     /// Several GETs that stay posted: what a program does that posts buffers ahead of its work. `depth` is 1 to 48; all
-    /// receivers of a connection share 48.
+    /// receivers of a connection share 48. Waits until so many are free, and takes none before.
     ///
     /// # Errors
-    /// [`Status::INVALID_PARAMETER`] for another depth; [`Status::PORT_DISCONNECTED`].
+    /// [`Status::INVALID_PARAMETER`] for another depth; [`Status::PORT_DISCONNECTED`]; [`Status::CANCELLED`], while it
+    /// waits.
     pub fn receiver(&self, depth: usize) -> Result<Receiver, Error> {
         self.link.check(RECEIVING)?;
         if !(1..=proto::slots::GETS).contains(&depth) {
             return Err(Error::new(Status::INVALID_PARAMETER, format!("posting {depth} receives"))
                 .hint(format!("1 to {} can be posted", proto::slots::GETS)));
         }
-        let gets = (0..depth).map(|_| Get::post(&self.link, u64::MAX, None).transpose());
-        let gets = gets.flatten().collect::<Result<_, _>>()?;
-        Ok(Receiver { link: Arc::clone(&self.link), gets, read: None })
+        let link = &self.link;
+        let reserve = || client::reserve_gets(link.memory.shared(), depth, link.holder);
+        // without a deadline they are there, or there is an error
+        let slots = Get::reserve(link, None, reserve)?.unwrap_or(0);
+        let slots = (0..proto::slots::GETS).filter(|slot| slots & 1 << slot != 0);
+        // each is tried: one that cannot be posted gives its slot back
+        let gets: Vec<_> = slots.map(|slot| Get::post_in(link, slot, u64::MAX)).collect();
+        Ok(Receiver { link: Arc::clone(link), gets: gets.into_iter().collect::<Result<_, _>>()?, read: None })
     }
 }
 
@@ -233,21 +239,29 @@ pub(super) struct Get {
 impl Get {
     /// Posts a GET, waiting for a slot; `None` when none became free before the deadline.
     fn post(link: &Arc<Link>, capacity: u64, deadline: Option<Deadline>) -> Result<Option<Self>, Error> {
-        let shared = link.memory.shared();
-        if let Some(slot) = client::reserve_get(shared, link.holder) {
-            return Self::post_in(link, slot, capacity).map(Some);
+        let reserve = || client::reserve_get(link.memory.shared(), link.holder);
+        let slot = Self::reserve(link, deadline, reserve)?;
+        slot.map(|slot| Self::post_in(link, slot, capacity)).transpose()
+    }
+
+    /// Reserves slots by `reserve`, waiting for them; `None` when the deadline passed.
+    fn reserve<T>(
+        link: &Link,
+        deadline: Option<Deadline>,
+        reserve: impl Fn() -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        if let Some(reserved) = reserve() {
+            return Ok(Some(reserved));
         }
         let cancels = link.slots.cancels.load(Ordering::SeqCst);
         let cancelled = || link.slots.cancels.load(Ordering::SeqCst) != cancels;
+        let over = || deadline.is_some_and(Deadline::passed);
         let reserve = || {
-            let slot = || client::reserve_get(shared, link.holder);
-            let over = || deadline.is_some_and(Deadline::passed);
-            if cancelled() { Some(None) } else { slot().map(Some).or_else(|| over().then_some(None)) }
+            if cancelled() { Some(None) } else { reserve().map(Some).or_else(|| over().then_some(None)) }
         };
         match link.reserve(deadline, reserve).ok_or_else(|| link.disconnected(RECEIVING))? {
-            Some(slot) => Self::post_in(link, slot, capacity).map(Some),
             None if cancelled() => Err(link.cancelled()),
-            None => Ok(None),
+            reserved => Ok(reserved),
         }
     }
 
