@@ -37,6 +37,63 @@ fn slots_of_a_process_that_has_disconnected_are_used_by_others() {
 }
 
 #[test]
+fn a_process_that_has_disconnected_posts_nothing_when_a_slot_becomes_free() {
+    watchdog();
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let other = another(&port);
+    let mut receiver = other.receiver(1).unwrap();
+    let completions = port.completions();
+    thread::scope(|scope| {
+        let blocked = scope.spawn(|| port.recv().unwrap_err().status());
+        let (looker, _) = Raw::open(other.duplicate().unwrap());
+        let used = || looker.shared().allocation.used.load(Ordering::SeqCst).count_ones();
+        eventually("it did not post", || used() == 2);
+        // the last one waits for a slot, which the thread above will leave
+        for token in 2..=GETS as u64 {
+            completions.post(token, 1000).unwrap();
+        }
+        port.disconnect();
+        assert_eq!(blocked.join().unwrap(), Status::PORT_DISCONNECTED);
+        let answers = scope.spawn(move || {
+            (0..2).try_for_each(|_| receiver.recv().and_then(|message| message.reply(Status::SUCCESS, b"yes")))
+        });
+        let asked: Vec<_> = (0..2).map(|_| filter.ask(b"?", &mut [0; 8], Timeout::After(LONG / 4))).collect();
+        other.disconnect();
+        answers.join().unwrap().unwrap();
+        assert!(asked.iter().all(Result::is_ok), "{asked:?}");
+    });
+}
+
+/// A receiver posts its receives anew when they were taken back, which may be in the very moment of the disconnect.
+#[test]
+fn a_receive_that_is_posted_as_its_process_disconnects_takes_no_message_from_others() {
+    watchdog();
+    let world = World::new();
+    let (port, filter) = world.pair();
+    for round in 0..400 {
+        let leaves = another(&port);
+        let mut receivers: Vec<_> = (0..3).map(|_| leaves.receiver(4).unwrap()).collect();
+        thread::scope(|scope| {
+            for receiver in &mut receivers {
+                scope.spawn(|| while receiver.recv().unwrap_err().status() == Status::CANCELLED {});
+            }
+            let cancels = scope.spawn(|| {
+                while leaves.is_connected() {
+                    _ = leaves.cancel_receives()
+                }
+            });
+            std::iter::repeat_n((), 50 * (round % 50)).for_each(|()| std::hint::spin_loop());
+            leaves.disconnect();
+            cancels.join().unwrap();
+        });
+        // nothing is posted, though all the receivers are there still
+        let sent = filter.send(b"lost", Timeout::Poll).map_err(|error| error.status());
+        assert_eq!(sent, Err(Status::TIMEOUT), "round {round}");
+    }
+}
+
+#[test]
 fn a_slot_whose_request_runs_is_nobody_elses_when_its_process_disconnects() {
     watchdog();
     let (entered, enter) = sync_channel(1);

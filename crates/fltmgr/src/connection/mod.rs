@@ -316,21 +316,22 @@ impl Link {
         }
     }
 
+    /// Gives a slot back.
     fn release(&self, slot: usize) {
-        self.free(slot);
+        // a call that ended early has let go of what the host may write yet, and of which another process must get
+        // nothing: the host takes it back with the hang-up, when it is done
+        if !self.gone() || client::at_rest(self.memory.shared(), slot) {
+            self.free(slot);
+        }
         if self.slots.waiting.load(Ordering::SeqCst) != 0 {
             self.completions.each(|completions| completions.post_waiting());
         }
     }
 
-    /// As [`Link::release`], but tells no [`Completions`] of this process: for who holds the lock of one.
+    /// Gives a slot back with which the host has nothing to do, and tells no [`Completions`] of this process: for who
+    /// holds the lock of one.
     fn free(&self, slot: usize) {
         let shared = self.memory.shared();
-        // a call that ended early has let go of what the host may write yet, and of which another process must get
-        // nothing: the host takes it back with the hang-up, when it is done
-        if self.gone() && !client::at_rest(shared, slot) {
-            return;
-        }
         if client::release(shared, slot) {
             // all, for one would not do: it may wait for a slot of the other kind, or be killed, in a process of its
             // own, before it looks; and the wish is one word for all, which is unsaid now and not said again by those

@@ -272,12 +272,8 @@ impl Get {
     }
 
     fn post_in(link: &Arc<Link>, slot: usize, capacity: u64) -> Result<Self, Error> {
-        let shared = link.memory.shared();
-        match client::post_get(shared, slot, capacity) {
-            Some((posted, wake)) => {
-                link.wake(wake, &shared.attention.word, REASON_BUFFER);
-                Ok(Self { link: Arc::clone(link), posted, capacity, open: true })
-            }
+        match Self::try_post_in(link, slot, capacity) {
+            Some(posted) => Ok(Self { link: Arc::clone(link), posted, capacity, open: true }),
             None => {
                 // completions are not told, whose lock may be held here: the connection is gone, which everybody is told
                 link.free(slot);
@@ -286,13 +282,25 @@ impl Get {
         }
     }
 
+    /// Posts a GET in a reserved slot; `None` when the connection is gone.
+    fn try_post_in(link: &Link, slot: usize, capacity: u64) -> Option<Posted> {
+        if link.gone() {
+            return None;
+        }
+        let shared = link.memory.shared();
+        let (posted, wake) = client::post_get(shared, slot, capacity)?;
+        // looked at again: this process may have disconnected, and has marked what was posted before. What comes from
+        // now on is for the others
+        let over = link.gone() && client::cancel(shared, posted);
+        // in any case: the wish was taken from the word
+        link.wake(wake, &shared.attention.word, REASON_BUFFER);
+        (!over).then_some(posted)
+    }
+
     /// Posts a GET that was read anew, in the same slot.
     pub(super) fn again(mut self) -> Result<Self, Error> {
-        let shared = self.link.memory.shared();
-        let (posted, wake) = client::post_get(shared, self.posted.slot, self.capacity)
-            .ok_or_else(|| self.link.disconnected(RECEIVING))?;
-        self.link.wake(wake, &shared.attention.word, REASON_BUFFER);
-        self.posted = posted;
+        let posted = Self::try_post_in(&self.link, self.posted.slot, self.capacity);
+        self.posted = posted.ok_or_else(|| self.link.disconnected(RECEIVING))?;
         self.open = true;
         Ok(self)
     }
