@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::raw::{Raw, eventually};
 use common::{LONG, World, watchdog};
-use fltmgr::{Answer, Client, Connection, Status, Timeout};
+use fltmgr::{Answer, Client, Connection, Received, Status, Timeout};
 use proto::client;
 use proto::slots::{GETS, SENDS, Word};
 
@@ -34,6 +34,30 @@ fn slots_of_a_process_that_has_disconnected_are_used_by_others() {
         });
     }
     assert_eq!(other.send(b"x", &mut []).unwrap_err().status(), Status::INVALID_DEVICE_REQUEST);
+}
+
+#[test]
+fn completions_that_nobody_asks_for_keep_no_slots_of_a_process_that_has_disconnected() {
+    watchdog();
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let other = another(&port);
+    let completions = port.completions();
+    for token in 0..100 {
+        completions.post(token, 1000).unwrap();
+    }
+    filter.send(b"delivered before", Timeout::Poll).unwrap();
+    port.disconnect();
+    let gets = other.receiver(GETS - 1).expect("all but one are free");
+    assert!(other.try_recv().unwrap().is_none());
+    assert!(matches!(completions.next().unwrap().result, Ok(Received::Message(_))));
+    let ends = std::iter::from_fn(|| completions.next().ok());
+    assert_eq!(ends.filter(|end| end.result.is_err()).count(), 99);
+    drop(gets);
+    thread::scope(|scope| {
+        scope.spawn(|| filter.send(b"x", Timeout::After(LONG)).unwrap());
+        assert_eq!(other.recv().unwrap().body(), b"x");
+    });
 }
 
 #[test]

@@ -333,6 +333,16 @@ impl Desk {
         cancelled
     }
 
+    /// The connection is gone: ends what is posted.
+    pub(super) fn end(&self) {
+        let mut let_go = LetGo::new();
+        let mut state = self.lock();
+        self.harvest(&mut state, &mut let_go);
+        self.signal(&mut state);
+        drop(state);
+        drop(let_go);
+    }
+
     /// Moves what has ended out of what is posted. True: the connection is gone, and therefore all of it has.
     pub(super) fn harvest(&self, state: &mut State, let_go: &mut LetGo) -> bool {
         // looked at first: what is complete in spite of it is told as complete

@@ -362,6 +362,8 @@ impl Link {
         }
         self.alarm.gone.store(true, Ordering::SeqCst);
         self.wake_everybody();
+        // whether or not anybody asks for them: the slots of what is posted are for the other processes
+        self.completions.each(|completions| completions.end());
         // before good-bye, so that it is known whether a child has it too
         drop(lock(&self.inheritable).take());
         // who looks for a file there does not begin any more, and has ended: what comes from now on is for this thread
