@@ -3,11 +3,14 @@
 mod common;
 
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{LONG, World, both, skip, watchdog};
+use common::raw::Raw;
+use common::{LONG, World, both, eventually, skip, watchdog};
 use fltmgr::{Pollable, Received, Status, Timeout};
+use proto::slots::{SharedSlot, State, Word};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 fn readable_within(pollable: &Pollable, time: Duration) -> bool {
@@ -133,5 +136,51 @@ fn nothing_runs_while_nothing_comes_and_nothing_is_left_when_it_is_dropped() {
     while watchers().next().is_some() {
         assert!(start.elapsed() < 2 * LONG, "the thread is left");
         thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// A receive may be posted in the middle of that, and be taken back when the thread that watches sleeps on others.
+#[test]
+fn each_receive_that_is_taken_back_as_it_is_posted_is_told() {
+    watchdog();
+    let world = World::new();
+    let app = world.connect();
+    let (looker, _) = Raw::open(app.duplicate().unwrap());
+    let posted = || {
+        let state = |slot: &SharedSlot| Word::from_raw(slot.word.load(Ordering::SeqCst)).state();
+        looker.shared().slots.iter().filter(|slot| state(slot) == Some(State::Posted)).count()
+    };
+    let pollable = app.completions().pollable().unwrap();
+    for round in 0..400 {
+        thread::scope(|scope| {
+            // these make the cancelling long
+            for _ in 0..20 {
+                scope.spawn(|| assert_eq!(app.recv().unwrap_err().status(), Status::CANCELLED));
+            }
+            eventually(|| posted() == 20);
+            let cancels = scope.spawn(|| app.cancel_receives());
+            eventually(|| posted() != 20 || cancels.is_finished());
+            pollable.post(0, 100).unwrap();
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_micros(round % 100) {
+                std::hint::spin_loop();
+            }
+            for token in 1..40 {
+                pollable.post(token, 10).unwrap();
+            }
+            cancels.join().unwrap();
+        });
+        // what is posted is what nobody was told of
+        let mut told = 0;
+        while 40 - told != posted() {
+            let is_told = readable_within(&pollable, LONG / 4);
+            assert!(is_told, "round {round}: of {} nobody is told", 40 - told - posted());
+            told += usize::from(pollable.try_next().unwrap().is_some());
+        }
+        told += app.cancel_receives();
+        assert_eq!(told, 40);
+        while pollable.outstanding() != 0 {
+            pollable.next().unwrap();
+        }
     }
 }

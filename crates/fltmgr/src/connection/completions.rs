@@ -51,6 +51,7 @@ impl Connection {
         // first those that wait for a slot, so that none is posted in a slot that becomes free here
         link.completions.each(|desk| cancelled += desk.cancel(|_| true));
         let shared = link.memory.shared();
+        let before = cancelled;
         for slot in 0..GETS {
             if let Some(asleep) = client::cancel_slot(shared, slot, link.holder) {
                 cancelled += 1;
@@ -58,6 +59,10 @@ impl Connection {
                     futex::wake(&shared.slots[slot].word, u32::MAX, futex::ANY);
                 }
             }
+        }
+        if cancelled != before {
+            // one may have been posted by token since: who watches need not sleep on its word
+            link.completions.each(|desk| desk.ring());
         }
         cancelled
     }
