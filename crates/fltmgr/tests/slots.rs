@@ -76,3 +76,19 @@ fn two_that_want_many_receives_do_not_wait_for_each_other() {
     });
     told.recv_timeout(LONG).expect("they wait for each other");
 }
+
+/// A program that only looks now and then is told of no slot that another process leaves.
+#[test]
+fn a_look_for_completions_posts_what_waits_for_a_slot() {
+    watchdog();
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let other = fltmgr::Connection::from_handle(port.duplicate().unwrap()).unwrap();
+    let hog = other.receiver(48).unwrap();
+    let completions = port.completions();
+    completions.post(1, 100).unwrap();
+    drop(hog);
+    assert!(completions.try_next().unwrap().is_none());
+    filter.send(b"x", Timeout::Poll).expect("nothing is posted");
+    assert_eq!(completions.try_next().unwrap().expect("it is delivered").token, 1);
+}

@@ -277,23 +277,23 @@ impl Desk {
 
     /// A slot of the connection has become free.
     pub(super) fn post_waiting(&self) {
-        let mut state = self.lock();
-        let before = state.posted.len();
-        self.fill_slots(&mut state);
-        if state.watched && state.posted.len() != before {
-            self.ring();
-        }
+        self.fill_slots(&mut self.lock());
     }
 
+    /// Posts what waits for slots, as far as there are any.
     fn fill_slots(&self, state: &mut State) {
+        let before = state.posted.len();
         while let Some(&(token, capacity)) = state.waiting.front() {
             // an error is the end of the connection, which ends the others too
-            let Ok(Some(get)) = Get::try_post(&self.link, capacity) else { return };
+            let Ok(Some(get)) = Get::try_post(&self.link, capacity) else { break };
             state.posted.push((token, get));
             state.waiting.pop_front();
             if state.waiting.is_empty() {
                 self.link.slots.waiting.fetch_sub(1, Ordering::SeqCst);
             }
+        }
+        if state.watched && state.posted.len() != before {
+            self.ring();
         }
     }
 
@@ -377,6 +377,9 @@ impl Desk {
             let waiting = self.take_waiting(state);
             let ends = waiting.into_iter().map(|(token, _)| (token, End::Failed(Status::PORT_DISCONNECTED)));
             state.ended.extend(ends);
+        } else {
+            // of slots that another process leaves nobody is told who only looks
+            self.fill_slots(state);
         }
         gone
     }
