@@ -3,9 +3,10 @@
 mod common;
 
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
+use std::time::Duration;
 
 use common::{LONG, PORT, eventually, watchdog};
 use fltmgr::{Connection, PortName, Status};
@@ -108,4 +109,28 @@ fn a_receive_that_waits_for_a_slot_gets_one_as_the_connection_ends() {
     assert_eq!(ends.len(), GETS + 1);
     assert_eq!(ends.iter().filter(|&&message| message).count(), 1);
     drop(hand);
+}
+
+/// Files that nobody took lie before the end.
+#[test]
+fn each_of_several_threads_that_disconnect_waits_for_the_end() {
+    let (hand, port) = connect();
+    let file = std::fs::File::open("/dev/null").unwrap();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let disconnects = || {
+            port.disconnect();
+            over.load(Ordering::SeqCst)
+        };
+        let threads = [scope.spawn(disconnects), scope.spawn(disconnects)];
+        for tag in 0..300 {
+            let way = &hand.sockets[1];
+            way.send(&FromHost::File { tag }.encode(), &[file.as_fd()]).unwrap();
+            // so that both wait for the next
+            thread::park_timeout(Duration::from_micros(200));
+        }
+        over.store(true, Ordering::SeqCst);
+        drop(hand);
+        assert_eq!(threads.map(|thread| thread.join().unwrap()), [true, true], "one was early");
+    });
 }

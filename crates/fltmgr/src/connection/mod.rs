@@ -10,6 +10,7 @@ mod send;
 mod watcher;
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -388,7 +389,11 @@ impl Link {
         let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
         loop {
             self.socket.wait_readable(deadline)?;
-            let received = self.socket.try_recv(&mut packet)?;
+            let received = match self.socket.try_recv(&mut packet) {
+                // another thread that disconnects was sooner
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                received => received?,
+            };
             match FromHost::parse(&packet[..received.len]) {
                 Ok(FromHost::Closed { .. }) => return Ok(()),
                 // the host says no more, and closes when its callback has returned
