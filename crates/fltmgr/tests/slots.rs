@@ -8,8 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::raw::Raw;
-use common::{LONG, World, eventually, watchdog};
+use common::{LONG, World, echoes, eventually, this_thread, until_it_sleeps, watchdog};
 use fltmgr::{Status, Timeout};
+use proto::slots::SENDS;
 
 #[test]
 fn a_receive_waits_for_a_slot_no_longer_than_for_a_message() {
@@ -91,4 +92,52 @@ fn a_look_for_completions_posts_what_waits_for_a_slot() {
     assert!(completions.try_next().unwrap().is_none());
     filter.send(b"x", Timeout::Poll).expect("nothing is posted");
     assert_eq!(completions.try_next().unwrap().expect("it is delivered").token, 1);
+}
+
+/// Long replies take the places of requests for as long as their filters have not read them. A process that has replied,
+/// and then receives again or only waits, gives them back when another wants them.
+#[test]
+fn a_process_that_sleeps_gives_back_the_windows_that_filters_have_read() {
+    watchdog();
+    let world = World::with(echoes, |options| options);
+    let (port, filter) = world.pair();
+    let other = fltmgr::Connection::from_handle(port.duplicate().unwrap()).unwrap();
+    for sleeps in ["in a receive", "in completions"] {
+        let mut receiver = port.receiver(SENDS).unwrap();
+        let asked = || filter.start(b"?", 1000, Timeout::After(LONG)).unwrap();
+        let asked: Vec<_> = (0..SENDS).map(|_| asked()).collect();
+        for _ in 0..SENDS {
+            receiver.recv().unwrap().reply(Status::SUCCESS, &[7; 500]).unwrap();
+        }
+        thread::scope(|scope| {
+            let (tell, told) = sync_channel(1);
+            let (port, receiver) = (&port, &mut receiver);
+            let receives = scope.spawn(move || {
+                tell.send(this_thread()).unwrap();
+                match sleeps {
+                    "in a receive" => receiver.recv().unwrap_err().status(),
+                    _ => {
+                        let completions = port.completions();
+                        completions.post(1, 100).unwrap();
+                        completions.next().unwrap().result.unwrap_err().status()
+                    }
+                }
+            });
+            until_it_sleeps(told.recv_timeout(LONG).unwrap());
+            // only now
+            for asked in asked {
+                assert_eq!(asked.wait(&mut [0; 1000]).unwrap().len, 500);
+            }
+            let (tell, told) = sync_channel(1);
+            let other = &other;
+            scope.spawn(move || tell.send(other.send(b"x", &mut [0; 1])).unwrap());
+            let sent = told.recv_timeout(LONG / 2);
+            port.cancel_receives();
+            assert_eq!(receives.join().unwrap(), Status::CANCELLED);
+            if sent.is_err() {
+                other.disconnect();
+            }
+            assert_eq!(sent.expect("no place was given back").unwrap(), 1, "{sleeps}");
+        });
+    }
 }

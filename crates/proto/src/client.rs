@@ -93,6 +93,13 @@ pub fn owns(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
     shared.slots[slot].owner.load(Ordering::Acquire) == holder.number()
 }
 
+/// Of which process a thread sleeps on a slot, or is about to; `None` when none does.
+pub fn sleeper(shared: &SharedRegion, slot: usize) -> Option<Holder> {
+    let ours = &shared.slots[slot];
+    let sleeps = Word::from_raw(ours.word.load(Ordering::Relaxed)).sleeps();
+    Holder::new(ours.owner.load(Ordering::Relaxed)).filter(|_| sleeps)
+}
+
 /// Posts a GET for up to `capacity` bytes of body in a reserved slot that is complete or was never used. `None` when
 /// the connection is gone.
 pub fn post_get(shared: &SharedRegion, slot: usize, capacity: u64) -> Option<(Posted, Wake)> {

@@ -214,6 +214,19 @@ fn several_slots_are_reserved_all_or_none() {
 }
 
 #[test]
+fn a_slot_tells_whose_thread_sleeps_on_it() {
+    let pair = Pair::new();
+    let second = Holder::new(2).unwrap();
+    let slot = client::reserve_get(&pair.shared, second).unwrap();
+    let (posted, _) = client::post_get(&pair.shared, slot, 8).unwrap();
+    assert_eq!(client::sleeper(&pair.shared, slot), None);
+    assert!(client::prepare_sleep(&pair.shared, posted).is_some());
+    assert_eq!(client::sleeper(&pair.shared, slot), Some(second));
+    let _ = client::release(&pair.shared, slot);
+    assert_eq!(client::sleeper(&pair.shared, slot), None, "it is nobody's");
+}
+
+#[test]
 fn a_get_wakes_one_hungry_filter_and_is_slept_on_until_done() {
     let mut pair = Pair::new();
     let attention = Attention(&pair.shared.attention.word);

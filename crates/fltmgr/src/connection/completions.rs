@@ -509,6 +509,7 @@ impl Desk {
             (first || found.get() || self.bell.load(Ordering::Acquire) != seen).then_some(())
         };
         let sleep = || {
+            link.reclaim_windows();
             let mut words = SmallVec::<[(&AtomicU32, u32); GETS + 2]>::new();
             for &posted in posted {
                 match client::prepare_sleep(shared, posted) {

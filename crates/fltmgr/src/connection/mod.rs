@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use proto::client::{self, Wake};
+use proto::client::{self, Posted, Wake};
 use proto::name::PortName;
 use proto::slots::Holder;
 use proto::status::Status;
@@ -307,7 +307,6 @@ impl Link {
             if self.gone() {
                 return None;
             }
-            self.reclaim_windows();
             if let Some(slot) = reserve() {
                 return Some(slot);
             }
@@ -315,6 +314,44 @@ impl Link {
             let slice = Deadline::Monotonic(clock::monotonic() + left);
             let _ = futex::wait(&shared.allocation.freed, seen, futex::ANY, Some(slice));
         }
+    }
+
+    /// Reserves a slot for a request, or for its window. Where none is free, those are looked for that filters have
+    /// finished with: here, and in the other processes.
+    fn reserve_send(&self) -> Option<usize> {
+        let reserve = || client::reserve_send(self.memory.shared(), self.holder);
+        if let Some(slot) = reserve() {
+            return Some(slot);
+        }
+        self.reclaim_windows();
+        let slot = reserve();
+        if slot.is_none() {
+            self.stir_others();
+        }
+        slot
+    }
+
+    /// Wakes a thread of each other process, which looks for windows that are not needed any more before it sleeps on.
+    fn stir_others(&self) {
+        let shared = self.memory.shared();
+        let mut stirred = 0;
+        for (slot, ours) in shared.slots.iter().enumerate() {
+            if let Some(holder) = client::sleeper(shared, slot)
+                && holder != self.holder
+                && stirred & 1 << holder.number() == 0
+                // a word says so, too, of who slept there and woke by itself
+                && futex::wake(&ours.word, u32::MAX, futex::ANY) != 0
+            {
+                stirred |= 1 << holder.number();
+            }
+        }
+    }
+
+    /// Says that a thread will sleep on a slot, as [`client::prepare_sleep`]: not before what is not needed here any more
+    /// is there for others.
+    fn prepare_sleep(&self, posted: Posted) -> Option<u32> {
+        self.reclaim_windows();
+        client::prepare_sleep(self.memory.shared(), posted)
     }
 
     /// Gives a slot back.

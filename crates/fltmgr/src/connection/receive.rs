@@ -357,7 +357,7 @@ impl Get {
     /// The value to sleep on. When there is none, somebody may have taken the GET back: looked for only here, so that a
     /// hot receive has nothing to look at besides its message.
     fn prepare(&self, cancelled: &Cell<bool>) -> Option<u32> {
-        let asleep = client::prepare_sleep(self.link.memory.shared(), self.posted);
+        let asleep = self.link.prepare_sleep(self.posted);
         cancelled.set(asleep.is_none() && self.cancelled());
         asleep
     }

@@ -80,7 +80,7 @@ impl Link {
     fn window(&self, to: ReplyTo, payload: &[u8]) -> Result<usize, Status> {
         let shared = self.memory.shared();
         let reserve = || match client::claimable(shared, to) {
-            true => client::reserve_send(shared, self.holder).map(Some),
+            true => self.reserve_send().map(Some),
             false => Some(None),
         };
         let reserved = self.reserve(None, reserve).ok_or(Status::PORT_DISCONNECTED)?;

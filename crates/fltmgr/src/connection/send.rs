@@ -55,9 +55,7 @@ impl Connection {
             return Err(link.error(Status::INVALID_PARAMETER, SENDING).hint("a request has at least one byte"));
         }
         link.check(SENDING)?;
-        let shared = link.memory.shared();
-        let reserve = || client::reserve_send(shared, link.holder);
-        let slot = link.reserve(None, reserve).ok_or_else(|| link.disconnected(SENDING))?;
+        let slot = link.reserve(None, || link.reserve_send()).ok_or_else(|| link.disconnected(SENDING))?;
         let answer = link.exchange(slot, input, output);
         link.release(slot);
         answer
@@ -102,7 +100,7 @@ impl Link {
             }
             self.gone().then_some(false)
         };
-        if wait(&on, None, look, || client::prepare_sleep(shared, posted)) != Some(true) {
+        if wait(&on, None, look, || self.prepare_sleep(posted)) != Some(true) {
             return Err(self.disconnected(SENDING));
         }
         let completion = client::completion(host, posted);
