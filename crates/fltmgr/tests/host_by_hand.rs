@@ -11,8 +11,9 @@ use std::time::Duration;
 use common::{LONG, PORT, eventually, watchdog};
 use fltmgr::{Connection, PortName, Status};
 use proto::host::{self, Header, Outcome, Taken};
-use proto::slots::{ATTENTION_DEAD, GETS, Holder, State, Word};
+use proto::slots::{ATTENTION_DEAD, GETS, Generation, Holder, State, Word};
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN};
+use sys::futex;
 use sys::memory::Memory;
 use sys::socket::Socket;
 
@@ -44,11 +45,10 @@ impl Hand {
     /// Takes the receive that is posted in this slot.
     fn take(&self, slot: usize) -> Taken {
         let word = &self.memory.shared().slots[slot].word;
-        let posted = Word::from_raw(word.load(Ordering::SeqCst));
-        assert_eq!(posted.state(), Some(State::Posted));
-        let sleep = if posted.sleeps() { Word::SLEEP } else { 0 };
-        word.store(Word::new(State::Taken, posted.generation()).raw() | sleep, Ordering::SeqCst);
-        Taken { slot, generation: posted.generation() }
+        let taken = |now: u32| Word::new(State::Taken, Word::from_raw(now).generation()).raw() | (now & Word::SLEEP);
+        let posted = |now: &u32| Word::from_raw(*now).state() == Some(State::Posted);
+        let before = word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now).filter(posted).map(taken));
+        Taken { slot, generation: Word::from_raw(before.expect("posted")).generation() }
     }
 
     /// Completes it with a message that wants no reply; whether somebody sleeps there.
@@ -66,6 +66,15 @@ impl Hand {
         };
         host::describe(self.memory.host(), taken, &header, body);
         host::complete(self.memory.host(), self.memory.shared(), taken)
+    }
+
+    /// Waits for a receive in this slot, and sends it a message.
+    fn deliver(&self, slot: usize, body: &[u8]) {
+        let word = &self.memory.shared().slots[slot].word;
+        eventually(|| Word::from_raw(word.load(Ordering::SeqCst)).state() == Some(State::Posted));
+        if self.complete(self.take(slot), body) {
+            futex::wake(word, u32::MAX, futex::ANY);
+        }
     }
 }
 
@@ -133,4 +142,25 @@ fn each_of_several_threads_that_disconnect_waits_for_the_end() {
         drop(hand);
         assert_eq!(threads.map(|thread| thread.join().unwrap()), [true, true], "one was early");
     });
+}
+
+/// A program that looks for messages every microsecond takes back 2²⁷ receives in two minutes.
+#[test]
+fn a_message_is_not_received_again_when_its_receives_generation_comes_around() {
+    let (hand, port) = connect();
+    let receives = |body: &[u8]| {
+        thread::scope(|scope| {
+            let receives = scope.spawn(|| port.recv().unwrap().body().to_vec());
+            hand.deliver(0, body);
+            assert_eq!(receives.join().unwrap(), body);
+        });
+    };
+    receives(b"once");
+    assert_eq!(hand.memory.host().slots[0].done.load(Ordering::SeqCst), 1);
+    // as all the others leave it that were taken back since
+    let last = Word::new(State::Free, Generation::new(u32::MAX)).raw();
+    hand.memory.shared().slots[0].word.store(last, Ordering::SeqCst);
+    assert!(port.try_recv().unwrap().is_none(), "received twice");
+    receives(b"another");
+    drop(hand);
 }

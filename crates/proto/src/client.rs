@@ -100,8 +100,19 @@ pub fn sleeper(shared: &SharedRegion, slot: usize) -> Option<Holder> {
     Holder::new(ours.owner.load(Ordering::Relaxed)).filter(|_| sleeps)
 }
 
-/// Posts a GET for up to `capacity` bytes of body in a reserved slot that is complete or was never used. `None` when
-/// the connection is gone.
+/// Before a GET is posted: passes over the generation with which its slot was completed last, where that is the next. It
+/// comes around when 2²⁷ GETs were taken back since, and the new one would be taken for complete.
+pub fn pass_over_last(host: &HostRegion, shared: &SharedRegion, slot: usize) {
+    let last = Generation::new(host.slots[slot].done.load(Ordering::Relaxed));
+    let passed = Word::new(State::Free, last).raw();
+    // a look: nobody changes the generation of a slot that another has reserved
+    let _ = shared.slots[slot].word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+        (Word::from_raw(now).generation().next() == last).then_some(passed | (now & Word::DEAD))
+    });
+}
+
+/// Posts a GET for up to `capacity` bytes of body in a reserved slot that is complete or was never used, and of which
+/// the last generation was passed over ([`pass_over_last`]). `None` when the connection is gone.
 pub fn post_get(shared: &SharedRegion, slot: usize, capacity: u64) -> Option<(Posted, Wake)> {
     let ours = &shared.slots[slot];
     ours.capacity.store(capacity, Ordering::Relaxed);

@@ -1,11 +1,11 @@
 //! What the words say at their edges: the last index that exists, one flag without the others, a second time.
 #![cfg(not(loom))]
 
-use proto::client;
+use proto::client::{self, Posted};
 use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, FLAG_REPLY, Header, Host, Outcome, Rung, Take};
 use proto::slots::{
-    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, Desk, GETS, HOLDERS, HOST_INLINE, Holder, HostRegion,
-    REPLY_INLINE, REQUEST_PARKED, Requests, SLOTS, SharedRegion, WAITERS, Wake, Word,
+    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, Desk, GETS, Generation, HOLDERS, HOST_INLINE, Holder, HostRegion,
+    REPLY_INLINE, REQUEST_PARKED, Requests, SLOTS, SharedRegion, State, WAITERS, Wake, Word,
 };
 use proto::sync::{AtomicU64, Ordering::SeqCst};
 
@@ -26,6 +26,25 @@ fn who_prepares_to_sleep_twice_is_still_woken() {
         let asleep = client::prepare_sleep(&shared, posted);
         assert_eq!(asleep, Some(shared.slots[0].word.load(SeqCst)));
         assert!(Word::from_raw(asleep.unwrap()).sleeps());
+    }
+}
+
+#[test]
+fn a_generation_that_comes_around_is_not_that_of_the_last_completion() {
+    let (host, shared) = (HostRegion::boxed(), SharedRegion::boxed());
+    for (last, before) in [(1, u32::MAX), (8, 7), (u32::MAX, u32::MAX - 1)] {
+        host.slots[0].done.store(Generation::new(last).number(), SeqCst);
+        for dead in [0, Word::DEAD] {
+            shared.slots[0].word.store(Word::new(State::Free, Generation::new(before)).raw() | dead, SeqCst);
+            client::pass_over_last(&host, &shared, 0);
+            assert_eq!(client::dead(&shared, Posted { slot: 0, generation: Generation::new(last) }), dead != 0);
+            let (posted, _) = client::post_get(&shared, 0, 8).unwrap();
+            assert_eq!(posted.generation, Generation::new(last).next());
+            assert!(!client::completed(&host, posted));
+            // and no other is passed over
+            client::pass_over_last(&host, &shared, 0);
+            assert_eq!(client::post_get(&shared, 0, 8).unwrap().0.generation, posted.generation.next());
+        }
     }
 }
 

@@ -288,6 +288,7 @@ impl Get {
             return None;
         }
         let shared = link.memory.shared();
+        client::pass_over_last(link.memory.host(), shared, slot);
         let (posted, wake) = client::post_get(shared, slot, capacity)?;
         // looked at again: this process may have disconnected, and has marked what was posted before. What comes from
         // now on is for the others
