@@ -149,3 +149,16 @@ async fn requests_are_futures() {
     // a future that nobody polls makes no call
     drop(port.send_async(b"x".to_vec(), 10));
 }
+
+#[tokio::test]
+async fn room_that_is_not_there_is_an_error() {
+    let world = World::new();
+    let (port, _filter) = world.pair();
+    for capacity in [1 << 46, usize::MAX] {
+        let sent = port.send_async(b"x".to_vec(), capacity).await.map(drop).unwrap_err();
+        assert_eq!(sent.status(), Status::INSUFFICIENT_RESOURCES, "{sent}");
+        let requested = port.request_async(b"x".to_vec(), capacity).await.map(drop).unwrap_err();
+        assert_eq!(requested.status(), Status::INSUFFICIENT_RESOURCES, "{requested}");
+    }
+    assert_eq!(port.send_async(b"x".to_vec(), 1).await.unwrap(), b"x");
+}

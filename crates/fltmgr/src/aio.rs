@@ -38,7 +38,7 @@ impl Connection {
     /// when the future is first polled; dropping the future later lets it end there.
     ///
     /// # Errors
-    /// As [`Connection::send`].
+    /// As [`Connection::send`]; [`Status::INSUFFICIENT_RESOURCES`]: no memory for the output.
     pub fn send_async(
         &self,
         input: Vec<u8>,
@@ -46,7 +46,7 @@ impl Connection {
     ) -> impl Future<Output = Result<Vec<u8>, Error>> + Send + use<> {
         let port = self.clone();
         Call::new(move || {
-            let mut output = vec![0; capacity];
+            let mut output = port.room(capacity)?;
             let len = port.send(&input, &mut output)?;
             output.truncate(len);
             Ok(output)
@@ -57,7 +57,7 @@ impl Connection {
     /// answer's length covers. Otherwise as [`Connection::send_async`].
     ///
     /// # Errors
-    /// As [`Connection::request`].
+    /// As [`Connection::request`]; [`Status::INSUFFICIENT_RESOURCES`]: no memory for the output.
     pub fn request_async(
         &self,
         input: Vec<u8>,
@@ -65,11 +65,22 @@ impl Connection {
     ) -> impl Future<Output = Result<(Answer, Vec<u8>), Error>> + Send + use<> {
         let port = self.clone();
         Call::new(move || {
-            let mut output = vec![0; capacity];
+            let mut output = port.room(capacity)?;
             let answer = port.request(&input, &mut output)?;
             output.truncate(answer.len);
             Ok((answer, output))
         })
+    }
+
+    /// Memory for an output.
+    fn room(&self, capacity: usize) -> Result<Vec<u8>, Error> {
+        // tried first, because one that is not there would end the process; and not filled then, because zeros of the
+        // kernel's cost nothing until they are written
+        Vec::<u8>::new().try_reserve_exact(capacity).map_err(|_| {
+            Error::new(Status::INSUFFICIENT_RESOURCES, format!("sending to {}", self.name()))
+                .hint(format!("{capacity} bytes of output do not fit into memory"))
+        })?;
+        Ok(vec![0; capacity])
     }
 }
 
