@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use tokio::time::timeout;
 
 const LONG: Duration = Duration::from_secs(20);
 
-struct Echo(SyncSender<Client>);
+/// Sends back what it gets; what says `wait` when the test lets it.
+struct Echo(SyncSender<Client>, Mutex<Receiver<()>>, SyncSender<()>);
 
 impl Serve for Echo {
     type Session = ();
@@ -27,6 +29,9 @@ impl Serve for Echo {
         if input == b"no" {
             return Status::ACCESS_DENIED.into();
         }
+        if input == b"wait" && self.2.send(()).is_ok() {
+            let _ = self.1.lock().unwrap().recv();
+        }
         let len = input.len().min(output.len());
         output[..len].copy_from_slice(&input[..len]);
         Answer::from(len)
@@ -37,18 +42,24 @@ struct World {
     dir: tempfile::TempDir,
     _port: Port,
     clients: Receiver<Client>,
+    /// What waits has begun.
+    waits: Receiver<()>,
+    /// Dropped, it lets that go on.
+    go_on: SyncSender<()>,
 }
 
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (sender, clients) = sync_channel(8);
+        let (go_on, gone_on) = sync_channel(1);
+        let (begin, waits) = sync_channel(16);
         let options = PortOptions::default()
             .max_connections(8)
             .security(SecurityDescriptor::null_dacl())
             .namespace(Namespace::at(dir.path()));
-        let port = Port::create(r"\Aio", options, Echo(sender)).unwrap();
-        Self { dir, _port: port, clients }
+        let port = Port::create(r"\Aio", options, Echo(sender, Mutex::new(gone_on), begin)).unwrap();
+        Self { dir, _port: port, clients, waits, go_on }
     }
 
     fn pair(&self) -> (Connection, Client) {
@@ -161,4 +172,37 @@ async fn room_that_is_not_there_is_an_error() {
         assert_eq!(requested.status(), Status::INSUFFICIENT_RESOURCES, "{requested}");
     }
     assert_eq!(port.send_async(b"x".to_vec(), 1).await.unwrap(), b"x");
+}
+
+/// A reply of more than 104 bytes needs one of the 16 places that requests have.
+#[tokio::test]
+async fn a_reply_that_must_wait_for_its_turn_holds_up_no_other_task() {
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let mut messages = port.messages(2).unwrap();
+    let requests: Vec<_> = (0..16).map(|_| tokio::spawn(port.send_async(b"wait".to_vec(), 4))).collect();
+    let asks = std::thread::spawn(move || {
+        let mut replies = [(); 2].map(|()| vec![0; 1000]);
+        let asked = [(); 2].map(|()| filter.start(b"?", 1000, Timeout::After(LONG)).unwrap());
+        let answers = asked.into_iter().zip(&mut replies).map(|(asked, reply)| asked.wait(reply).unwrap().len);
+        answers.collect::<Vec<_>>()
+    });
+    let (first, second) = (next(&mut messages).await.unwrap().unwrap(), next(&mut messages).await.unwrap().unwrap());
+    for _ in 0..16 {
+        while world.waits.try_recv().is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let mut reply = Box::pin(first.reply_async(Status::SUCCESS, vec![1; 500]));
+    let mut polled = timeout(Duration::from_millis(100), &mut reply).await;
+    assert!(polled.is_err(), "there was a place");
+    // this task goes on, and so does what lets the reply have its turn
+    timeout(LONG, second.reply_async(Status::SUCCESS, vec![2; 104])).await.unwrap().unwrap();
+    drop(world.go_on);
+    polled = timeout(LONG, &mut reply).await;
+    polled.unwrap().unwrap();
+    for request in requests {
+        assert_eq!(timeout(LONG, request).await.unwrap().unwrap().unwrap(), b"wait");
+    }
+    assert_eq!(asks.join().unwrap(), [500, 104]);
 }

@@ -85,17 +85,17 @@ impl Connection {
 }
 
 impl Message {
-    /// As [`Message::reply`]. A payload of up to 64 KiB is sent by the first poll, which never waits; a longer one by a
-    /// thread of the library's, as the filter reads it. Dropped before it is polled, it answers as the dropped message
-    /// does.
+    /// As [`Message::reply`]. The first poll, which never waits, sends a payload of up to 64 KiB; one that is longer, or
+    /// finds no window because others use them all, is sent by a thread of the library's. Dropped before it is polled,
+    /// it answers as the dropped message does.
     ///
     /// # Errors
     /// As [`Message::reply`].
-    pub async fn reply_async(self, status: Status, payload: Vec<u8>) -> Result<(), Error> {
-        if payload.len() <= proto::slots::WINDOW {
-            return self.reply(status, &payload);
+    pub async fn reply_async(mut self, status: Status, payload: Vec<u8>) -> Result<(), Error> {
+        match self.reply_at_once(status, &payload) {
+            Some(replied) => replied,
+            None => Call::new(move || self.reply(status, &payload)).await,
         }
-        Call::new(move || self.reply(status, &payload)).await
     }
 }
 

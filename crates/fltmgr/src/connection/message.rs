@@ -66,7 +66,8 @@ impl Message {
     }
 
     /// Answers. `status` is what the filter's send returns, and `payload` what it finds in its reply buffer. Does not
-    /// wait for the filter, except to stream a payload of more than 64 KiB.
+    /// wait for the filter, except to stream a payload of more than 64 KiB, and for its turn with one of more than 104
+    /// bytes: of those and of requests, 16 of a connection can be under way at a time.
     ///
     /// # Errors
     /// [`Status::FLT_NO_WAITER_FOR_REPLY`]: the filter wants no reply, or has given up, or another has replied.
@@ -76,6 +77,14 @@ impl Message {
     pub fn reply(mut self, status: Status, payload: &[u8]) -> Result<(), Error> {
         let to = self.reply_to.take();
         self.link.reply(self.id, to, status, payload)
+    }
+
+    /// As [`Message::reply`]; `None`, and nothing done, where it would have to wait.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn reply_at_once(&mut self, status: Status, payload: &[u8]) -> Option<Result<(), Error>> {
+        let replied = self.link.reply_at_once(self.id, self.reply_to, status, payload)?;
+        self.reply_to = None;
+        Some(replied)
     }
 
     /// Leaves the filter waiting, and gives the id for [`super::Connection::reply`].

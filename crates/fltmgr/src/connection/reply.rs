@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use proto::client::{self, Publish, ReplyTo};
+#[cfg(feature = "tokio")]
+use proto::slots::WINDOW;
 use proto::slots::{Chunks, REASON_BUFFER, REASON_REPLY, REPLY_INLINE, write_words};
 use proto::status::Status;
 use sys::futex::{self, Upper};
@@ -29,20 +31,69 @@ impl Connection {
     }
 }
 
+/// What the filter has room for.
+fn cut(payload: &[u8], to: ReplyTo) -> &[u8] {
+    &payload[..payload.len().min(to.capacity as usize)]
+}
+
 impl Link {
     pub(super) fn reply(&self, id: u64, to: Option<ReplyTo>, status: Status, payload: &[u8]) -> Result<(), Error> {
-        self.check_process("replying to a message of")?;
-        let error = |status| Error::new(status, format!("replying to message {id} of {}", self.name));
-        let shared = self.memory.shared();
-        // a connection that is gone has no waiters: no test for it, as on Windows
-        let to = to.filter(|_| !self.gone()).ok_or_else(|| error(Status::FLT_NO_WAITER_FOR_REPLY))?;
-        let fits = &payload[..payload.len().min(to.capacity as usize)];
+        let to = self.waits(id, to)?;
+        let fits = cut(payload, to);
         let window = if fits.len() <= REPLY_INLINE {
             None
         } else {
             // before the claim: it may have to be waited for, and who has claimed keeps others from answering
-            Some(self.window(to, fits).map_err(error)?)
+            Some(self.window(to, fits).map_err(|status| self.not_replied(id, status))?)
         };
+        self.reply_in(window, id, to, status, payload)
+    }
+
+    /// As [`Link::reply`]; `None`, and nothing done, where it would have to wait, for a window or for the filter to
+    /// read.
+    #[cfg(feature = "tokio")]
+    pub(super) fn reply_at_once(
+        &self,
+        id: u64,
+        to: Option<ReplyTo>,
+        status: Status,
+        payload: &[u8],
+    ) -> Option<Result<(), Error>> {
+        let to = match self.waits(id, to) {
+            Ok(to) => to,
+            Err(error) => return Some(Err(error)),
+        };
+        let fits = cut(payload, to);
+        let window = match fits.len() {
+            0..=REPLY_INLINE => None,
+            len if len <= WINDOW => Some(self.lend(self.reserve_send()?, fits)),
+            _ => return None,
+        };
+        Some(self.reply_in(window, id, to, status, payload))
+    }
+
+    fn not_replied(&self, id: u64, status: Status) -> Error {
+        Error::new(status, format!("replying to message {id} of {}", self.name))
+    }
+
+    /// Who waits for the reply to this message.
+    fn waits(&self, id: u64, to: Option<ReplyTo>) -> Result<ReplyTo, Error> {
+        self.check_process("replying to a message of")?;
+        // a connection that is gone has no waiters: no test for it, as on Windows
+        to.filter(|_| !self.gone()).ok_or_else(|| self.not_replied(id, Status::FLT_NO_WAITER_FOR_REPLY))
+    }
+
+    /// Replies, where the first piece of a long payload lies in a `window` already.
+    fn reply_in(
+        &self,
+        window: Option<usize>,
+        id: u64,
+        to: ReplyTo,
+        status: Status,
+        payload: &[u8],
+    ) -> Result<(), Error> {
+        let error = |status| self.not_replied(id, status);
+        let (shared, fits) = (self.memory.shared(), cut(payload, to));
         if !client::claim(shared, to, self.holder, self.receives.cpu()) {
             if let Some(slot) = window {
                 self.release(slot);
@@ -84,10 +135,15 @@ impl Link {
             false => Some(None),
         };
         let reserved = self.reserve(None, reserve).ok_or(Status::PORT_DISCONNECTED)?;
-        let slot = reserved.ok_or(Status::FLT_NO_WAITER_FOR_REPLY)?;
+        reserved.map(|slot| self.lend(slot, payload)).ok_or(Status::FLT_NO_WAITER_FOR_REPLY)
+    }
+
+    /// Puts the first piece of `payload` into the window of a reserved slot.
+    fn lend(&self, slot: usize, payload: &[u8]) -> usize {
+        let shared = self.memory.shared();
         write_words(&shared.windows[slot].words, &payload[Chunks::new(payload.len()).range(0)]);
         shared.slots[slot].filled.store(1, Ordering::Release);
-        Ok(slot)
+        slot
     }
 
     /// Sends the other pieces of a long reply as the filter reads them. False: it stopped reading.
