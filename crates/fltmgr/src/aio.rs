@@ -38,7 +38,7 @@ impl Connection {
     /// when the future is first polled; dropping the future later lets it end there.
     ///
     /// # Errors
-    /// As [`Connection::send`]; [`Status::INSUFFICIENT_RESOURCES`]: no memory for the output.
+    /// As [`Connection::send`]; [`Status::INSUFFICIENT_RESOURCES`]: no memory for the output, or no thread.
     pub fn send_async(
         &self,
         input: Vec<u8>,
@@ -57,7 +57,7 @@ impl Connection {
     /// answer's length covers. Otherwise as [`Connection::send_async`].
     ///
     /// # Errors
-    /// As [`Connection::request`]; [`Status::INSUFFICIENT_RESOURCES`]: no memory for the output.
+    /// As [`Connection::request`]; [`Status::INSUFFICIENT_RESOURCES`]: no memory for the output, or no thread.
     pub fn request_async(
         &self,
         input: Vec<u8>,
@@ -90,7 +90,7 @@ impl Message {
     /// it answers as the dropped message does.
     ///
     /// # Errors
-    /// As [`Message::reply`].
+    /// As [`Message::reply`]; [`Status::INSUFFICIENT_RESOURCES`]: no thread, and the message is dropped.
     pub async fn reply_async(mut self, status: Status, payload: Vec<u8>) -> Result<(), Error> {
         match self.reply_at_once(status, &payload) {
             Some(replied) => replied,
@@ -167,20 +167,20 @@ struct Call<F, T> {
 }
 
 struct Shared<T> {
-    result: Option<std::thread::Result<T>>,
+    result: Option<std::thread::Result<Result<T, Error>>>,
     waker: Option<Waker>,
 }
 
-impl<F: FnOnce() -> T + Send + Unpin + 'static, T: Send + 'static> Call<F, T> {
+impl<F: FnOnce() -> Result<T, Error> + Send + Unpin + 'static, T: Send + 'static> Call<F, T> {
     fn new(call: F) -> Self {
         Self { call: Some(call), shared: Arc::new(Mutex::new(Shared { result: None, waker: None })) }
     }
 }
 
-impl<F: FnOnce() -> T + Send + Unpin + 'static, T: Send + 'static> Future for Call<F, T> {
-    type Output = T;
+impl<F: FnOnce() -> Result<T, Error> + Send + Unpin + 'static, T: Send + 'static> Future for Call<F, T> {
+    type Output = Result<T, Error>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let waker = context.waker().clone();
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(result) = shared.result.take() {
@@ -190,6 +190,10 @@ impl<F: FnOnce() -> T + Send + Unpin + 'static, T: Send + 'static> Future for Ca
         drop(shared);
         drop(old);
         if let Some(call) = self.call.take() {
+            if let Err(error) = pool::start() {
+                return Poll::Ready(Err(Error::with_source(Status::INSUFFICIENT_RESOURCES, "making a call", error)
+                    .hint("no thread to make it on")));
+            }
             let shared = Arc::clone(&self.shared);
             pool::run(move || {
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));

@@ -140,6 +140,12 @@ fn role() {
                 }
                 Err(error) => println!("refused {error}"),
             },
+            "send asynchronously" => {
+                let sent = open.last().expect("a connection").send_async(b"ping".to_vec(), 4);
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+                let sent = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(5), sent).await });
+                println!("sent {:?}", sent.map(|sent| sent.map_err(|error| error.status())));
+            }
             "connect many" => {
                 for _ in 0..number {
                     let connected = connected.clone();
@@ -383,6 +389,22 @@ fn a_host_that_may_make_no_threads_serves_with_those_it_has() {
     assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));
     let said = say(&mut host, "ask", "asked");
     assert!(said.contains("TIMEOUT"), "{said}");
+    say(&mut client, "drop", "dropped");
+    end(&mut host);
+}
+
+#[test]
+fn an_application_that_may_make_no_threads_says_so_of_asynchronous_calls() {
+    let world = World::ordinary();
+    let mut host = start(&world, "host", 1024);
+    let mut client = start(&world, "client", 1024);
+    assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));
+    say(&mut client, "threads 1", "limited");
+    let said = say(&mut client, "send asynchronously", "sent");
+    assert!(said.contains("Ok(Err(STATUS_INSUFFICIENT_RESOURCES))"), "{said}");
+    say(&mut client, "threads 0", "limited");
+    let said = say(&mut client, "send asynchronously", "sent");
+    assert!(said.contains("Ok(Ok("), "{said}");
     say(&mut client, "drop", "dropped");
     end(&mut host);
 }
