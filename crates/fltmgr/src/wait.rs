@@ -214,7 +214,8 @@ pub(crate) fn wait_counter(
             return Counted::Reached;
         }
         if gone() {
-            return Counted::Gone;
+            // looked at again: what came before the end counts
+            return if reached(counter.load(Ordering::Acquire)) { Counted::Reached } else { Counted::Gone };
         }
         if deadline.is_some_and(Deadline::passed) {
             return Counted::TimedOut;
@@ -257,5 +258,17 @@ mod tests {
         );
         assert_eq!(found, None);
         assert!(looks >= 2);
+    }
+
+    #[test]
+    fn what_was_counted_before_the_end_counts() {
+        let counter = AtomicU32::new(0);
+        // the other end, which ends between the two looks
+        let ends = |last| {
+            counter.store(last, Ordering::Release);
+            true
+        };
+        assert_eq!(wait_counter(&counter, None, |now| now == 2, || ends(1)), Counted::Gone);
+        assert_eq!(wait_counter(&counter, None, |now| now == 2, || ends(2)), Counted::Reached);
     }
 }

@@ -98,7 +98,8 @@ impl Link {
             if client::completed(host, posted) {
                 return Some(true);
             }
-            self.gone().then_some(false)
+            // looked at again: what was answered before the end is told before it
+            self.gone().then(|| client::completed(host, posted))
         };
         if wait(&on, None, look, || self.prepare_sleep(posted)) != Some(true) {
             return Err(self.disconnected(SENDING));
