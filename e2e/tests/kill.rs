@@ -354,8 +354,8 @@ fn the_end_of_the_process_counts_where_a_forked_child_keeps_the_socket() {
 
 /// Runs `child` in a fork; whether it was content.
 fn in_a_fork(child: impl FnOnce() -> bool) -> bool {
-    // SAFETY: the child makes calls that only look at memory and allocate an error, which the C library's fork allows,
-    // and leaves by _exit.
+    // SAFETY: the child looks at memory, allocates, and makes threads, all of which the C library's fork allows, and
+    // leaves by _exit.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);
     if pid == 0 {
@@ -428,4 +428,26 @@ fn a_forks_client_is_refused_and_harms_nothing() {
         assert!(forked);
     });
     assert!(client.is_connected());
+}
+
+/// The C library gives the place of a thread that a fork did not take along to the next thread that the child makes.
+#[test]
+fn a_fork_that_drops_completions_leaves_its_own_threads_alone() {
+    let host = Host::new();
+    let port = connect(host.dir.path()).unwrap();
+    let mut pollable = Some(port.completions().pollable().unwrap());
+    assert!(in_a_fork(|| {
+        let barrier = std::sync::Barrier::new(33);
+        let joined = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            thread::scope(|scope| {
+                let threads: Vec<_> = (0..32).map(|_| scope.spawn(|| _ = barrier.wait())).collect();
+                drop(pollable.take());
+                barrier.wait();
+                threads.into_iter().for_each(|thread| thread.join().unwrap());
+            });
+        }));
+        joined.is_ok()
+    }));
+    drop(pollable);
+    port.close();
 }

@@ -227,10 +227,14 @@ impl Completions {
 
 impl Drop for Completions {
     fn drop(&mut self) {
-        let desk = &self.desk;
-        if !desk.link.guard.same_process() {
+        if !self.desk.link.guard.same_process() {
+            // the thread is the parent's; what stood for it may stand for a thread of this process by now, and is not to
+            // be let go of
+            let watcher = self.watcher.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(watcher.take());
             return;
         }
+        let desk = &self.desk;
         let mut state = desk.lock();
         desk.take_waiting(&mut state);
         let posted = std::mem::take(&mut state.posted);
