@@ -241,6 +241,36 @@ fn a_receive_that_is_posted_late_is_filled_by_a_sender_that_waits() {
 }
 
 #[test]
+fn a_look_finds_the_message_of_a_sender_that_sleeps() {
+    both(
+        World::new,
+        |world, line| {
+            let filter = world.accepted();
+            for _ in 0..20 {
+                thread::scope(|scope| {
+                    let sends = waiting(scope, || send(&filter, b"x"));
+                    line.say("sleeps");
+                    sends.join().unwrap();
+                });
+                line.hear("received");
+            }
+            world.ended();
+        },
+        |app| {
+            let port = app.connect();
+            for _ in 0..20 {
+                app.hear("sleeps");
+                assert_eq!(port.try_recv().unwrap().expect("its message").body(), b"x");
+                let start = Instant::now();
+                assert!(port.try_recv().unwrap().is_none());
+                assert!(start.elapsed() < Duration::from_millis(100), "it waits for nobody");
+                app.say("received");
+            }
+        },
+    );
+}
+
+#[test]
 fn nothing_is_posted_on_a_dead_port_in_any_style() {
     both(
         World::new,

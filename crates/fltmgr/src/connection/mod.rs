@@ -378,16 +378,15 @@ impl Link {
         }
     }
 
-    /// Wakes whom a post says to wake, on `word`.
-    fn wake(&self, wake: Wake, word: &AtomicU64, reasons: u32) {
+    /// Wakes whom a post says to wake, on `word`; whether somebody slept there.
+    fn wake(&self, wake: Wake, word: &AtomicU64, reasons: u32) -> bool {
         match wake {
-            Wake::None => {}
-            Wake::One => {
-                futex::wake(&Upper(word), 1, reasons);
-            }
+            Wake::None => false,
+            Wake::One => futex::wake(&Upper(word), 1, reasons) != 0,
             Wake::Socket => {
                 // a full socket means that the host has rings to read already; a broken one, that the hang-up is coming
                 let _ = self.socket.try_send(&FromClient::Ring.encode(), &[]);
+                false
             }
         }
     }

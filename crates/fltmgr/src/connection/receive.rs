@@ -12,7 +12,7 @@ use proto::host::{ABORTED, FLAG_FILE, Outcome};
 use proto::slots::{Chunks, REASON_BUFFER, read_words};
 use proto::status::Status;
 use proto::wire::{FromHost, MAX_SMALL_MESSAGE_LEN};
-use sys::clock::Deadline;
+use sys::clock::{self, Deadline};
 use sys::futex;
 
 use super::message::{Body, Message};
@@ -21,6 +21,10 @@ use crate::Error;
 use crate::wait::{Counted, On, Timeout, wait, wait_counter};
 
 pub(super) const RECEIVING: &str = "receiving from";
+
+/// How long a look for a message waits for a filter that it has woken, which comes in some microseconds unless its
+/// process is stopped or the machine is busy.
+const COMING: Duration = Duration::from_millis(100);
 
 /// What a receive with a buffer of limited size got.
 #[derive(Debug)]
@@ -66,7 +70,8 @@ impl Connection {
         })
     }
 
-    /// Takes a message from a filter that waits for a buffer at this moment; `None` when there is none.
+    /// Takes a message from a filter that sleeps until there is a buffer; `None`, at once, when there is none. It is woken
+    /// for that: to look for messages again and again, post receives and ask [`super::Completions::try_next`].
     ///
     /// # Errors
     /// As [`Connection::recv`].
@@ -87,6 +92,8 @@ impl Connection {
         let link = &self.link;
         link.check(RECEIVING)?;
         let Some(mut get) = Get::post(link, capacity, deadline)? else { return Ok(None) };
+        let over = get.woke && deadline.is_some_and(Deadline::passed);
+        let deadline = if over { Some(Deadline::Monotonic(clock::monotonic() + COMING)) } else { deadline };
         loop {
             if !get.wait(deadline)? {
                 return Ok(None);
@@ -234,6 +241,8 @@ pub(super) struct Get {
     pub(super) posted: Posted,
     pub(super) capacity: u64,
     open: bool,
+    /// A filter slept until it was posted, and comes to fill it.
+    woke: bool,
 }
 
 impl Get {
@@ -273,7 +282,7 @@ impl Get {
 
     fn post_in(link: &Arc<Link>, slot: usize, capacity: u64) -> Result<Self, Error> {
         match Self::try_post_in(link, slot, capacity) {
-            Some(posted) => Ok(Self { link: Arc::clone(link), posted, capacity, open: true }),
+            Some((posted, woke)) => Ok(Self { link: Arc::clone(link), posted, capacity, open: true, woke }),
             None => {
                 // completions are not told, whose lock may be held here: the connection is gone, which everybody is told
                 link.free(slot);
@@ -282,8 +291,8 @@ impl Get {
         }
     }
 
-    /// Posts a GET in a reserved slot; `None` when the connection is gone.
-    fn try_post_in(link: &Link, slot: usize, capacity: u64) -> Option<Posted> {
+    /// Posts a GET in a reserved slot, and says whether a filter was woken; `None` when the connection is gone.
+    fn try_post_in(link: &Link, slot: usize, capacity: u64) -> Option<(Posted, bool)> {
         if link.gone() {
             return None;
         }
@@ -294,14 +303,14 @@ impl Get {
         // now on is for the others
         let over = link.gone() && client::cancel(shared, posted);
         // in any case: the wish was taken from the word
-        link.wake(wake, &shared.attention.word, REASON_BUFFER);
-        (!over).then_some(posted)
+        let woke = link.wake(wake, &shared.attention.word, REASON_BUFFER);
+        (!over).then_some((posted, woke))
     }
 
     /// Posts a GET that was read anew, in the same slot.
     pub(super) fn again(mut self) -> Result<Self, Error> {
         let posted = Self::try_post_in(&self.link, self.posted.slot, self.capacity);
-        self.posted = posted.ok_or_else(|| self.link.disconnected(RECEIVING))?;
+        (self.posted, self.woke) = posted.ok_or_else(|| self.link.disconnected(RECEIVING))?;
         self.open = true;
         Ok(self)
     }
