@@ -146,6 +146,18 @@ fn role() {
                 let sent = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(5), sent).await });
                 println!("sent {:?}", sent.map(|sent| sent.map_err(|error| error.status())));
             }
+            "duplicate until it fails" => {
+                let connection = open.last().expect("a connection");
+                let mut handles = Vec::new();
+                let end = loop {
+                    match connection.duplicate() {
+                        Ok(handle) => handles.push(handle),
+                        Err(error) => break error,
+                    }
+                };
+                let sent = connection.send(b"ping", &mut [0; 4]).map_err(|error| error.status());
+                println!("duplicated {} {sent:?} {end}: {:?}", handles.len(), std::error::Error::source(&end));
+            }
             "connect many" => {
                 for _ in 0..number {
                     let connected = connected.clone();
@@ -405,6 +417,21 @@ fn an_application_that_may_make_no_threads_says_so_of_asynchronous_calls() {
     say(&mut client, "threads 0", "limited");
     let said = say(&mut client, "send asynchronously", "sent");
     assert!(said.contains("Ok(Ok("), "{said}");
+    say(&mut client, "drop", "dropped");
+    end(&mut host);
+}
+
+/// The memory lies in each handle until it is opened, and a user may not have more descriptors on their way than one of
+/// its processes may have open.
+#[test]
+fn handles_beyond_what_the_system_carries_are_a_want_of_resources_and_no_end() {
+    let world = World::ordinary();
+    let mut host = start(&world, "host", 1024);
+    let mut client = start(&world, "client", 100);
+    assert!(say(&mut client, "connect", "ed ").contains("Ok(4)"));
+    let said = say(&mut client, "duplicate until it fails", "duplicated");
+    assert!(said.contains("Ok(4)") && said.contains("STATUS_INSUFFICIENT_RESOURCES"), "{said}");
+    assert!(said.contains("Too many references"), "the limit of the user's handles came first: {said}");
     say(&mut client, "drop", "dropped");
     end(&mut host);
 }

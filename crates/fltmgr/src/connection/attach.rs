@@ -92,7 +92,7 @@ fn knock(
         Ok(()) => {}
         // a host that has turned us away already may have said why
         Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
-        Err(error) => return Err(Error::with_source(Status::PORT_DISCONNECTED, doing(), error)),
+        Err(error) => return Err(unanswered(doing(), error)),
     }
     socket.wait_readable(deadline).map_err(|error| unanswered(doing(), error))?;
     let mut start = [0; wire::UNHEARD.len()];
@@ -143,7 +143,6 @@ fn answer(asked: &Socket, ours: &Socket, packet: &mut [u8], deadline: Instant) -
 pub(super) fn duplicate(link: &Link) -> Result<OwnedFd, Error> {
     let doing = || format!("duplicating a handle of {}", link.name);
     let (handle, theirs) = Socket::pair().map_err(|error| resources(doing(), error))?;
-    let failed = |error| Error::with_source(Status::PORT_DISCONNECTED, doing(), error);
     let deadline = Instant::now() + ANSWER_TIME;
     let duplicate = FromClient::Duplicate { in_use: false }.encode();
     let said = link.socket.send_deadline(&duplicate, &[theirs.as_fd()], deadline);
@@ -151,7 +150,8 @@ pub(super) fn duplicate(link: &Link) -> Result<OwnedFd, Error> {
     welcome(&doing, |packet| answer(&link.socket, &handle, packet, deadline))?;
     let content = FromHost::Welcome { holder: None, name: link.name.clone() }.encode();
     let [host, shared] = &link.passed_on;
-    theirs.send(&content, &[host.as_fd(), shared.as_fd()]).map_err(failed)?;
+    let put = theirs.send(&content, &[host.as_fd(), shared.as_fd()]);
+    put.map_err(|error| unanswered(doing(), error))?;
     Ok(handle.into())
 }
 
@@ -168,7 +168,12 @@ fn unanswered(doing: String, error: std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::TimedOut => Error::new(Status::TIMEOUT, doing).hint("the filter's host did not answer in time"),
         ErrorKind::WouldBlock => unlike(doing, "this is no handle of a connection: nothing lies in it"),
-        _ => Error::with_source(Status::PORT_DISCONNECTED, doing, error),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected => {
+            Error::with_source(Status::PORT_DISCONNECTED, doing, error)
+        }
+        // of the host nothing is known; among these is ETOOMANYREFS: this user's handles that nobody has opened are
+        // more descriptors than one process may have
+        _ => resources(doing, error),
     }
 }
 
