@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{LONG, PORT, eventually, watchdog};
 use fltmgr::{Connection, PortName, Status};
 use proto::host::{self, Header, Outcome, Taken};
-use proto::slots::{ATTENTION_DEAD, GETS, Generation, Holder, State, Word};
+use proto::slots::{ATTENTION_DEAD, GETS, Generation, Holder, SharedSlot, State, Word};
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN};
 use sys::futex;
 use sys::memory::Memory;
@@ -78,6 +78,18 @@ impl Hand {
     }
 }
 
+impl Hand {
+    /// Says in the words that the connection has ended, which the socket tells later.
+    fn begin_end(&self) {
+        let shared = self.memory.shared();
+        shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
+        for slot in &shared.slots {
+            Word::bury(&slot.word);
+            futex::wake(&slot.word, u32::MAX, futex::ANY);
+        }
+    }
+}
+
 /// Completing a slot takes the sleeper's wish from its word: when the host dies before it wakes whom it found there, the
 /// end of the connection does.
 #[test]
@@ -106,9 +118,7 @@ fn a_receive_that_waits_for_a_slot_gets_one_as_the_connection_ends() {
         completions.post(token, 100).unwrap();
     }
     hand.complete(hand.take(0), b"the last");
-    let shared = hand.memory.shared();
-    shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
-    shared.slots.iter().for_each(|slot| _ = Word::bury(&slot.word));
+    hand.begin_end();
     let (told, tell) = sync_channel(1);
     thread::spawn(move || {
         let ends = std::iter::from_fn(|| completions.next().ok());
@@ -163,4 +173,33 @@ fn a_message_is_not_received_again_when_its_receives_generation_comes_around() {
     assert!(port.try_recv().unwrap().is_none(), "received twice");
     receives(b"another");
     drop(hand);
+}
+
+/// It may be stopped there, and who waits must not look for the end all the while.
+#[test]
+fn a_host_that_is_stopped_as_it_ends_the_connection_has_ended_it() {
+    let calls: [fn(&Connection) -> Status; 4] = [
+        |port| port.recv().unwrap_err().status(),
+        |port| port.receiver(3).unwrap().recv().unwrap_err().status(),
+        |port| port.send(b"x", &mut []).unwrap_err().status(),
+        |port| {
+            let completions = port.completions();
+            (0..3).for_each(|token| completions.post(token, 100).unwrap());
+            completions.next().unwrap().result.unwrap_err().status()
+        },
+    ];
+    for call in calls {
+        let (hand, port) = connect();
+        let (told, tell) = sync_channel(2);
+        thread::spawn(move || {
+            told.send(None).unwrap();
+            told.send(Some(call(&port))).unwrap();
+        });
+        tell.recv_timeout(LONG).unwrap();
+        let asleep = |slot: &SharedSlot| Word::from_raw(slot.word.load(Ordering::SeqCst)).sleeps();
+        eventually(|| hand.memory.shared().slots.iter().any(asleep));
+        hand.begin_end();
+        assert_eq!(tell.recv_timeout(LONG / 4), Ok(Some(Status::PORT_DISCONNECTED)));
+        drop(hand);
+    }
 }

@@ -516,7 +516,7 @@ impl Desk {
             link.reclaim_windows();
             let mut words = SmallVec::<[(&AtomicU32, u32); GETS + 2]>::new();
             for &posted in posted {
-                match client::prepare_sleep(shared, posted) {
+                match link.fall_asleep(posted) {
                     Some(asleep) => words.push((&shared.slots[posted.slot].word, asleep)),
                     None => {
                         found.set(true);

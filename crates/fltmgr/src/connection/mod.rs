@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use proto::client::{self, Posted, Wake};
 use proto::name::PortName;
-use proto::slots::Holder;
+use proto::slots::{Attention, Holder};
 use proto::status::Status;
 use proto::wait::Patience;
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, WELCOME_FILES};
@@ -351,7 +351,18 @@ impl Link {
     /// is there for others.
     fn prepare_sleep(&self, posted: Posted) -> Option<u32> {
         self.reclaim_windows();
-        client::prepare_sleep(self.memory.shared(), posted)
+        self.fall_asleep(posted)
+    }
+
+    /// As [`Link::prepare_sleep`], for one of several slots.
+    fn fall_asleep(&self, posted: Posted) -> Option<u32> {
+        let shared = self.memory.shared();
+        let asleep = client::prepare_sleep(shared, posted);
+        if asleep.is_none() && Attention(&shared.attention.word).dead() {
+            // the socket tells a moment later, or, of a host that was stopped in between, much later
+            self.alarm.gone.store(true, Ordering::SeqCst);
+        }
+        asleep
     }
 
     /// Gives a slot back.
