@@ -145,8 +145,8 @@ fn a_slot_whose_request_runs_is_nobody_elses_when_its_process_disconnects() {
     eventually("a slot was never free again", || used() == 0);
 }
 
-/// A filter whose message callbacks wait, and a connection of two processes. The second one's requests take every
-/// window that a long reply could have, while `with` is called with a process by hand that looks on.
+/// A filter whose message callbacks wait, and a connection of two processes. The second one's requests, and the receives
+/// of a process by hand, take every window that a long reply could have, but for one receive, while `with` is called.
 fn without_windows(with: impl FnOnce(&Connection, &Connection, &Client, &Raw)) {
     watchdog();
     let (leave, left) = sync_channel::<()>(SENDS);
@@ -158,7 +158,8 @@ fn without_windows(with: impl FnOnce(&Connection, &Connection, &Client, &Raw)) {
     let world = World::with(|filter| filter.on_message = Box::new(wait), |options| options);
     let (port, filter) = world.pair();
     let other = another(&port);
-    let (looker, _) = Raw::open(port.duplicate().unwrap());
+    let (looker, holder) = Raw::open(port.duplicate().unwrap());
+    let gets = client::reserve_gets(looker.shared(), GETS - 1, holder).unwrap();
     thread::scope(|scope| {
         let requests: Vec<_> = (0..SENDS).map(|_| scope.spawn(|| other.send(b"wait", &mut []))).collect();
         let used = || (looker.shared().allocation.used.load(Ordering::SeqCst) >> GETS).count_ones() as usize;
@@ -166,6 +167,7 @@ fn without_windows(with: impl FnOnce(&Connection, &Connection, &Client, &Raw)) {
         with(&port, &other, &filter, &looker);
         drop(leave);
         requests.into_iter().for_each(|request| assert_eq!(request.join().unwrap().unwrap(), 0));
+        (0..GETS).filter(|get| gets & 1 << get != 0).for_each(|get| _ = client::release(looker.shared(), get));
         eventually("a window was never free again", || used() == 0);
     });
 }
@@ -178,7 +180,8 @@ fn what_a_process_wanted_to_answer_when_it_disconnected_another_answers() {
                 let mut reply = [0; 1000];
                 filter.ask(b"?", &mut reply, Timeout::After(LONG)).map(|answer| reply[..answer.len].to_vec())
             });
-            let message = port.recv().unwrap();
+            let mut receiver = port.receiver(1).unwrap();
+            let message = receiver.recv().unwrap();
             let id = message.id();
             let waits = scope.spawn(|| message.reply(Status::SUCCESS, &[1; 1000]).unwrap_err().status());
             eventually("it did not wait", || looker.shared().allocation.wanted.load(Ordering::SeqCst) != 0);
@@ -200,7 +203,8 @@ fn who_waits_for_a_window_learns_that_another_has_replied_or_that_the_filter_has
                     let mut reply = [0; 1000];
                     filter.ask(b"?", &mut reply, timeout).map(|answer| answer.len).map_err(|error| error.status())
                 });
-                let message = port.recv().unwrap();
+                let mut receiver = port.receiver(1).unwrap();
+                let message = receiver.recv().unwrap();
                 let id = message.id();
                 let waits = scope.spawn(|| message.reply(Status::SUCCESS, &[1; 1000]).unwrap_err().status());
                 let wanted = || looker.shared().allocation.wanted.load(Ordering::SeqCst) != 0;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::raw::Raw;
 use common::{LONG, World, echoes, eventually, this_thread, until_it_sleeps, watchdog};
-use fltmgr::{Status, Timeout};
+use fltmgr::{Answer, Client, Status, Timeout};
 use proto::slots::SENDS;
 
 #[test]
@@ -140,4 +140,26 @@ fn a_process_that_sleeps_gives_back_the_windows_that_filters_have_read() {
             assert_eq!(sent.expect("no place was given back").unwrap(), 1, "{sleeps}");
         });
     }
+}
+
+/// All the places of requests are taken by requests whose callbacks wait for replies that are long.
+#[test]
+fn requests_whose_callbacks_ask_for_long_replies_get_them() {
+    watchdog();
+    let asks = |client: &Client, _: &[u8], output: &mut [u8]| match client.ask(b"?", output, Timeout::After(LONG / 4)) {
+        Ok(reply) => Answer::from(reply.len),
+        Err(error) => error.status().into(),
+    };
+    let world = World::with(|filter| filter.on_message = Box::new(asks), |options| options);
+    let port = world.connect();
+    thread::scope(|scope| {
+        let requests: Vec<_> = (0..SENDS).map(|_| scope.spawn(|| port.send(b"x", &mut [0; 1000]))).collect();
+        // none is answered before all are asked
+        let messages: Vec<_> = (0..SENDS).map(|_| port.recv().unwrap()).collect();
+        let replied: Vec<_> = messages.into_iter().map(|message| message.reply(Status::SUCCESS, &[7; 1000])).collect();
+        for (request, replied) in requests.into_iter().zip(replied) {
+            assert_eq!(request.join().unwrap().expect("the reply found no place"), 1000);
+            replied.unwrap();
+        }
+    });
 }

@@ -33,7 +33,7 @@ pub fn reserve_gets(shared: &SharedRegion, count: usize, holder: Holder) -> Opti
     reserve_bits(shared, GET_SLOTS, count, holder)
 }
 
-/// Reserves the lowest free slot for a SEND of `holder`, or for the window of a long reply; `None` when all are in use.
+/// Reserves the lowest free slot for a SEND of `holder`; `None` when all are in use.
 pub fn reserve_send(shared: &SharedRegion, holder: Holder) -> Option<usize> {
     reserve(shared, SEND_SLOTS, holder)
 }
@@ -91,6 +91,15 @@ pub fn want_slot(shared: &SharedRegion) -> u32 {
 /// Whether `holder` uses a slot.
 pub fn owns(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
     shared.slots[slot].owner.load(Ordering::Acquire) == holder.number()
+}
+
+/// Whether another process than `holder` may have lent the window of a slot to a filter: it uses the slot, and the host has
+/// nothing to do with it as a GET or a SEND.
+pub fn may_be_lent(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
+    let ours = &shared.slots[slot];
+    let state = Word::from_raw(ours.word.load(Ordering::Relaxed)).state();
+    let owner = ours.owner.load(Ordering::Relaxed);
+    owner != 0 && owner != holder.number() && !matches!(state, Some(State::Posted | State::Taken))
 }
 
 /// Of which process a thread sleeps on a slot, or is about to; `None` when none does.

@@ -214,6 +214,24 @@ fn several_slots_are_reserved_all_or_none() {
 }
 
 #[test]
+fn a_slot_may_be_lent_that_another_process_has_and_the_host_has_not() {
+    let mut pair = Pair::new();
+    let second = Holder::new(2).unwrap();
+    let may = |pair: &Pair, slot| client::may_be_lent(&pair.shared, slot, Holder::FIRST);
+    assert!(!may(&pair, 0), "nobody has it");
+    let slot = client::reserve_get(&pair.shared, second).unwrap();
+    assert!(may(&pair, slot) && !client::may_be_lent(&pair.shared, slot, second));
+    let (posted, _) = client::post_get(&pair.shared, slot, 8).unwrap();
+    assert!(!may(&pair, slot));
+    let (Take::Deliver(taken), _) = pair.book.take(&pair.shared, 8, false) else { panic!("it is posted") };
+    assert!(!may(&pair, slot));
+    let _ = host::complete(&pair.host, &pair.shared, taken);
+    assert!(client::completed(&pair.host, posted) && may(&pair, slot));
+    let _ = client::release(&pair.shared, slot);
+    assert!(!may(&pair, slot));
+}
+
+#[test]
 fn a_slot_tells_whose_thread_sleeps_on_it() {
     let pair = Pair::new();
     let second = Holder::new(2).unwrap();

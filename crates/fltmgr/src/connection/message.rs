@@ -66,8 +66,8 @@ impl Message {
     }
 
     /// Answers. `status` is what the filter's send returns, and `payload` what it finds in its reply buffer. Does not
-    /// wait for the filter, except to stream a payload of more than 64 KiB, and for its turn with one of more than 104
-    /// bytes: of those and of requests, 16 of a connection can be under way at a time.
+    /// wait for the filter, except to stream a payload of more than 64 KiB, and, with one of more than 104 bytes, for a
+    /// place where all 64 of a connection are in use, by receives, requests and such replies.
     ///
     /// # Errors
     /// [`Status::FLT_NO_WAITER_FOR_REPLY`]: the filter wants no reply, or has given up, or another has replied.

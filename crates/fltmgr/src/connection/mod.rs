@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use proto::client::{self, Posted, Wake};
 use proto::name::PortName;
-use proto::slots::{Attention, Holder};
+use proto::slots::{Attention, Holder, SLOTS};
 use proto::status::Status;
 use proto::wait::Patience;
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, WELCOME_FILES};
@@ -307,33 +307,24 @@ impl Link {
             if self.gone() {
                 return None;
             }
+            self.reclaim_windows();
             if let Some(slot) = reserve() {
                 return Some(slot);
             }
+            self.stir_others();
             let left = deadline.map_or(SLOT_PATIENCE, |deadline| deadline.remaining().min(SLOT_PATIENCE));
             let slice = Deadline::Monotonic(clock::monotonic() + left);
             let _ = futex::wait(&shared.allocation.freed, seen, futex::ANY, Some(slice));
         }
     }
 
-    /// Reserves a slot for a request, or for its window. Where none is free, those are looked for that filters have
-    /// finished with: here, and in the other processes.
-    fn reserve_send(&self) -> Option<usize> {
-        let reserve = || client::reserve_send(self.memory.shared(), self.holder);
-        if let Some(slot) = reserve() {
-            return Some(slot);
-        }
-        self.reclaim_windows();
-        let slot = reserve();
-        if slot.is_none() {
-            self.stir_others();
-        }
-        slot
-    }
-
-    /// Wakes a thread of each other process, which looks for windows that are not needed any more before it sleeps on.
+    /// Wakes a thread of each other process that may have lent a window: it looks for those that are not needed any more
+    /// before it sleeps on.
     fn stir_others(&self) {
         let shared = self.memory.shared();
+        if !(0..SLOTS).any(|slot| client::may_be_lent(shared, slot, self.holder)) {
+            return;
+        }
         let mut stirred = 0;
         for (slot, ours) in shared.slots.iter().enumerate() {
             if let Some(holder) = client::sleeper(shared, slot)

@@ -66,7 +66,7 @@ impl Link {
         let fits = cut(payload, to);
         let window = match fits.len() {
             0..=REPLY_INLINE => None,
-            len if len <= WINDOW => Some(self.lend(self.reserve_send()?, fits)),
+            len if len <= WINDOW => Some(self.lend(self.reserve_window()?, fits)),
             _ => return None,
         };
         Some(self.reply_in(window, id, to, status, payload))
@@ -131,11 +131,18 @@ impl Link {
     fn window(&self, to: ReplyTo, payload: &[u8]) -> Result<usize, Status> {
         let shared = self.memory.shared();
         let reserve = || match client::claimable(shared, to) {
-            true => self.reserve_send().map(Some),
+            true => self.reserve_window().map(Some),
             false => Some(None),
         };
         let reserved = self.reserve(None, reserve).ok_or(Status::PORT_DISCONNECTED)?;
         reserved.map(|slot| self.lend(slot, payload)).ok_or(Status::FLT_NO_WAITER_FOR_REPLY)
+    }
+
+    /// Reserves a slot for its window: one of requests, and where those have all of them, one of receives. Their callbacks
+    /// may wait for this very reply.
+    fn reserve_window(&self) -> Option<usize> {
+        let shared = self.memory.shared();
+        client::reserve_send(shared, self.holder).or_else(|| client::reserve_get(shared, self.holder))
     }
 
     /// Puts the first piece of `payload` into the window of a reserved slot.

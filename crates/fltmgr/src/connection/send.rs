@@ -55,7 +55,8 @@ impl Connection {
             return Err(link.error(Status::INVALID_PARAMETER, SENDING).hint("a request has at least one byte"));
         }
         link.check(SENDING)?;
-        let slot = link.reserve(None, || link.reserve_send()).ok_or_else(|| link.disconnected(SENDING))?;
+        let reserve = || client::reserve_send(link.memory.shared(), link.holder);
+        let slot = link.reserve(None, reserve).ok_or_else(|| link.disconnected(SENDING))?;
         let answer = link.exchange(slot, input, output);
         link.release(slot);
         answer
