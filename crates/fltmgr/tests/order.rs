@@ -198,7 +198,8 @@ fn questions_to_callbacks_are_answered_before_the_disconnect() {
     watchdog();
     let log = Log::default();
     let world = logging(&log);
-    let (port, filter) = world.pair();
+    let port = world.connect();
+    let filter = world.accepted();
     let (inside, entered) = sync_channel(1);
     let (leave, left) = sync_channel::<()>(1);
     let question = Question { message: b"?".to_vec(), reply_len: 0, fd: None, timeout: Timeout::Never };
