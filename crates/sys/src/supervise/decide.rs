@@ -16,6 +16,13 @@ use super::resolve::{self, Found, Walker};
 use super::tracee::{self, Likeness, Unread};
 use super::{Shared, bump};
 
+/// The flags that openat2 knows: unlike openat it refuses all others.
+const FLAGS: OFlags = OFlags::ACCMODE
+    .union(OFlags::APPEND.union(OFlags::ASYNC).union(OFlags::CLOEXEC).union(OFlags::CREATE))
+    .union(OFlags::DIRECT.union(OFlags::DIRECTORY).union(OFlags::DSYNC).union(OFlags::EXCL))
+    .union(OFlags::LARGEFILE.union(OFlags::NOATIME).union(OFlags::NOCTTY).union(OFlags::NOFOLLOW))
+    .union(OFlags::NONBLOCK.union(OFlags::PATH).union(OFlags::SYNC).union(OFlags::TMPFILE).union(OFlags::TRUNC));
+
 /// An answer without a question.
 enum Settled {
     /// The kernel would give this error.
@@ -185,8 +192,13 @@ impl Caller<'_> {
     }
 
     fn place(&self, name: Name) -> Result<Place, Settled> {
+        self.place_within(name, ResolveFlags::empty())
+    }
+
+    /// With RESOLVE_IN_ROOT an absolute path too starts from the descriptor.
+    fn place_within(&self, name: Name, limits: ResolveFlags) -> Result<Place, Settled> {
         let path = self.text_at(name.path)?;
-        if path.first() == Some(&b'/') {
+        if path.first() == Some(&b'/') && !limits.contains(ResolveFlags::IN_ROOT) {
             return Ok(Place { start: None, path });
         }
         let start = tracee::start(self.notification.tid, name.at.map(|register| self.arg(register) as i32));
@@ -313,9 +325,9 @@ impl Caller<'_> {
 
     fn open2(&self) -> Result<Matter, Settled> {
         const SIZE: usize = size_of::<libc::open_how>();
-        if self.arg(3) != SIZE as u64 {
-            // Another size is an error, or a later kernel's; either is the kernel's to judge.
-            return self.continued_open(Name { at: Some(0), path: 1 });
+        let size = self.arg(3);
+        if size < SIZE as u64 {
+            return Err(Settled::Error(Errno::INVAL));
         }
         let how = tracee::read_bytes::<SIZE>(self.notification.tid, self.arg(2));
         self.still_waits()?;
@@ -326,30 +338,55 @@ impl Caller<'_> {
         let [flags, mode, resolve] =
             [0, 8, 16].map(|at| u64::from_ne_bytes(std::array::from_fn(|byte| how[at + byte])));
         let name = Name { at: Some(0), path: 1 };
-        let strange = flags & !u64::from(OFlags::all().bits()) != 0
-            || mode & !0o7777 != 0
-            || (mode != 0 && flags & u64::from((OFlags::CREATE | OFlags::TMPFILE).bits()) == 0);
+        const BOTH: u64 = libc::RESOLVE_BENEATH | libc::RESOLVE_IN_ROOT;
+        let makes = flags & (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u64 != 0;
+        if mode & !0o7777 != 0 || (mode != 0 && !makes) || resolve & BOTH == BOTH {
+            return Err(Settled::Error(Errno::INVAL));
+        }
+        // Another size, an unknown flag or limit is an error, or a later kernel's; either is the kernel's to judge.
+        let strange = size != SIZE as u64 || flags & !u64::from(FLAGS.bits()) != 0;
         // Paths, O_PATH and directories: as the filter program does for openat.
         let flags = flags as u32;
         if flags & libc::O_PATH as u32 != 0 {
             return Err(Settled::GoOn);
         }
-        match ResolveFlags::from_bits(resolve) {
-            Some(resolve) if !strange => self.open(name, flags, mode as u32, resolve),
-            _ => self.continued_open(name),
-        }
+        let limits = ResolveFlags::from_bits_retain(resolve);
+        if strange { self.continued_open(name, flags, limits) } else { self.open(name, flags, mode as u32, limits) }
     }
 
     /// An open that we can not make in the caller's name: asked by path, then continued.
-    fn continued_open(&self, name: Name) -> Result<Matter, Settled> {
-        let place = self.place(name)?;
-        let found = self.walker().object(place.start(), &place.path, true);
-        let path = found.and_then(|object| resolve::name_of(object.as_fd())).unwrap_or_else(|_| place.text());
+    fn continued_open(&self, name: Name, flags: u32, limits: ResolveFlags) -> Result<Matter, Settled> {
+        let flags = OFlags::from_bits_retain(flags);
+        let place = self.place_within(name, limits)?;
+        let path = self.reach(&place, follows(flags), limits);
         Ok(Matter { writes: true, ..Matter::continued(path, Vec::new()) })
     }
 
-    fn open(&self, name: Name, flags: u32, mode: u32, special: ResolveFlags) -> Result<Matter, Settled> {
-        let flags = OFlags::from_bits_retain(flags);
+    /// The absolute path of what an open would reach or make, to ask about: the kernel reads the path again.
+    fn reach(&self, place: &Place, follow: bool, limits: ResolveFlags) -> Vec<u8> {
+        if self.likeness == Likeness::OtherPlace {
+            return place.text();
+        }
+        // The other limits end a way, but lead to no other object.
+        let root = limits & ResolveFlags::IN_ROOT;
+        let found = if root.is_empty() {
+            self.walker().walk(place.start(), &place.path, follow, true)
+        } else {
+            let find = |path: &[u8], follow| resolve::fast(place.start(), path, follow, root);
+            find(&place.path, follow).map(|object| Found::Object { object, parent: None }).or_else(|errno| {
+                let (dir, name) = resolve::split(&place.path).ok_or(errno)?;
+                Ok(Found::Missing { parent: find(dir, true)?, name: name.to_vec() })
+            })
+        };
+        let path = found.and_then(|found| match found {
+            Found::Object { object, .. } => resolve::name_of(object.as_fd()),
+            Found::Missing { parent, name } => Ok(resolve::join(&resolve::name_of(parent.as_fd())?, &name)),
+        });
+        path.unwrap_or_else(|_| place.text())
+    }
+
+    fn open(&self, name: Name, bits: u32, mode: u32, limits: ResolveFlags) -> Result<Matter, Settled> {
+        let flags = OFlags::from_bits_retain(bits);
         let temporary = flags.contains(OFlags::TMPFILE);
         let create = flags.contains(OFlags::CREATE) && !temporary;
         // Wrong flags are told before the path is read.
@@ -358,9 +395,9 @@ impl Caller<'_> {
         if blind || (both && self.shared.refuses_create_directory) {
             return Err(Settled::Error(Errno::INVAL));
         } else if both {
-            return self.continued_open(name);
+            return self.continued_open(name, bits, limits);
         }
-        let place = self.place(name)?;
+        let place = self.place_within(name, limits)?;
         if place.path.is_empty() {
             return Err(Settled::Error(Errno::NOENT));
         }
@@ -370,14 +407,16 @@ impl Caller<'_> {
             return Ok(by_path(place.text()));
         }
         let exclusive = create && flags.contains(OFlags::EXCL);
-        let follow = !(flags.contains(OFlags::NOFOLLOW) || exclusive);
+        let follow = follows(flags);
         let walker = self.walker();
-        let found = if !special.is_empty() {
-            // The limits of RESOLVE_* hold from the same start for us, but not for a file that is still to be made.
-            match resolve::fast(place.start(), &place.path, follow, special) {
-                Ok(object) if !create => Ok(Found::Object { object, parent: None }),
-                Ok(object) => return Ok(by_path(resolve::name_of(object.as_fd())?)),
-                Err(_) => return Ok(by_path(place.text())),
+        let found = if !limits.is_empty() {
+            // The limits of RESOLVE_* hold from the same start for us, but not for a file that is still to be made, nor
+            // in procfs, where `self` would be us.
+            match resolve::fast(place.start(), &place.path, follow, limits) {
+                Ok(object) if !create && !resolve::on_proc(object.as_fd(), &fs::fstat(&object)?)? => {
+                    Ok(Found::Object { object, parent: None })
+                }
+                _ => return Ok(by_path(self.reach(&place, follow, limits))),
             }
         } else if create {
             walker.creation(place.start(), &place.path, follow)
@@ -432,4 +471,9 @@ impl Caller<'_> {
             _ => Ok(by_path(path)),
         }
     }
+}
+
+/// Whether an open with these flags follows a symbolic link at the end of its path.
+fn follows(flags: OFlags) -> bool {
+    !(flags.contains(OFlags::NOFOLLOW) || flags.contains(OFlags::CREATE | OFlags::EXCL))
 }
