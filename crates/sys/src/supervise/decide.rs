@@ -390,9 +390,11 @@ impl Caller<'_> {
         let temporary = flags.contains(OFlags::TMPFILE);
         let create = flags.contains(OFlags::CREATE) && !temporary;
         // Wrong flags are told before the path is read.
-        let blind = temporary && !flags.intersects(OFlags::WRONLY | OFlags::RDWR);
+        let nameless = flags.intersects(OFlags::TMPFILE - OFlags::DIRECTORY);
+        let wrong = nameless
+            && (!temporary || flags.contains(OFlags::CREATE) || !flags.intersects(OFlags::WRONLY | OFlags::RDWR));
         let both = create && flags.contains(OFlags::DIRECTORY);
-        if blind || (both && self.shared.refuses_create_directory) {
+        if wrong || (both && self.shared.refuses_create_directory) {
             return Err(Settled::Error(Errno::INVAL));
         } else if both {
             return self.continued_open(name, bits, limits);

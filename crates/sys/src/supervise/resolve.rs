@@ -119,6 +119,9 @@ impl Walker {
             }
             match self.target(&at, component, &object, &stat)? {
                 Target::Jump(object) => {
+                    if slash && FileType::from_raw_mode(fs::fstat(&object)?.st_mode) != FileType::Directory {
+                        return Err(Errno::NOTDIR);
+                    }
                     parent = Some(std::mem::replace(&mut at, object));
                     rest = remaining.to_vec();
                 }

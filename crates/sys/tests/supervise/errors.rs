@@ -16,7 +16,7 @@ use proto::question::OpSet;
 use crate::probe;
 use crate::world::{World, allow_all};
 
-const FLAGS: [(&str, i32); 22] = [
+const FLAGS: [(&str, i32); 24] = [
     ("RDONLY", O_RDONLY),
     ("WRONLY", O_WRONLY),
     ("RDWR", O_RDWR),
@@ -39,6 +39,8 @@ const FLAGS: [(&str, i32); 22] = [
     ("TRUNC|WRONLY", O_TRUNC | O_WRONLY),
     ("TMPFILE|RDWR", O_TMPFILE | O_RDWR),
     ("TMPFILE", O_TMPFILE),
+    ("TMPFILE|CREAT|RDWR", O_TMPFILE | O_CREAT | O_RDWR),
+    ("TMPFILE-DIRECTORY|RDWR", (O_TMPFILE & !O_DIRECTORY) | O_RDWR),
 ];
 
 /// Makes objects of every kind, opens each by every name with all flags, and prints what came of it.
@@ -87,6 +89,7 @@ pub(crate) fn table() -> String {
         "/proc/self/fd/999",
         "/proc/self/none",
         "/proc/self/exe",
+        "/proc/self/exe/",
         "/proc/thread-self/status",
         "/dev/null",
         "/dev/null/",
