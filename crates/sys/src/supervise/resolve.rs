@@ -117,7 +117,7 @@ impl Walker {
             if links > MAX_LINKS {
                 return Err(Errno::LOOP);
             }
-            match self.target(&at, component, &object, &stat)? {
+            match self.target(&at, component, &object, &stat, last)? {
                 Target::Jump(object) => {
                     if slash && FileType::from_raw_mode(fs::fstat(&object)?.st_mode) != FileType::Directory {
                         return Err(Errno::NOTDIR);
@@ -137,8 +137,8 @@ impl Walker {
         Ok(Found::Object { object: at, parent })
     }
 
-    /// Where a symbolic link leads.
-    fn target(&self, dir: &OwnedFd, name: &[u8], link: &OwnedFd, stat: &Stat) -> Result<Target, Errno> {
+    /// Where a symbolic link leads. `last`: nothing follows it in the path.
+    fn target(&self, dir: &OwnedFd, name: &[u8], link: &OwnedFd, stat: &Stat, last: bool) -> Result<Target, Errno> {
         let file_system = fs::fstatfs(dir)?;
         if file_system.f_flags & NOSYMFOLLOW != 0 {
             return Err(Errno::LOOP);
@@ -154,7 +154,8 @@ impl Walker {
                 return Ok(Target::Text(format!("{tgid}{thread}").into_bytes()));
             }
         }
-        if self.guards.symlinks && stat.st_uid != self.uid {
+        // The kernel looks at no other link of the path: one to a directory does not choose the file.
+        if last && self.guards.symlinks && stat.st_uid != self.uid {
             let dir = fs::fstat(dir)?;
             if dir.st_mode & 0o1002 == 0o1002 && dir.st_uid != stat.st_uid {
                 return Err(Errno::ACCESS);
@@ -258,4 +259,34 @@ pub(super) fn normalize(path: &[u8]) -> Vec<u8> {
         }
     }
     [b"/".as_slice(), &parts.join(&b'/')].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+
+    /// fs.protected_symlinks is a switch of the machine, which a test leaves as it is: the kernel's rule is in its
+    /// source, may_follow_link in fs/namei.c, called for the last component (WALK_TRAILING).
+    #[test]
+    fn only_the_last_link_in_a_sticky_directory_is_guarded() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("real")).unwrap();
+        std::fs::write(dir.path().join("real/file"), "x").unwrap();
+        for (target, link) in [("real", "to-dir"), ("real/file", "to-file")] {
+            symlink(target, dir.path().join(link)).unwrap();
+            if lchown(dir.path().join(link), Some(65534), None).is_err() {
+                return println!("SKIP privileged: links of two users are needed");
+            }
+        }
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
+        let start = fs::open(dir.path(), HERE, Mode::empty()).unwrap();
+        let guards = Guards { symlinks: true, regular: 0 };
+        let walk = |path: &str| Walker { tid: 0, uid: 0, guards }.walk(start.as_fd(), path.as_bytes(), true, true);
+        assert!(matches!(walk("to-dir/file"), Ok(Found::Object { .. })));
+        assert!(matches!(walk("to-dir/new"), Ok(Found::Missing { .. })));
+        for last in ["to-file", "to-dir", "to-dir/"] {
+            assert_eq!(walk(last).unwrap_err(), Errno::ACCESS, "{last}");
+        }
+    }
 }
