@@ -372,7 +372,7 @@ impl Caller<'_> {
         let found = if root.is_empty() {
             self.walker().walk(place.start(), &place.path, follow, true)
         } else {
-            let find = |path: &[u8], follow| resolve::fast(place.start(), path, follow, root);
+            let find = |path: &[u8], follow| resolve::fast(place.start(), path, follow, root).map(|(object, _)| object);
             find(&place.path, follow).map(|object| Found::Object { object, parent: None }).or_else(|errno| {
                 let (dir, name) = resolve::split(&place.path).ok_or(errno)?;
                 Ok(Found::Missing { parent: find(dir, true)?, name: name.to_vec() })
@@ -415,7 +415,7 @@ impl Caller<'_> {
             // The limits of RESOLVE_* hold from the same start for us, but not for a file that is still to be made, nor
             // in procfs, where `self` would be us.
             match resolve::fast(place.start(), &place.path, follow, limits) {
-                Ok(object) if !create && !resolve::on_proc(object.as_fd(), &fs::fstat(&object)?)? => {
+                Ok((object, stat)) if !create && !resolve::on_proc(object.as_fd(), &stat)? => {
                     Ok(Found::Object { object, parent: None })
                 }
                 _ => return Ok(by_path(self.reach(&place, follow, limits))),

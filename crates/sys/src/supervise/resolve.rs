@@ -54,18 +54,37 @@ pub(super) enum Found {
     Missing { parent: OwnedFd, name: Vec<u8> },
 }
 
-/// One openat2. ELOOP may also mean a magic link.
-pub(super) fn fast(start: BorrowedFd<'_>, path: &[u8], follow: bool, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+/// By openat2. ELOOP may also mean a magic link.
+pub(super) fn fast(
+    start: BorrowedFd<'_>,
+    path: &[u8],
+    follow: bool,
+    resolve: ResolveFlags,
+) -> Result<(OwnedFd, Stat), Errno> {
     let flags = if follow { HERE } else { HERE | OFlags::NOFOLLOW };
     let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
-    // EAGAIN is the kernel's "a rename was under way, try again".
-    for _ in 0..16 {
-        match fs::openat2(start, path, flags, Mode::empty(), resolve) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            other => return other,
+    let look = |flags| {
+        // EAGAIN is the kernel's "a rename was under way, try again".
+        for _ in 0..16 {
+            match fs::openat2(start, path, flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                other => return other,
+            }
         }
+        Err(Errno::AGAIN)
+    };
+    let mut object = look(flags)?;
+    let mut stat = fs::fstat(&object)?;
+    if is_directory(&stat) && !path.ends_with(b"/") {
+        // O_PATH alone stops before what is mounted there when somebody opens it (autofs and the like).
+        object = look(flags | OFlags::DIRECTORY)?;
+        stat = fs::fstat(&object)?;
     }
-    Err(Errno::AGAIN)
+    Ok((object, stat))
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
 /// Whether an object is procfs's. `stat` spares the question for disks, where statfs is dear.
@@ -86,7 +105,7 @@ impl Walker {
         while let Some((component, remaining)) = next(&rest) {
             if component == b"." {
                 // Not only a no-op: "file/." must fail.
-                if FileType::from_raw_mode(fs::fstat(&at)?.st_mode) != FileType::Directory {
+                if !is_directory(&fs::fstat(&at)?) {
                     return Err(Errno::NOTDIR);
                 }
                 fs::accessat(&at, ".", fs::Access::EXISTS, AtFlags::empty())?;
@@ -95,7 +114,18 @@ impl Walker {
             }
             let last = remaining.iter().all(|&byte| byte == b'/');
             let slash = last && !remaining.is_empty();
-            let object = match fs::openat(&at, component, HERE | OFlags::NOFOLLOW, Mode::empty()) {
+            // As a directory first, which mounts what is mounted there when somebody comes (autofs and the like).
+            let step = HERE | OFlags::NOFOLLOW;
+            let object = match fs::openat(&at, component, step | OFlags::DIRECTORY, Mode::empty()) {
+                Ok(directory) => {
+                    parent = Some(std::mem::replace(&mut at, directory));
+                    rest = remaining.to_vec();
+                    continue;
+                }
+                Err(Errno::NOTDIR) => fs::openat(&at, component, step, Mode::empty()),
+                other => other,
+            };
+            let object = match object {
                 Err(Errno::NOENT) if last && create && !slash => {
                     return Ok(Found::Missing { parent: at, name: component.to_vec() });
                 }
@@ -103,7 +133,7 @@ impl Walker {
             };
             let stat = fs::fstat(&object)?;
             if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-                if slash && FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+                if slash && !is_directory(&stat) {
                     return Err(Errno::NOTDIR);
                 }
                 parent = Some(std::mem::replace(&mut at, object));
@@ -119,7 +149,7 @@ impl Walker {
             }
             match self.target(&at, component, &object, &stat, last)? {
                 Target::Jump(object) => {
-                    if slash && FileType::from_raw_mode(fs::fstat(&object)?.st_mode) != FileType::Directory {
+                    if slash && !is_directory(&fs::fstat(&object)?) {
                         return Err(Errno::NOTDIR);
                     }
                     parent = Some(std::mem::replace(&mut at, object));
@@ -190,8 +220,8 @@ impl Walker {
             Err(Errno::LOOP) => None,
             // An object of procfs may have been reached through *our* /proc/self, and so may an error, unless it comes
             // without following any symbolic link.
-            Ok(object) if on_proc(object.as_fd(), &fs::fstat(&object)?)? => None,
-            Ok(object) => Some(object),
+            Ok((object, stat)) if on_proc(object.as_fd(), &stat)? => None,
+            Ok((object, _)) => Some(object),
             Err(errno) => match fast(start, path, follow, ResolveFlags::NO_SYMLINKS) {
                 Err(again) if again == errno => return Err(errno),
                 _ => None,

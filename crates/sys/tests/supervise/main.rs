@@ -2,6 +2,7 @@
 
 mod errors;
 mod lives;
+mod mounts;
 mod openat2;
 mod opens;
 mod others;

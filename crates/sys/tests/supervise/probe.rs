@@ -27,6 +27,8 @@ fn program() {
         Ok("threads") => threads(),
         Ok("io_uring") => io_uring(),
         Ok("errors") => print!("{}", crate::errors::table()),
+        Ok("automount") => crate::mounts::supervise_automount(),
+        Ok("automounted") => crate::mounts::automounted(),
         Ok("openat2") => print!("{}", crate::openat2::table()),
         Ok("openat2-denied") => crate::openat2::denied(),
         Ok("namespace") => namespace(),

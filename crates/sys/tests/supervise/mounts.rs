@@ -1,0 +1,59 @@
+//! Paths across mounts, in a mount namespace of the test's own.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::Command;
+
+use proto::question::OpSet;
+
+use crate::world::{World, allow_all};
+use crate::{probe, skip};
+
+/// Runs a program of the tests in a mount namespace of its own, after a line of shell whose failure is that something
+/// is not to be had here. `None`, and said, if it failed.
+fn inside(world: &World, program: &str, mount: &str) -> Option<String> {
+    let program = probe::command(program);
+    let mut command = Command::new("unshare");
+    let script = format!("{{ {mount}; }} || exit 77; exec \"$@\"");
+    command.args(["--mount", "--propagation", "private", "/bin/sh", "-c", &script, "sh"]);
+    command.arg(program.get_program()).args(program.get_args()).current_dir(&world.dir);
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    if matches!(output.status.code(), Some(77 | 1)) && !text.contains("test result") {
+        skip::privileged(format_args!("no mount of its own: {text}"));
+        return None;
+    }
+    assert!(output.status.success(), "{text}");
+    Some(text.into_owned())
+}
+
+/// debugfs mounts tracefs when somebody comes to its directory "tracing": once in each place where it is mounted.
+#[test]
+fn what_an_open_mounts_is_mounted() {
+    let world = World::new();
+    let mount =
+        "mkdir a b c && for dir in a b c; do mount -t debugfs none $dir || exit 77; done; test -e c/tracing/README";
+    if let Some(text) = inside(&world, "automount", mount) {
+        assert!(text.contains("all mounted"), "{text}");
+    }
+}
+
+pub(crate) fn supervise_automount() {
+    let world = World::new();
+    let mut command = probe::command("automounted");
+    command.env("DIR", std::env::current_dir().unwrap());
+    let outcome = world.run(command, OpSet::OPEN, allow_all);
+    println!("{}{}", outcome.out, outcome.err);
+}
+
+pub(crate) fn automounted() {
+    std::env::set_current_dir(std::env::var_os("DIR").unwrap()).unwrap();
+    let tracefs = Path::new("c/tracing").metadata().unwrap().dev();
+    let directory = fs::File::open("a/tracing").unwrap();
+    assert_eq!(directory.metadata().unwrap().dev(), tracefs);
+    let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_CREAT).open("b/tracing/README").unwrap();
+    assert_eq!(file.metadata().unwrap().dev(), tracefs);
+    println!("all mounted");
+}
