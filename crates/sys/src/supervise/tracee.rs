@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read as _};
 
 use libc::c_void;
-use rustix::fs::{CWD, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 /// Longest path with its terminator: PATH_MAX.
@@ -163,15 +163,27 @@ pub(super) struct Identity {
     status: Status,
     user_namespace: String,
     mount_namespace: String,
-    root: (u64, u64),
+    root: Root,
+}
+
+/// A root directory. The same one on another mount (`mount --bind / DIR`) has other mounts below it.
+#[derive(Debug, PartialEq, Eq)]
+struct Root {
+    device: (u32, u32),
+    inode: u64,
+    mount: u64,
 }
 
 fn link(path: String) -> io::Result<String> {
     Ok(fs::read_link(path)?.to_string_lossy().into_owned())
 }
 
-fn place(stat: &Stat) -> (u64, u64) {
-    (stat.st_dev, stat.st_ino)
+impl Root {
+    fn of(tid: u32) -> io::Result<Self> {
+        let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
+        let stat = rustix::fs::statx(CWD, format!("/proc/{tid}/root"), AtFlags::empty(), wanted)?;
+        Ok(Self { device: (stat.stx_dev_major, stat.stx_dev_minor), inode: stat.stx_ino, mount: stat.stx_mnt_id })
+    }
 }
 
 impl Identity {
@@ -180,7 +192,7 @@ impl Identity {
             status: Status::of(tid)?,
             user_namespace: link(format!("/proc/{tid}/ns/user"))?,
             mount_namespace: link(format!("/proc/{tid}/ns/mnt"))?,
-            root: place(&rustix::fs::stat(format!("/proc/{tid}/root"))?),
+            root: Root::of(tid)?,
         })
     }
 

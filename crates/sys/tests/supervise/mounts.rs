@@ -57,3 +57,21 @@ pub(crate) fn automounted() {
     assert_eq!(file.metadata().unwrap().dev(), tracefs);
     println!("all mounted");
 }
+
+/// The root on another mount is another place: what is mounted below the one is not there below the other.
+#[test]
+fn a_second_mount_of_the_root_is_another_root() {
+    let world = World::new();
+    let mount = "mkdir root over && mount --bind / root && mount -t tmpfs none over && echo outer > over/file";
+    if let Some(text) = inside(&world, "chroot", mount) {
+        assert!(text.contains("No such file or directory") && !text.contains("outer"), "{text}");
+    }
+}
+
+pub(crate) fn supervise_chroot() {
+    let world = World::new();
+    let here = std::env::current_dir().unwrap();
+    let script = format!("chroot {0}/root /bin/cat {0}/over/file", here.display());
+    let outcome = world.sh(&script, OpSet::OPEN, allow_all);
+    println!("{}{}", outcome.out, outcome.err);
+}

@@ -29,6 +29,7 @@ fn program() {
         Ok("errors") => print!("{}", crate::errors::table()),
         Ok("automount") => crate::mounts::supervise_automount(),
         Ok("automounted") => crate::mounts::automounted(),
+        Ok("chroot") => crate::mounts::supervise_chroot(),
         Ok("openat2") => print!("{}", crate::openat2::table()),
         Ok("openat2-denied") => crate::openat2::denied(),
         Ok("namespace") => namespace(),
