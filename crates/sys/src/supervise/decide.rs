@@ -67,7 +67,7 @@ pub(super) fn decide(shared: &Arc<Shared>, notification: Notification) -> Option
         shared.sent(listener.go_on(id));
         return None;
     };
-    let (likeness, uid) = shared.likeness(notification.tid);
+    let (likeness, uid) = shared.likeness(notification.tid, call.kind == OpKind::Exec);
     let caller = Caller { shared, notification, likeness, uid };
     let result = match caller.judge(call.kind, call.shape) {
         Ok(matter) => {

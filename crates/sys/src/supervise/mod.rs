@@ -234,8 +234,9 @@ const CHANGED: u8 = 2;
 
 impl Shared {
     /// How far this thread can be stood in for. Identity only changes by system calls, which are noted, and is
-    /// inherited: while nobody has made one, one look at the first thread is good for all.
-    fn likeness(&self, tid: u32) -> (Likeness, u32) {
+    /// inherited: while nobody has made one, one look at the first thread is good for all. Not at one that is about to
+    /// execute the command: an exec gives and takes capabilities, the second one no others.
+    fn likeness(&self, tid: u32, executes: bool) -> (Likeness, u32) {
         let (likeness, uid) = match self.alike.load(Ordering::Acquire) {
             ALIKE => (Likeness::Same, self.ours.uid()),
             state => {
@@ -243,7 +244,7 @@ impl Shared {
                     Ok(theirs) => (self.ours.likeness(&theirs), theirs.uid()),
                     Err(_) => (Likeness::OtherPlace, u32::MAX),
                 };
-                if state == UNKNOWN {
+                if state == UNKNOWN && !executes {
                     let new = if likeness == Likeness::Same { ALIKE } else { CHANGED };
                     let _ = self.alike.compare_exchange(UNKNOWN, new, Ordering::AcqRel, Ordering::Acquire);
                 }

@@ -88,6 +88,18 @@ fn a_thread_that_becomes_another_user_still_works() {
     assert!(outcome.counters.continued > 0);
 }
 
+/// An exec gives root what it had put down, and takes from others what they may not pass on: who is asked first, before
+/// the exec of the command, is not yet who it will be.
+#[test]
+fn the_rights_are_those_after_the_exec() {
+    if !rustix::process::geteuid().is_root() {
+        return crate::skip::privileged("only root gets rights by an exec");
+    }
+    let output = probe::command("bounded").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("read, ours: false"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn io_uring_is_not_there() {
     let world = World::new();

@@ -29,6 +29,7 @@ fn program() {
         Ok("errors") => print!("{}", crate::errors::table()),
         Ok("automount") => crate::mounts::supervise_automount(),
         Ok("automounted") => crate::mounts::automounted(),
+        Ok("bounded") => bounded(),
         Ok("chroot") => crate::mounts::supervise_chroot(),
         Ok("openat2") => print!("{}", crate::openat2::table()),
         Ok("openat2-denied") => crate::openat2::denied(),
@@ -83,6 +84,33 @@ fn namespace() {
             let _ = write!(text, "file: {}, secret: {}", read("file"), read("secret"));
         }
         text.push('\n');
+        // SAFETY: the bytes of `text`, which lives through the call.
+        unsafe { libc::write(1, text.as_ptr().cast(), text.len()) };
+        // SAFETY: _exit has no preconditions.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is an int to write to.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+}
+
+/// Gives up a capability that root gets back when it executes something, and has a file read that only it opens.
+fn bounded() {
+    // What a process is, its first thread says: it must be the one that gives up.
+    // SAFETY: the child goes on alone, as a process of one thread, and ends with _exit.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let world = crate::world::World::new();
+        let file = world.file("closed", "read");
+        std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+        let mut sets = rustix::thread::capabilities(None).unwrap();
+        sets.effective -= rustix::thread::CapabilitySet::DAC_OVERRIDE | rustix::thread::CapabilitySet::DAC_READ_SEARCH;
+        rustix::thread::set_capabilities(None, sets).unwrap();
+        let outcome = world.sh("cat closed", OpSet::OPEN | OpSet::EXEC, crate::world::allow_all);
+        let text = format!("{}{}, ours: {}\n", outcome.out, outcome.err, fs::File::open(&file).is_ok());
+        drop(world);
         // SAFETY: the bytes of `text`, which lives through the call.
         unsafe { libc::write(1, text.as_ptr().cast(), text.len()) };
         // SAFETY: _exit has no preconditions.
