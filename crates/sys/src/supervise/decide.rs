@@ -90,12 +90,7 @@ pub(super) fn decide(shared: &Arc<Shared>, notification: Notification) -> Option
         Err(Settled::Error(errno)) => listener.fail(id, errno.raw_os_error()),
         Err(Settled::GoOn) => listener.go_on(id),
         Err(Settled::Give(object, flags)) => match reopen(&object, flags | OFlags::CLOEXEC) {
-            Ok(file) => listener.inject(id, file.as_fd(), flags.contains(OFlags::CLOEXEC)).or_else(|error| match error
-                .raw_os_error()
-            {
-                None | Some(libc::ENOENT) => Err(error),
-                Some(errno) => listener.fail(id, errno),
-            }),
+            Ok(file) => shared.give(id, file, flags),
             Err(errno) => listener.fail(id, errno.raw_os_error()),
         },
         Err(Settled::Unreadable) => {

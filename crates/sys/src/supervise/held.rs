@@ -1,7 +1,7 @@
 //! One operation that waits for an answer, and the ways to answer it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -145,7 +145,7 @@ impl Held {
                 {
                     return self.shared.listener.fail(id, errno.raw_os_error());
                 }
-                self.give(&file, flags)
+                self.shared.give(id, file, flags)
             }
             Err(Errno::WOULDBLOCK) if !flags.contains(OFlags::NONBLOCK) => self.shared.go_on(id),
             Err(errno) => self.shared.listener.fail(id, errno.raw_os_error()),
@@ -167,27 +167,12 @@ impl Held {
             umask: Mode::from_raw_mode(status.umask),
         };
         match self.shared.maker.make(job) {
-            Made::File(file) => self.give(&file, flags),
+            Made::File(file) => self.shared.give(id, file, flags),
             Made::Error(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {
                 self.shared.ask_again(self.notification);
                 Ok(())
             }
             Made::Error(errno) => self.shared.listener.fail(id, errno.raw_os_error()),
-        }
-    }
-
-    fn give(&self, file: &OwnedFd, flags: OFlags) -> io::Result<()> {
-        let id = self.notification.id;
-        let cloexec = flags.contains(OFlags::CLOEXEC);
-        loop {
-            match self.shared.listener.inject(id, file.as_fd(), cloexec) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.raw_os_error() != Some(libc::ENOENT) => {
-                    // The thread's own table is full (EMFILE): that is its error, not ours.
-                    return self.shared.listener.fail(id, error.raw_os_error().unwrap_or(libc::EIO));
-                }
-                other => return other,
-            }
         }
     }
 }

@@ -21,6 +21,9 @@
 //! When the supervisor dies, the command is killed (PR_SET_PDEATHSIG), and calls of its descendants that would wait
 //! fail with ENOSYS. A second supervisor inside the tree gets EBUSY from the kernel.
 //!
+//! Before Linux 5.19 a signal in the middle makes a program's call begin anew, so a question may be asked twice; and the
+//! descriptor that it got stays open here for a moment longer, so that a lock that it ended by closing seems held.
+//!
 //! Sources: seccomp_unotify(2), seccomp(2), openat2(2), path_resolution(7).
 
 mod bpf;
@@ -43,6 +46,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::question::OpSet;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 pub use held::Held;
@@ -131,7 +135,7 @@ impl Supervisor {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE)?;
         let (listener, started) = spawn::spawn(command, bpf::program(ops))?;
         let shared = Shared {
-            listener: Listener::new(listener)?,
+            listener,
             turn: Mutex::new(()),
             wake,
             stopped: AtomicBool::new(false),
@@ -318,6 +322,17 @@ impl Shared {
     fn go_on(&self, id: u64) -> io::Result<()> {
         bump(&self.tally.continued);
         self.listener.go_on(id)
+    }
+
+    /// Gives a file as the result of an open.
+    fn give(&self, id: u64, file: OwnedFd, flags: OFlags) -> io::Result<()> {
+        match self.listener.inject(id, file, flags.contains(OFlags::CLOEXEC)) {
+            // The thread's own table is full (EMFILE): that is its error, not ours.
+            Err(error) if error.raw_os_error() != Some(libc::ENOENT) => {
+                self.listener.fail(id, error.raw_os_error().unwrap_or(libc::EIO))
+            }
+            other => other,
+        }
     }
 
     /// Whether an answer reached its thread.

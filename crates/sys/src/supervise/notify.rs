@@ -28,15 +28,20 @@ struct Room {
     more: [u8; ROOM - size_of::<libc::seccomp_notif>()],
 }
 
+/// Every call of it that a signal to this thread ends is made again.
 #[derive(Debug)]
-pub(super) struct Listener(OwnedFd);
+pub(super) struct Listener {
+    fd: OwnedFd,
+    /// A thread whose call was received is woken by nothing but its answer, or its death (WAIT_KILLABLE_RECV).
+    undisturbed: bool,
+}
 
 impl Listener {
-    /// Takes over a listener.
+    /// Takes over a listener. `undisturbed`: its program was installed with WAIT_KILLABLE_RECV.
     ///
     /// # Errors
     /// `Unsupported` if the kernel's structures are larger than we can hold.
-    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+    pub(super) fn new(fd: OwnedFd, undisturbed: bool) -> io::Result<Self> {
         let mut sizes = libc::seccomp_notif_sizes { seccomp_notif: 0, seccomp_notif_resp: 0, seccomp_data: 0 };
         // SAFETY: SECCOMP_GET_NOTIF_SIZES writes one struct seccomp_notif_sizes, which `sizes` is, and nothing else.
         let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_NOTIF_SIZES, 0, &raw mut sizes) };
@@ -51,10 +56,10 @@ impl Listener {
                 "this kernel's seccomp notifications are too large",
             ));
         }
-        let listener = Self(fd);
+        let listener = Self { fd, undisturbed };
         // Only faster, and unknown before 6.6: the result says nothing that we would act on.
         // SAFETY: this ioctl takes its argument by value.
-        let _ = unsafe { libc::ioctl(listener.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
+        let _ = unsafe { libc::ioctl(listener.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
         Ok(listener)
     }
 
@@ -63,7 +68,7 @@ impl Listener {
         // Zeroed because the kernel insists, and because all-zero is a valid value of every field.
         let mut room = MaybeUninit::<Room>::zeroed();
         // SAFETY: the kernel writes its struct seccomp_notif, checked in `new` to fit into `Room`.
-        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, room.as_mut_ptr()) };
+        let result = unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, room.as_mut_ptr()) };
         if result < 0 {
             let error = io::Error::last_os_error();
             return if error.raw_os_error() == Some(libc::ENOENT) { Ok(None) } else { Err(error) };
@@ -76,44 +81,96 @@ impl Listener {
 
     /// Whether the call still waits, and so whether what was read about its thread was about that thread.
     pub(super) fn is_valid(&self, id: u64) -> bool {
+        let fd = self.fd.as_raw_fd();
         // SAFETY: the kernel reads one u64 at the pointer, which `id` is.
-        unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }
+        again(|| unsafe { libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) }).is_ok()
     }
 
     /// Lets the system call run as it stands: the kernel reads its arguments again.
     pub(super) fn go_on(&self, id: u64) -> io::Result<()> {
-        self.respond(id, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
+        self.respond(id, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
     }
 
     /// Ends the system call with an error number.
     pub(super) fn fail(&self, id: u64, errno: i32) -> io::Result<()> {
-        self.respond(id, -errno, 0)
+        self.respond(id, 0, -errno, 0)
     }
 
-    fn respond(&self, id: u64, error: i32, flags: u32) -> io::Result<()> {
-        let mut response = libc::seccomp_notif_resp { id, val: 0, error, flags };
+    fn respond(&self, id: u64, val: i64, error: i32, flags: u32) -> io::Result<()> {
+        let fd = self.fd.as_raw_fd();
+        let mut response = libc::seccomp_notif_resp { id, val, error, flags };
         // SAFETY: the kernel reads one struct seccomp_notif_resp at the pointer, which `response` is.
-        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        again(|| unsafe { libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) })?;
+        Ok(())
     }
 
-    /// Gives the caller a copy of `file` as the result of its system call, in one step.
-    pub(super) fn inject(&self, id: u64, file: BorrowedFd<'_>, cloexec: bool) -> io::Result<()> {
+    /// Ends the system call with `file` as its result, which is closed here before the caller goes on: what it does to
+    /// the file by closing it (end a lock, let it be executed) must not wait until we are at it.
+    pub(super) fn inject(&self, id: u64, file: OwnedFd, cloexec: bool) -> io::Result<()> {
+        if self.undisturbed {
+            let result = self.add(id, file.as_fd(), cloexec, 0)?;
+            drop(file);
+            return self.respond(id, result.into(), 0, 0);
+        }
+        // A signal would make the caller begin again, and keep the descriptor: it gets both in one step, which leaves us
+        // ours for a moment. If a signal comes to *us* the kernel may answer with 0, which is a descriptor too.
+        let _quiet = Quiet::new();
+        self.add(id, file.as_fd(), cloexec, libc::SECCOMP_ADDFD_FLAG_SEND as u32).map(drop)
+    }
+
+    /// Puts a copy of `file` into the caller's table.
+    fn add(&self, id: u64, file: BorrowedFd<'_>, cloexec: bool, flags: u32) -> io::Result<i32> {
+        let fd = self.fd.as_raw_fd();
         let mut request = libc::seccomp_notif_addfd {
             id,
-            flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
+            flags,
             srcfd: file.as_raw_fd() as u32,
             newfd: 0,
             newfd_flags: if cloexec { libc::O_CLOEXEC as u32 } else { 0 },
         };
         // SAFETY: the kernel reads one struct seccomp_notif_addfd at the pointer, which `request` is.
-        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut request) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        again(|| unsafe { libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut request) })
+    }
+}
+
+/// Makes a system call until no signal ends it.
+fn again(mut call: impl FnMut() -> libc::c_int) -> io::Result<libc::c_int> {
+    loop {
+        let result = call();
+        if result >= 0 {
+            return Ok(result);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Keeps signals from this thread until it is dropped.
+struct Quiet(libc::sigset_t);
+
+impl Quiet {
+    fn new() -> Self {
+        // SAFETY: all-zero is a valid sigset_t.
+        let [mut all, mut before]: [libc::sigset_t; 2] = unsafe { std::mem::zeroed() };
+        // SAFETY: `all` is a sigset_t to write to.
+        unsafe { libc::sigfillset(&raw mut all) };
+        // SAFETY: `all` is read and `before` written. It fails only for an unknown first argument.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+        Self(before)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // SAFETY: the set that the kernel gave us is read, and nothing is written.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
     }
 }
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }

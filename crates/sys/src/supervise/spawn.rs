@@ -14,6 +14,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use super::notify::Listener;
+
 /// The command: started, running, ended.
 #[derive(Debug, Default)]
 pub(super) struct Started {
@@ -69,7 +71,7 @@ fn errno(error: &io::Error) -> i32 {
 
 /// Starts `command` on a thread of its own, because its execve waits for us and `spawn` waits for it; the death signal
 /// of the child is tied to the life of the thread that started it, so that thread stays until the child has ended.
-pub(super) fn spawn(mut command: Command, program: Vec<sock_filter>) -> io::Result<(OwnedFd, Arc<Started>)> {
+pub(super) fn spawn(mut command: Command, program: Vec<sock_filter>) -> io::Result<(Listener, Arc<Started>)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let flags = filter_flags()?;
     let parent = std::process::id();
@@ -97,7 +99,10 @@ pub(super) fn spawn(mut command: Command, program: Vec<sock_filter>) -> io::Resu
         }
     })?;
     match receive(ours.as_fd())? {
-        Some(listener) => Ok((listener, started)),
+        Some(listener) => {
+            let undisturbed = flags & libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0;
+            Ok((Listener::new(listener, undisturbed)?, started))
+        }
         // The child never got to its exec: the reason is with the keeper.
         None => Err(started.pid().err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())),
     }

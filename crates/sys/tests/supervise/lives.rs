@@ -100,6 +100,41 @@ fn the_rights_are_those_after_the_exec() {
     assert!(text.contains("read, ours: false"), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The kernel ends whatever the supervisor does with the listener when a signal comes: everything is tried again.
+#[test]
+fn signals_to_the_supervisor_lose_no_answer() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let world = World::new();
+    for n in 0..50 {
+        world.file(&format!("f{n}"), &n.to_string());
+    }
+    // SAFETY: all-zero is a valid sigaction: no flags (no SA_RESTART, so the kernel tries nothing again), no mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = nothing as *const () as usize;
+    // SAFETY: `action` has a handler that does nothing.
+    unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) };
+    let answering = std::sync::Mutex::new(std::collections::HashSet::<i32>::new());
+    let over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for &tid in answering.lock().unwrap().iter() {
+                    // SAFETY: a signal that is handled, to a thread of ours or one that is gone.
+                    unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, libc::SIGUSR1) };
+                }
+            }
+        });
+        let outcome = world.run(probe::command("threads"), OpSet::OPEN, |_| {
+            // SAFETY: gettid has no preconditions.
+            answering.lock().unwrap().insert(unsafe { libc::gettid() });
+            None
+        });
+        over.store(true, Ordering::Relaxed);
+        assert!(outcome.out.contains("8 threads read 1600 files"), "{outcome:?}");
+        assert_eq!(outcome.counters.gone, 0);
+    });
+}
+
 #[test]
 fn io_uring_is_not_there() {
     let world = World::new();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use proto::question::{OpKind, OpSet};
 
+use crate::probe;
 use crate::world::{World, allow_all, as_path, deny};
 
 #[test]
@@ -82,6 +83,17 @@ fn a_denied_truncation_keeps_the_data() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "data");
     world.sh("echo x > precious; echo y >> precious", OpSet::OPEN, allow_all).ok();
     assert_eq!(fs::read_to_string(&path).unwrap(), "x\ny\n");
+}
+
+/// No copy of a descriptor stays with us: it would hold a lock, or a program as one that is written ("text file busy").
+#[test]
+fn what_a_program_closes_is_closed() {
+    if !sys::probe::notify().unwrap().wait_killable {
+        return println!("SKIP: before Linux 5.19 a copy stays for a moment");
+    }
+    let world = World::new();
+    let outcome = world.run(probe::command("locks"), OpSet::OPEN, allow_all).ok();
+    assert!(outcome.out.contains("locked 2000 of 2000 times"), "{}", outcome.out);
 }
 
 /// Each way to name a denied file is found out.

@@ -30,6 +30,7 @@ fn program() {
         Ok("automount") => crate::mounts::supervise_automount(),
         Ok("automounted") => crate::mounts::automounted(),
         Ok("bounded") => bounded(),
+        Ok("locks") => locks(),
         Ok("chroot") => crate::mounts::supervise_chroot(),
         Ok("openat2") => print!("{}", crate::openat2::table()),
         Ok("openat2-denied") => crate::openat2::denied(),
@@ -51,6 +52,16 @@ fn threads() {
         .collect();
     let read: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
     println!("8 threads read {read} files");
+}
+
+/// Locks a file, closes it, which ends the lock, and does so again.
+fn locks() {
+    use rustix::fs::{FlockOperation, flock};
+    let locked = (0..2000).filter(|_| {
+        let file = fs::OpenOptions::new().create(true).append(true).open("lock").unwrap();
+        flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+    });
+    println!("locked {} of 2000 times", locked.count());
 }
 
 fn name(error: &io::Error) -> String {
