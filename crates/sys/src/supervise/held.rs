@@ -136,6 +136,9 @@ impl Held {
     fn give_object(&self, flags: OFlags) -> io::Result<()> {
         let id = self.notification.id;
         let Some(object) = &self.object else { return self.shared.go_on(id) };
+        if flags.contains(OFlags::TRUNC) && Status::of(self.tid()).is_ok_and(|status| !status.has_room(self.tid())) {
+            return self.shared.listener.fail(id, libc::EMFILE);
+        }
         let ours = (flags - OFlags::CREATE - OFlags::EXCL - OFlags::NOFOLLOW) | OFlags::CLOEXEC | OFlags::NOCTTY;
         // O_NONBLOCK, so that a lease on the file does not hold up this thread.
         match reopen(object, ours | OFlags::NONBLOCK) {
@@ -157,6 +160,9 @@ impl Held {
         let Ok(status) = Status::of(self.tid()) else {
             return self.shared.listener.fail(id, libc::EACCES);
         };
+        if !status.has_room(self.tid()) {
+            return self.shared.listener.fail(id, libc::EMFILE);
+        }
         // Only a name that is still free is created: what stands there meanwhile was not asked about.
         let exclusive = if flags.contains(OFlags::TMPFILE) { OFlags::empty() } else { OFlags::EXCL | OFlags::NOFOLLOW };
         let job = Job {

@@ -95,6 +95,8 @@ pub(super) struct Status {
     pub(super) parent: u32,
     pub(super) umask: u32,
     pub(super) seccomp_filters: u32,
+    /// How many descriptors its table holds before it must grow.
+    table: u64,
     uids: [u32; 4],
     gids: [u32; 4],
     groups: Vec<u32>,
@@ -122,6 +124,7 @@ impl Status {
                 "Tgid" => status.tgid = number(),
                 "PPid" => status.parent = number(),
                 "Umask" => status.umask = u32::from_str_radix(value, 8).unwrap_or(0o77),
+                "FDSize" => status.table = number().into(),
                 "Seccomp_filters" => status.seccomp_filters = number(),
                 "Uid" => status.uids = four(),
                 "Gid" => status.gids = four(),
@@ -136,6 +139,20 @@ impl Status {
     /// The real user.
     pub(super) fn uid(&self) -> u32 {
         self.uids[0]
+    }
+
+    /// Whether this thread can get one more descriptor. The kernel reserves it before an open makes or truncates a
+    /// file, which we can not.
+    pub(super) fn has_room(&self, tid: u32) -> bool {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: nothing is set, and `limit` is a struct rlimit to write to.
+        let result = unsafe { libc::prlimit(tid as i32, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit) };
+        if result != 0 || self.table < limit.rlim_cur {
+            return true;
+        }
+        let Ok(open) = fs::read_dir(format!("/proc/{tid}/fd")) else { return true };
+        let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
+        (numbers.filter(|number| *number < limit.rlim_cur).count() as u64) < limit.rlim_cur
     }
 
     fn same_rights(&self, other: &Self) -> bool {
@@ -236,14 +253,14 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "Name:\tcat: x\nUmask:\t0027\nState:\tR (running)\nTgid:\t42\nNgid:\t0\nPid:\t43\nPPid:\t7\n\
-        Uid:\t1000\t1000\t1000\t1000\nGid:\t100\t101\t102\t103\nGroups:\t4 20 100 \nCapEff:\t000001ffffffffff\n\
+        Uid:\t1000\t1000\t1000\t1000\nGid:\t100\t101\t102\t103\nFDSize:\t64\nGroups:\t4 20 100 \nCapEff:\t000001ffffffffff\n\
         Seccomp:\t2\nSeccomp_filters:\t3\n";
 
     #[test]
     fn status_lines_are_read() {
         let status = Status::parse(TEXT);
         assert_eq!((status.tgid, status.parent, status.umask, status.seccomp_filters), (42, 7, 0o27, 3));
-        assert_eq!((status.uids, status.gids), ([1000; 4], [100, 101, 102, 103]));
+        assert_eq!((status.uids, status.gids, status.table), ([1000; 4], [100, 101, 102, 103], 64));
         assert_eq!((status.groups.as_slice(), status.capabilities), ([4, 20, 100].as_slice(), 0x1ff_ffff_ffff));
     }
 

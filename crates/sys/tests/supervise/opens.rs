@@ -96,6 +96,18 @@ fn what_a_program_closes_is_closed() {
     assert!(outcome.out.contains("locked 2000 of 2000 times"), "{}", outcome.out);
 }
 
+/// As without us: no file is made or truncated for a program that has no room for another descriptor.
+#[test]
+fn an_open_without_room_changes_nothing() {
+    let world = World::new();
+    world.file("precious", "data");
+    let outcome = world.run(probe::command("full"), OpSet::OPEN, allow_all).ok();
+    let full = "full: Too many open files (os error 24), Too many open files (os error 24)";
+    for said in [full, "4 bytes are left, and there is a new file: false", "room: opened, opened"] {
+        assert!(outcome.out.contains(said), "{}", outcome.out);
+    }
+}
+
 /// Each way to name a denied file is found out.
 #[test]
 fn no_other_name_reaches_a_denied_file() {

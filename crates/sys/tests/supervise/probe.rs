@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ fn program() {
         Ok("automount") => crate::mounts::supervise_automount(),
         Ok("automounted") => crate::mounts::automounted(),
         Ok("bounded") => bounded(),
+        Ok("full") => full(),
         Ok("locks") => locks(),
         Ok("chroot") => crate::mounts::supervise_chroot(),
         Ok("openat2") => print!("{}", crate::openat2::table()),
@@ -62,6 +64,21 @@ fn locks() {
         flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
     });
     println!("locked {} of 2000 times", locked.count());
+}
+
+/// Opens files with a full table of descriptors, then with room for one.
+fn full() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    setrlimit(Resource::Nofile, Rlimit { current: Some(40), ..getrlimit(Resource::Nofile) }).unwrap();
+    let mut taken: Vec<_> = std::iter::from_fn(|| io::stdin().as_fd().try_clone_to_owned().ok()).collect();
+    let truncate = || fs::File::create("precious").map(drop);
+    let make = || fs::File::create_new("fresh").map(drop);
+    let said = |result: io::Result<()>| result.map_or_else(|error| error.to_string(), |()| "opened".into());
+    println!("full: {}, {}", said(truncate()), said(make()));
+    let (length, there) = (fs::metadata("precious").unwrap().len(), fs::exists("fresh").unwrap());
+    println!("{length} bytes are left, and there is a new file: {there}");
+    taken.pop();
+    println!("room: {}, {}", said(truncate()), said(make()));
 }
 
 fn name(error: &io::Error) -> String {
