@@ -66,7 +66,7 @@ impl Filter for ScannerFilter {
         }
         // Without a scanner, or without content, there is nothing to judge: the filter's policy decides, which is to
         // allow.
-        let (Some(client), Some(file)) = (self.0.client(), operation.file()) else {
+        let (Some(client), Ok(Some(file))) = (self.0.client(), operation.file()) else {
             operation.miss(By::Absent);
             return;
         };

@@ -3,7 +3,9 @@
 mod common;
 
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,8 +15,8 @@ use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Verdict};
 use fltmgr::guard::question::{Answer, AnswerFlags, Question, QuestionFlags};
 use fltmgr::guard::{Applications, Ask, Done, Guard, scan};
 use fltmgr::namespace::Namespace;
-use fltmgr::source::{Request, Supervise, Synthetic};
-use fltmgr::{Connection, Port, PortOptions, Status};
+use fltmgr::source::{Request, Source, Supervise, Synthetic, Waiting};
+use fltmgr::{Connection, Error, Port, PortOptions, Status};
 
 const LONG: Duration = Duration::from_secs(30);
 const DENIED: Verdict = Verdict::Deny(Status::ACCESS_DENIED);
@@ -39,6 +41,71 @@ impl Ask for Oracle {
     }
     fn is_one(&self, pid: u32) -> bool {
         pid == 4242
+    }
+}
+
+/// A source of one operation, on a file that the host can not open.
+#[derive(Debug, Default)]
+struct Closed(Mutex<Option<Unopened>>, Arc<Mutex<Option<Verdict>>>);
+
+#[derive(Debug)]
+struct Unopened(Arc<Mutex<Option<Verdict>>>);
+
+impl Source for Closed {
+    fn name(&self) -> &str {
+        "closed"
+    }
+    fn capabilities(&self) -> OpSet {
+        OpSet::all()
+    }
+    fn start(&self, _: OpSet) -> Result<(), Error> {
+        *self.0.lock().unwrap() = Some(Unopened(self.1.clone()));
+        Ok(())
+    }
+    fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
+        Ok(self.0.lock().unwrap().take().map(|operation| Box::new(operation) as _))
+    }
+    fn stop(&self) {}
+}
+
+impl Waiting for Unopened {
+    fn kind(&self) -> OpKind {
+        OpKind::Open
+    }
+    fn path(&self) -> &Path {
+        Path::new("/closed")
+    }
+    fn pid(&self) -> u32 {
+        1
+    }
+    fn uid(&self) -> u32 {
+        0
+    }
+    fn comm(&self) -> String {
+        String::new()
+    }
+    fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+    fn answer(&self, verdict: Verdict) -> bool {
+        self.0.lock().unwrap().replace(verdict).is_none()
+    }
+}
+
+/// A scanner allows what has no contents, so it is not asked about contents that nobody can get at.
+#[test]
+fn a_file_that_can_not_be_opened_is_a_miss() {
+    for (on_miss, expected) in [(OnMiss::Deny, DENIED), (OnMiss::Allow, Verdict::Allow)] {
+        let oracle = Arc::new(Oracle::default());
+        *oracle.reply.lock().unwrap() = Some(Ok((Status::SUCCESS, Answer::ALLOW.to_bytes().to_vec())));
+        let guard = Guard::new().on_miss(on_miss).ask(oracle.clone(), OpSet::OPEN);
+        let source = Arc::new(Closed::default());
+        let manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
+        manager.wait().unwrap();
+        assert_eq!(*source.1.lock().unwrap(), Some(expected));
+        let counters = manager.counters();
+        assert_eq!(counters.allowed_by(By::Unreadable) + counters.denied_by(By::Unreadable), 1);
+        assert!(oracle.asked.lock().unwrap().is_empty());
     }
 }
 

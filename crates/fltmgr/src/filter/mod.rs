@@ -79,13 +79,15 @@ pub enum By {
     Dropped,
     /// Nobody: more operations wait than the manager holds.
     Overload,
+    /// Nobody: the file could not be opened for an application to look at.
+    Unreadable,
     /// Nobody: the source ended.
     End,
 }
 
 impl By {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Rule,
         Self::Application,
         Self::Deadline,
@@ -94,6 +96,7 @@ impl By {
         Self::Nonsense,
         Self::Dropped,
         Self::Overload,
+        Self::Unreadable,
         Self::End,
     ];
 
@@ -113,6 +116,7 @@ impl By {
             Self::Nonsense => "nonsense",
             Self::Dropped => "dropped",
             Self::Overload => "overload",
+            Self::Unreadable => "unreadable",
             Self::End => "end",
         }
     }

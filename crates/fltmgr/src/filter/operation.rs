@@ -1,5 +1,6 @@
 //! An operation in a filter's hands.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,8 +79,12 @@ impl Operation {
     }
 
     /// The file, open for reading with a position of its own, for scanning and for passing on. `None` if there is no
-    /// regular file yet, or it is not readable.
-    pub fn file(&self) -> Option<Arc<OwnedFd>> {
+    /// regular file yet, or whoever asks may not read it.
+    ///
+    /// # Errors
+    /// What keeps it from being opened here: no descriptors are left, another process has a lease on it. Whoever asks
+    /// may read it all the same, so this is no reason to allow: [`miss`](Self::miss) with [`By::Unreadable`].
+    pub fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
         self.pending().waiting.file()
     }
 

@@ -228,7 +228,10 @@ impl Filter for Guard {
             operation.allow();
             return;
         };
-        let file = operation.file();
+        let Ok(file) = operation.file() else {
+            operation.miss(By::Unreadable);
+            return;
+        };
         let question = question_of(&operation, file.is_some());
         let timeout = operation.remaining();
         ask.ask(question, file, timeout, Box::new(move |outcome| answer(operation, outcome)));

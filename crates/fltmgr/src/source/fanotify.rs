@@ -232,8 +232,8 @@ impl Waiting for Open {
     fn comm(&self) -> String {
         self.status("Name").unwrap_or_default()
     }
-    fn file(&self) -> Option<Arc<OwnedFd>> {
-        Some(self.event.file().clone())
+    fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
+        Ok(Some(self.event.file().clone()))
     }
     fn answer(&self, verdict: Verdict) -> bool {
         self.event.answer(verdict == Verdict::Allow)

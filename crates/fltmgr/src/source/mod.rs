@@ -11,6 +11,7 @@ mod supervise;
 mod synthetic;
 
 use std::fmt::Debug;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,8 +80,11 @@ pub trait Waiting: Debug + Send + Sync + 'static {
     fn creates(&self) -> bool {
         false
     }
-    /// The file, open for reading.
-    fn file(&self) -> Option<Arc<OwnedFd>>;
+    /// The file, open for reading; `None` if there is nothing to be read.
+    ///
+    /// # Errors
+    /// What keeps it from being opened although there is.
+    fn file(&self) -> io::Result<Option<Arc<OwnedFd>>>;
     /// Carries the verdict out; called once. False if nobody waits for it any more.
     fn answer(&self, verdict: Verdict) -> bool;
     /// Do not report this file again until it changes, if the source can.

@@ -224,7 +224,7 @@ impl Waiting for Call {
     fn creates(&self) -> bool {
         self.held.creates()
     }
-    fn file(&self) -> Option<Arc<OwnedFd>> {
+    fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
         self.held.file()
     }
     fn answer(&self, verdict: Verdict) -> bool {

@@ -1,6 +1,7 @@
 //! Operations that a program makes up: for tests of filters, and for playing back what was recorded.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -197,8 +198,8 @@ impl Waiting for Fiction {
     fn comm(&self) -> String {
         self.request.comm.clone()
     }
-    fn file(&self) -> Option<Arc<OwnedFd>> {
-        self.request.file.clone()
+    fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
+        Ok(self.request.file.clone())
     }
     fn answer(&self, verdict: Verdict) -> bool {
         self.outcome.lock().push(verdict);

@@ -40,7 +40,7 @@ pub struct Held {
     /// The object itself (O_PATH), if it is a regular file.
     pub(super) object: Option<OwnedFd>,
     pub(super) writes: bool,
-    pub(super) file: OnceLock<Option<Arc<OwnedFd>>>,
+    pub(super) file: OnceLock<Result<Option<Arc<OwnedFd>>, Errno>>,
     pub(super) pid: OnceLock<u32>,
     pub(super) comm: OnceLock<Vec<u8>>,
     pub(super) answered: AtomicBool,
@@ -100,15 +100,21 @@ impl Held {
     }
 
     /// The file, open for reading, with a position of its own; opened at the first call. `None` if it is not a regular
-    /// file, does not exist yet, or is not readable to us.
-    pub fn file(&self) -> Option<Arc<OwnedFd>> {
-        self.file
-            .get_or_init(|| {
-                let object = self.object.as_ref()?;
-                let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-                reopen(object, flags).ok().map(Arc::new)
-            })
-            .clone()
+    /// file, does not exist yet, or may not be read.
+    ///
+    /// # Errors
+    /// What else keeps it from being opened: we are out of descriptors, somebody has a lease on it (EWOULDBLOCK). Then
+    /// there is something to be read that nobody can look at.
+    pub fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
+        let open = || {
+            let Some(object) = &self.object else { return Ok(None) };
+            match reopen(object, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY) {
+                Ok(file) => Ok(Some(Arc::new(file))),
+                Err(Errno::ACCESS | Errno::PERM) => Ok(None),
+                Err(errno) => Err(errno),
+            }
+        };
+        Ok(self.file.get_or_init(open).clone()?)
     }
 
     /// Lets it happen. False if it was answered before, or the thread is gone.
@@ -192,5 +198,10 @@ impl Drop for Held {
 /// Opens what an O_PATH descriptor names.
 pub(super) fn reopen(object: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = format!("/proc/self/fd/{}", object.as_raw_fd());
-    rustix::io::retry_on_intr(|| rustix::fs::openat(CWD, path.as_str(), flags, Mode::empty()))
+    rustix::io::retry_on_intr(|| rustix::fs::openat(CWD, path.as_str(), flags, Mode::empty())).map_err(not_theirs)
+}
+
+/// That our own table of descriptors is full must not look as if the caller's were.
+pub(super) fn not_theirs(errno: Errno) -> Errno {
+    if errno == Errno::MFILE { Errno::NFILE } else { errno }
 }

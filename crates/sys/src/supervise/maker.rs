@@ -12,6 +12,8 @@ use std::thread;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::held::not_theirs;
+
 /// A file to create.
 #[derive(Debug)]
 pub(super) struct Job {
@@ -64,7 +66,7 @@ impl Maker {
         }
         match channel.results.recv() {
             Ok(Ok(file)) => Made::File(file),
-            Ok(Err(errno)) => Made::Error(errno),
+            Ok(Err(errno)) => Made::Error(not_theirs(errno)),
             Err(_) => Made::Error(Errno::IO),
         }
     }

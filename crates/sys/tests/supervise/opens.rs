@@ -39,13 +39,39 @@ fn the_asker_can_read_the_file_before_it_is_opened() {
     world.file("good", "clean contents");
     world.file("bad", "there is EVIL in it");
     let outcome = world.sh("cat good; cat bad", OpSet::OPEN, |held| {
-        let file = held.file()?;
+        let file = held.file().unwrap()?;
         let mut buffer = [0; 64];
         let n = rustix::io::pread(&file, &mut buffer, 0).ok()?;
         buffer[..n].windows(4).any(|window| window == b"EVIL").then_some(libc::EPERM)
     });
     assert_eq!(outcome.out, "clean contents");
     assert!(outcome.err.contains("bad: Operation not permitted"), "{}", outcome.err);
+}
+
+/// A lease makes an open wait, or fail, that does not break it: there is something to be read, and we can not look.
+#[test]
+fn a_file_that_can_not_be_looked_at_is_told_from_none() {
+    use std::os::fd::AsRawFd;
+    let world = World::new();
+    let leased = fs::OpenOptions::new().read(true).write(true).open(world.file("leased", "text")).unwrap();
+    world.file("write-only", "text");
+    // SAFETY: the breaking of a lease is told by SIGIO, which would end this process.
+    unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
+    // SAFETY: fcntl on an open descriptor.
+    let lease = |kind: i32| unsafe { libc::fcntl(leased.as_raw_fd(), libc::F_SETLEASE, kind) };
+    if lease(libc::F_WRLCK) != 0 {
+        return println!("SKIP: no leases on this file system");
+    }
+    let outcome = world.sh("cat leased; echo new > fresh", OpSet::OPEN, |held| match as_path(held.path()) {
+        path if path.ends_with("leased") => {
+            let error = held.file().unwrap_err();
+            lease(libc::F_UNLCK);
+            (error.raw_os_error() != Some(libc::EWOULDBLOCK)).then_some(libc::EIO)
+        }
+        path if path.ends_with("fresh") => held.file().unwrap().is_some().then_some(libc::EIO),
+        _ => None,
+    });
+    assert_eq!(outcome.ok().out, "text");
 }
 
 #[test]
