@@ -29,6 +29,8 @@ pub struct Fanotify {
     group: Arc<Group>,
     paths: Vec<PathBuf>,
     exempt: RwLock<HashSet<u32>>,
+    /// What one read brought and nobody took yet. Whoever reads holds it: the others wait here, where they find what is
+    /// left when that one is busy with the first, and not at the group, which would tell them nothing of it.
     queue: Mutex<VecDeque<Permission>>,
     room: Arc<Room>,
 }
@@ -157,8 +159,10 @@ impl Source for Fanotify {
     }
 
     fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
+        let mut queue = lock(&self.queue);
         loop {
-            if let Some(event) = lock(&self.queue).pop_front() {
+            if let Some(event) = queue.pop_front() {
+                drop(queue);
                 return Ok(Some(Box::new(Open::new(event, self.room.clone()))));
             }
             self.wait_for_room();
@@ -174,7 +178,7 @@ impl Source for Fanotify {
             let (own, others): (Vec<_>, Vec<_>) = permissions.partition(|event| exempt.contains(&event.pid()));
             drop(exempt);
             Group::answer_all(&own, true);
-            lock(&self.queue).extend(others);
+            queue.extend(others);
         }
     }
 
