@@ -59,6 +59,7 @@ fn inside() {
     many_are_answered_at_once(&dir);
     ignored_until_written(&dir);
     a_denied_truncation_keeps_the_data(&dir);
+    what_we_cannot_open_is_lost_alone(&dir);
     stop_ends_reading_and_close_allows(&dir);
     println!("all passed");
 }
@@ -222,6 +223,37 @@ fn a_denied_truncation_keeps_the_data(dir: &Path) {
     assert!(!end(child).0);
     drop(group);
     assert_eq!(fs::read_to_string(&path).unwrap(), "contents");
+}
+
+/// The kernel opens a file for us before it tells us of it, and that may fail for reasons of the file's own: here an
+/// overlay that wants a digest which it has not.
+fn what_we_cannot_open_is_lost_alone(dir: &Path) {
+    let at = |name: &str| dir.join(name);
+    for name in ["lower", "data", "overlay"] {
+        fs::create_dir(at(name)).unwrap();
+    }
+    let (broken, good) = (file(&at("lower"), "broken"), file(&at("lower"), "good"));
+    file(&at("data"), "broken");
+    fs::write(&broken, "").unwrap();
+    for (name, value) in [("trusted.overlay.metacopy", ""), ("trusted.overlay.redirect", "/broken")] {
+        rustix::fs::setxattr(&broken, name, value.as_bytes(), rustix::fs::XattrFlags::empty()).unwrap();
+    }
+    let lower = format!("lowerdir={}::{},metacopy=on,verity=require", at("lower").display(), at("data").display());
+    let mount =
+        Command::new("mount").args(["-t", "overlay", "-o", &lower, "none"]).arg(at("overlay")).output().unwrap();
+    if !mount.status.success() {
+        return println!("SKIP: no such overlay here: {}", String::from_utf8_lossy(&mount.stderr));
+    }
+    let group = group(&at("overlay"), OPEN);
+    let child = opener("/bin/cat", &at("overlay").join(broken.file_name().unwrap()));
+    let reader = group.clone();
+    let read = thread::spawn(move || one(&reader).answer(true));
+    let (success, _, err) = end(child);
+    assert!(!success && err.contains("Operation not permitted"), "{err}");
+    let child = opener("/bin/cat", &at("overlay").join(good.file_name().unwrap()));
+    assert_eq!(end(child).1, "contents");
+    assert!(read.join().unwrap());
+    assert_eq!(group.lost(), 1);
 }
 
 fn stop_ends_reading_and_close_allows(dir: &Path) {

@@ -161,8 +161,8 @@ impl Group {
     /// may call it.
     ///
     /// # Errors
-    /// Of the group itself. Events that could not be opened for us (out of descriptors: the kernel then denies the
-    /// opener) are counted as [`lost`](Self::lost), not an error.
+    /// Of the group itself. Events whose file could not be opened for us (no descriptors left, a disk that fails, a key
+    /// that is missing: the kernel then denies the opener) are counted as [`lost`](Self::lost), not an error.
     pub fn read(self: &Arc<Self>, events: &mut Vec<Event>) -> io::Result<bool> {
         let mut bytes = [0; READ_LEN];
         loop {
@@ -179,10 +179,12 @@ impl Group {
                 }
                 Err(Errno::AGAIN) if stopped => return Ok(false),
                 Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(Errno::MFILE | Errno::NFILE | Errno::TXTBSY | Errno::NOENT | Errno::ACCESS | Errno::PERM) => {
+                // These would be of our descriptor or our memory. All others are of the file's own file system, which
+                // may say what it likes.
+                Err(errno @ (Errno::BADF | Errno::FAULT | Errno::INVAL)) => return Err(errno.into()),
+                Err(_) => {
                     self.lost.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(errno) => return Err(errno.into()),
             }
         }
     }
