@@ -165,6 +165,7 @@ fn inside() {
     });
     verdicts(&dir);
     callbacks_that_wait_for_each_other(&dir);
+    a_start_that_fails_holds_nobody(&dir);
     println!("all passed");
 }
 
@@ -224,6 +225,38 @@ fn callbacks_that_wait_for_each_other(dir: &Path) {
     assert_eq!(alone.load(Ordering::Relaxed), 0, "{output:?}");
     assert!(output.status.success(), "{output:?}");
     assert_eq!(manager.counters().asked, (BURST * ROUNDS) as u64);
+}
+
+/// Between the first path and the one that can not be watched somebody may open something.
+fn a_start_that_fails_holds_nobody(dir: &Path) {
+    fs::write(dir.join("file"), "text").unwrap();
+    std::thread::scope(|scope| {
+        let openers: Vec<_> = (0..4)
+            .map(|_| {
+                let script = "while test -e \"$0\"; do cat \"$1\" > /dev/null || exit 1; done";
+                let mut shell = Command::new("sh");
+                shell.args(["-c", script]).arg(dir.join("go on")).arg(dir.join("file"));
+                fs::write(dir.join("go on"), "").unwrap();
+                scope.spawn(move || opener(&mut shell))
+            })
+            .collect();
+        // Kept, as a program may that reports about it.
+        let sources: Vec<_> = (0..50)
+            .map(|_| {
+                let source = Arc::new(Fanotify::new([dir, Path::new("/proc")]).unwrap());
+                let allow = |operation: Operation| assert!(operation.allow());
+                let error = Manager::builder().filter(rule(1, allow)).unwrap().start(source.clone()).unwrap_err();
+                assert_eq!(error.status(), Status::NOT_SUPPORTED, "{error}");
+                source
+            })
+            .collect();
+        fs::remove_file(dir.join("go on")).unwrap();
+        for opener in openers {
+            let output = opener.join().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+        drop(sources);
+    });
 }
 
 fn verdicts(dir: &Path) {

@@ -124,6 +124,16 @@ impl Fanotify {
         self.group.lost()
     }
 
+    /// Ends it before it is served: what was opened since the first mark is allowed.
+    fn release(&self) {
+        self.stop();
+        let mut events = Vec::new();
+        while self.group.read(&mut events).unwrap_or(false) {
+            let permissions: Vec<_> = events.drain(..).filter_map(permission).collect();
+            Group::answer_all(&permissions, true);
+        }
+    }
+
     fn wait_for_room(&self) {
         let mut taken = self.room.lock();
         while *taken >= self.room.limit {
@@ -153,7 +163,10 @@ impl Source for Fanotify {
         }
         for path in &self.paths {
             let doing = || format!("watching the file system of {}", path.display());
-            self.group.watch(path, mask).map_err(|error| failed(doing(), error))?;
+            if let Err(error) = self.group.watch(path, mask) {
+                self.release();
+                return Err(failed(doing(), error));
+            }
         }
         Ok(())
     }
@@ -171,10 +184,7 @@ impl Source for Fanotify {
                 return Ok(None);
             }
             let exempt = self.exempt.read().unwrap_or_else(PoisonError::into_inner);
-            let permissions = events.into_iter().filter_map(|event| match event {
-                Event::Permission(permission) => Some(permission),
-                _ => None,
-            });
+            let permissions = events.into_iter().filter_map(permission);
             let (own, others): (Vec<_>, Vec<_>) = permissions.partition(|event| exempt.contains(&event.pid()));
             drop(exempt);
             Group::answer_all(&own, true);
@@ -186,6 +196,13 @@ impl Source for Fanotify {
         // No new questions; the readers go on until the queue of the old ones is empty.
         let _ = self.group.unwatch_all();
         self.group.stop();
+    }
+}
+
+fn permission(event: Event) -> Option<Permission> {
+    match event {
+        Event::Permission(permission) => Some(permission),
+        _ => None,
     }
 }
 
