@@ -55,10 +55,18 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
         let list = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         anstream::eprintln!("{HEAD}fltmc:{HEAD:#} watching {}; Ctrl-C ends it", Safe(list));
     }
-    while !matches!(events.next(), Some(Event::Signal(_)) | None) {}
-
-    manager.stop();
-    let ended = manager.wait();
+    let tell = events.sender();
+    let ended = std::thread::scope(|scope| {
+        let source = scope.spawn(|| {
+            let ended = manager.wait();
+            let _ = tell.try_send(Event::Ended);
+            ended
+        });
+        while !matches!(events.next(), Some(Event::Signal(_) | Event::Ended) | None) {}
+        manager.stop();
+        source.join()
+    });
+    let ended = ended.unwrap_or_else(|_| Err(Error::new(Status::INTERNAL_ERROR, "waiting for the source")));
     let counters = manager.counters();
     drop(manager);
     gate.close();

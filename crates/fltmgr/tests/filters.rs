@@ -2,15 +2,16 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::eventually;
 use common::ops::{PATIENT, Rule, keeper, rule};
-use fltmgr::Status;
 use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Operation, Verdict};
-use fltmgr::source::{Request, Synthetic};
+use fltmgr::source::{Request, Source, Synthetic, Waiting};
+use fltmgr::{Error, Status};
 
 const SHORT: Duration = Duration::from_millis(30);
 const DENIED: Verdict = Verdict::Deny(Status::ACCESS_DENIED);
@@ -217,6 +218,40 @@ fn records_say_what_happened_and_never_wait() {
     assert_eq!(records.recv().unwrap().sequence, 1);
     drop(manager);
     assert!(records.recv().is_none());
+}
+
+/// A source that fails at once.
+#[derive(Debug, Default)]
+struct Broken(AtomicU32);
+
+impl Source for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+    fn capabilities(&self) -> OpSet {
+        OpSet::all()
+    }
+    fn threads(&self) -> usize {
+        3
+    }
+    fn start(&self, _: OpSet) -> Result<(), Error> {
+        Ok(())
+    }
+    fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
+        Err(Error::new(Status::IO_DEVICE_ERROR, "reading what cannot be read"))
+    }
+    fn stop(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// It may hold programs back, and nobody would answer them.
+#[test]
+fn a_source_that_nobody_can_read_is_stopped() {
+    let source = Arc::new(Broken::default());
+    let manager = Manager::builder().filter(rule(1, drop)).unwrap().start(source.clone()).unwrap();
+    assert_eq!(manager.wait().unwrap_err().status(), Status::IO_DEVICE_ERROR);
+    assert!(source.0.load(Ordering::Relaxed) > 0);
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(super) struct Readers {
     core: Arc<Core>,
     source: Arc<dyn Source>,
     threads: Mutex<Vec<JoinHandle<Result<(), Error>>>>,
+    /// Those that have not ended.
+    living: AtomicUsize,
     /// Those that wait for the source.
     free: AtomicUsize,
     /// How often one has come back to it.
@@ -47,6 +49,7 @@ impl Readers {
             core,
             source,
             threads: Mutex::default(),
+            living: AtomicUsize::new(0),
             free: AtomicUsize::new(0),
             turns: AtomicU64::new(0),
             watch_sleeps: AtomicBool::new(false),
@@ -61,11 +64,13 @@ impl Readers {
         let mut threads = lock(&self.threads);
         // free from here on: it is as good as there
         self.free.fetch_add(1, Ordering::SeqCst);
+        self.living.fetch_add(1, Ordering::SeqCst);
         let started = thread::Builder::new().name("fltmgr-source".into()).spawn(move || readers.read());
         match started {
             Ok(thread) => threads.push(thread),
             Err(error) => {
                 self.free.fetch_sub(1, Ordering::SeqCst);
+                self.living.fetch_sub(1, Ordering::SeqCst);
                 return Err(error);
             }
         }
@@ -80,6 +85,10 @@ impl Readers {
             if !matches!(next, Ok(Some(_))) {
                 // the source has ended: nobody is needed any more
                 self.close();
+                if self.living.fetch_sub(1, Ordering::SeqCst) == 1 {
+                    // by an error, perhaps: nobody may be held back for whom nobody reads
+                    self.source.stop();
+                }
             }
             let Some(waiting) = next? else { return Ok(()) };
             if last && self.watch_sleeps.swap(false, Ordering::SeqCst) {

@@ -45,10 +45,12 @@ pub trait Source: Debug + Send + Sync + 'static {
     /// The next operation; blocks. `None` when there will be no more.
     ///
     /// # Errors
-    /// Of the source as a whole; it ends the thread that called.
+    /// Of the source as a whole; it ends the thread that called, and when that was the last one, [`stop`](Self::stop) is
+    /// called.
     fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error>;
 
-    /// Makes every [`next`](Self::next) return `None`. Operations that wait can still be answered.
+    /// Makes every [`next`](Self::next) return `None`. Operations that wait can still be answered. May be called more
+    /// than once.
     fn stop(&self);
 }
 
