@@ -166,6 +166,7 @@ fn inside() {
     verdicts(&dir);
     callbacks_that_wait_for_each_other(&dir);
     a_start_that_fails_holds_nobody(&dir);
+    a_verdict_on_what_was_there_before_is_not_kept(&dir);
     println!("all passed");
 }
 
@@ -257,6 +258,36 @@ fn a_start_that_fails_holds_nobody(dir: &Path) {
         }
         drop(sources);
     });
+}
+
+/// A scanner looks, somebody writes and closes, and only then the verdict comes with the wish to keep it.
+fn a_verdict_on_what_was_there_before_is_not_kept(dir: &Path) {
+    fs::write(dir.join("changing"), "clean").unwrap();
+    let path = dir.join("changing");
+    let written = Arc::new(AtomicU32::new(0));
+    let first = written.clone();
+    let judge = move |operation: Operation| {
+        let mut seen = [0; 32];
+        let file = operation.file().unwrap().unwrap();
+        let length = rustix::io::pread(&file, &mut seen, 0).unwrap();
+        if !operation.path().ends_with("changing") {
+            operation.allow();
+        } else if seen[..length].starts_with(b"foul") {
+            operation.deny(Status::VIRUS_INFECTED);
+        } else {
+            if first.fetch_add(1, Ordering::Relaxed) == 0 {
+                // Our own opens are not held back.
+                fs::write(&path, "foul!").unwrap();
+            }
+            operation.remember();
+            operation.allow();
+        }
+    };
+    let source = Arc::new(Fanotify::new([dir]).unwrap());
+    let _manager = Manager::builder().filter(rule(1, judge)).unwrap().start(source).unwrap();
+    let cat = || opener(Command::new("cat").arg(dir.join("changing")));
+    cat();
+    assert_eq!(String::from_utf8(cat().stdout).unwrap(), "");
 }
 
 fn verdicts(dir: &Path) {

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use proto::status::Status;
@@ -212,6 +212,15 @@ struct Open {
     event: Permission,
     path: PathBuf,
     room: Arc<Room>,
+    /// Which contents it had before anybody looked.
+    looked: OnceLock<Option<Version>>,
+}
+
+/// Changes with the contents (ctime, size), as finely as the kernel's clock of files: a tick before Linux 6.13.
+type Version = (i64, u64, i64);
+
+fn version(file: &OwnedFd) -> Option<Version> {
+    rustix::fs::fstat(file).ok().map(|stat| (stat.st_ctime, stat.st_ctime_nsec, stat.st_size))
 }
 
 impl Open {
@@ -219,7 +228,7 @@ impl Open {
         *room.lock() += 1;
         // The name that the kernel has for the open file: reading it raises no event.
         let link = format!("/proc/self/fd/{}", event.file().as_raw_fd());
-        Self { path: std::fs::read_link(link).unwrap_or_default(), event, room }
+        Self { path: std::fs::read_link(link).unwrap_or_default(), event, room, looked: OnceLock::new() }
     }
 
     fn status(&self, key: &str) -> Option<String> {
@@ -254,13 +263,23 @@ impl Waiting for Open {
         self.status("Name").unwrap_or_default()
     }
     fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
+        self.looked.get_or_init(|| version(self.event.file()));
         Ok(Some(self.event.file().clone()))
     }
     fn answer(&self, verdict: Verdict) -> bool {
         self.event.answer(verdict == Verdict::Allow)
     }
     fn remember(&self) {
+        let file = self.event.file();
+        let changed = || self.looked.get().is_some_and(|looked| looked.is_none() || *looked != version(file));
+        if changed() {
+            return;
+        }
         // Only a cache: what can not be remembered is asked again.
-        let _ = self.event.group().ignore(self.event.file().as_fd(), OPEN | EXEC);
+        let _ = self.event.group().ignore(file.as_fd(), OPEN | EXEC);
+        // A change takes the mark away, but not one that came between the look and the mark.
+        if changed() {
+            let _ = self.event.group().unignore(file.as_fd(), OPEN | EXEC);
+        }
     }
 }
