@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -152,6 +153,53 @@ fn a_file_system_is_held_back() {
         return skip::privileged(format_args!("no private mount: {text}"));
     }
     assert!(output.status.success() && text.contains("all passed"), "{text}");
+}
+
+/// To a listener in a pid namespace every process outside has the number 0, an application that connects from there too.
+#[test]
+fn an_application_without_a_number_exempts_nobody() {
+    if let Err(error) = Fanotify::new(["/"]) {
+        return skip::privileged(error);
+    }
+    let dir = Dir::new();
+    let script = "mount -t tmpfs -o size=16m none \"$0\" || exit 77; exec \"$@\"";
+    let mut listener = Command::new("unshare")
+        .args(["--mount", "--pid", "--fork", "--propagation", "private", "timeout", "-s", "KILL", "60"])
+        .args(["/bin/sh", "-c", script])
+        .arg(&dir.0)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "inside_a_pid_namespace", "--ignored", "--nocapture"])
+        .env(INSIDE, &dir.0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(listener.stdout.take().unwrap()).lines();
+    let ready = lines.any(|line| line.unwrap().contains("ready"));
+    let mut cat = Command::new("nsenter");
+    cat.arg(format!("--target={}", listener.id())).args(["--mount", "cat"]).arg(dir.0.join("file"));
+    let text = ready.then(|| String::from_utf8(opener(&mut cat).stdout).unwrap());
+    drop(listener.stdin.take());
+    let status = listener.wait().unwrap();
+    if status.code() == Some(77) {
+        return skip::privileged("no private mount");
+    }
+    assert_eq!((text.as_deref(), status.success()), (Some(""), true));
+}
+
+#[test]
+#[ignore = "started by the other test, in a pid namespace"]
+fn inside_a_pid_namespace() {
+    let Some(dir) = std::env::var_os(INSIDE).map(PathBuf::from) else { return };
+    fs::write(dir.join("file"), "text").unwrap();
+    let deny = |operation: Operation| assert!(operation.deny(Status::ACCESS_DENIED));
+    let source = Arc::new(Fanotify::new([&dir]).unwrap());
+    source.exempt(0);
+    let manager = Manager::builder().filter(rule(1, deny)).unwrap().start(source).unwrap();
+    println!("ready");
+    // until the other test hangs up
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+    assert_eq!(manager.counters().denied(), 1);
 }
 
 #[test]

@@ -146,6 +146,7 @@ impl Ask for Applications {
     }
 
     fn is_one(&self, pid: u32) -> bool {
-        self.0.read().iter().any(|(_, client)| client.peer().pid == pid)
+        // 0 is everybody whom our pid namespace has no number for
+        pid != 0 && self.0.read().iter().any(|(_, client)| client.peer().pid == pid)
     }
 }

@@ -98,9 +98,12 @@ impl Fanotify {
         })
     }
 
-    /// Answers this process's operations at once: an application that decides. To be called when it connects.
+    /// Answers this process's operations at once: an application that decides. To be called when it connects. One
+    /// outside of our pid namespace has the number 0, as all others there, and cannot be exempted.
     pub fn exempt(&self, pid: u32) {
-        self.exempt.write().unwrap_or_else(PoisonError::into_inner).insert(pid);
+        if pid != 0 {
+            self.exempt.write().unwrap_or_else(PoisonError::into_inner).insert(pid);
+        }
     }
 
     /// Ends [`exempt`](Self::exempt): the application is gone, and its number may be given to another.
