@@ -1,12 +1,13 @@
-//! A thread that creates files under the file mode mask of others.
+//! Threads that create files under the file mode mask of others.
 //!
 //! The mask belongs to all threads of a process; only a thread that has its own copy of it (CLONE_FS taken back) can
-//! set it without harm. The threads that answer questions belong to whoever answers, so they pass the work here.
+//! set it without harm. The threads that answer questions belong to whoever answers, so they pass the work here. There
+//! are as many as create files at one time: a file system that takes long holds up nobody else.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use rustix::fs::{Mode, OFlags};
@@ -30,9 +31,15 @@ pub(super) enum Made {
     Error(Errno),
 }
 
-/// The way to the thread, which ends when this is dropped. Callers take turns.
+/// The ways to the threads that have nothing to do. A thread ends when its way is dropped.
 #[derive(Debug)]
-pub(super) struct Maker(Mutex<Channel>);
+pub(super) struct Maker {
+    idle: Mutex<Vec<Channel>>,
+    returned: Condvar,
+}
+
+/// More than this many do not stay when they have nothing to do.
+const IDLE: usize = 4;
 
 #[derive(Debug)]
 struct Channel {
@@ -40,8 +47,8 @@ struct Channel {
     results: Receiver<Result<OwnedFd, Errno>>,
 }
 
-impl Maker {
-    pub(super) fn start() -> io::Result<Self> {
+impl Channel {
+    fn new() -> io::Result<Self> {
         let (jobs, work) = sync_channel::<Job>(1);
         let (done, results) = sync_channel(1);
         thread::Builder::new().name("supervise-make".into()).spawn(move || {
@@ -55,20 +62,50 @@ impl Maker {
                 }
             }
         })?;
-        Ok(Self(Mutex::new(Channel { jobs, results })))
+        Ok(Self { jobs, results })
+    }
+}
+
+impl Maker {
+    /// With one thread, for which the others wait when no more can be started.
+    pub(super) fn start() -> io::Result<Self> {
+        Ok(Self { idle: Mutex::new(vec![Channel::new()?]), returned: Condvar::new() })
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Channel>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Channel {
+        let mut idle = self.idle();
+        loop {
+            if let Some(channel) = idle.pop() {
+                return channel;
+            }
+            if let Ok(channel) = Channel::new() {
+                return channel;
+            }
+            idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Creates the file; waits for it.
     pub(super) fn make(&self, job: Job) -> Made {
-        let channel = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let channel = self.take();
         if channel.jobs.send(job).is_err() {
             return Made::Error(Errno::IO);
         }
-        match channel.results.recv() {
+        let made = match channel.results.recv() {
             Ok(Ok(file)) => Made::File(file),
             Ok(Err(errno)) => Made::Error(not_theirs(errno)),
-            Err(_) => Made::Error(Errno::IO),
+            Err(_) => return Made::Error(Errno::IO),
+        };
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push(channel);
+            self.returned.notify_one();
         }
+        made
     }
 }
 

@@ -75,3 +75,37 @@ pub(crate) fn supervise_chroot() {
     let outcome = world.sh(&script, OpSet::OPEN, allow_all);
     println!("{}{}", outcome.out, outcome.err);
 }
+
+/// Files are made by a thread of their own, and a file system may take its time: here one whose opens wait for a listener
+/// that does not listen.
+#[test]
+fn a_file_that_takes_long_to_make_holds_up_no_other() {
+    if let Err(error) = sys::fanotify::Group::new() {
+        return skip::privileged(format_args!("fanotify_init: {error}"));
+    }
+    let world = World::new();
+    if let Some(text) = inside(&world, "slow-make", "mkdir slow && mount -t tmpfs none slow") {
+        assert!(text.contains("made while the other was not: true"), "{text}");
+    }
+}
+
+pub(crate) fn supervise_slow_make() {
+    let slow = std::env::current_dir().unwrap().join("slow");
+    let world = World::new();
+    let group = sys::fanotify::Group::new().unwrap();
+    group.watch(&slow, sys::fanotify::OPEN).unwrap();
+    let other = world.path("other");
+    let made = std::thread::spawn(move || {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !other.exists() && std::time::Instant::now() < end {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let made = other.exists();
+        // lets go of whoever waits
+        drop(group);
+        made
+    });
+    let script = format!("echo x > {0}/new & until test -e {0}/new; do :; done; echo y > other; wait", slow.display());
+    let outcome = world.sh(&script, OpSet::OPEN, allow_all).ok();
+    println!("made while the other was not: {} {}", made.join().unwrap(), outcome.err);
+}

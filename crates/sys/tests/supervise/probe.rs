@@ -34,6 +34,7 @@ fn program() {
         Ok("full") => full(),
         Ok("locks") => locks(),
         Ok("chroot") => crate::mounts::supervise_chroot(),
+        Ok("slow-make") => crate::mounts::supervise_slow_make(),
         Ok("openat2") => print!("{}", crate::openat2::table()),
         Ok("openat2-denied") => crate::openat2::denied(),
         Ok("namespace") => namespace(),
