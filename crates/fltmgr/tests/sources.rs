@@ -15,7 +15,7 @@ use common::ops::{PATIENT, Rule, rule};
 use common::{eventually, skip};
 use fltmgr::Status;
 use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Operation};
-use fltmgr::source::{AtEnd, Fanotify, Supervise};
+use fltmgr::source::{AtEnd, Fanotify, Source as _, Supervise};
 
 struct Dir(PathBuf);
 
@@ -215,6 +215,7 @@ fn inside() {
     callbacks_that_wait_for_each_other(&dir);
     a_start_that_fails_holds_nobody(&dir);
     a_verdict_on_what_was_there_before_is_not_kept(&dir);
+    an_open_that_hangs_holds_up_nobody_else(&dir);
     println!("all passed");
 }
 
@@ -336,6 +337,41 @@ fn a_verdict_on_what_was_there_before_is_not_kept(dir: &Path) {
     let cat = || opener(Command::new("cat").arg(dir.join("changing")));
     cat();
     assert_eq!(String::from_utf8(cat().stdout).unwrap(), "");
+}
+
+/// An allowed open of a supervised program is made by us, and a file system may take its time: here one whose opens
+/// wait for a listener that does not listen.
+fn an_open_that_hangs_holds_up_nobody_else(dir: &Path) {
+    fs::write(dir.join("hangs"), "x").unwrap();
+    let other = Dir::new();
+    fs::write(other.0.join("other"), "fine").unwrap();
+    let hangs = Fanotify::new([dir]).unwrap();
+    hangs.start(OpSet::OPEN).unwrap();
+    let asked = other.0.join("asked");
+    let kept = Mutex::new(Vec::new());
+    let silent = move |operation: Operation| {
+        if operation.path().ends_with("hangs") {
+            fs::write(&asked, "").unwrap();
+            kept.lock().unwrap().push(operation);
+        } else if operation.path().ends_with("other") {
+            kept.lock().unwrap().push(operation);
+        } else {
+            operation.allow();
+        }
+    };
+    let filter = Rule { deadline: Duration::from_millis(100), ..rule(1, silent) };
+    let script =
+        format!("cat {}/hangs > hung & until test -e asked; do :; done; cat other > seen; wait", dir.display());
+    let source = Arc::new(Supervise::new(other.shell(&script)));
+    let _manager = Manager::builder().filter(filter).unwrap().start(source.clone()).unwrap();
+    let end = Instant::now() + PATIENT / 3;
+    while fs::read(other.0.join("seen")).is_ok_and(|seen| seen != b"fine") || !other.0.join("seen").exists() {
+        assert!(Instant::now() < end, "its deadline has not answered it");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(hangs);
+    assert!(source.wait().unwrap().success());
+    assert_eq!(other.read("hung"), "x");
 }
 
 fn verdicts(dir: &Path) {

@@ -13,7 +13,7 @@ use super::counters::Tally;
 use super::deadline::{Deadlines, Due};
 use super::readers::Readers;
 use super::record::{self, Records};
-use super::{By, Counters, Filter, OpSet};
+use super::{By, Counters, Filter, OnMiss, OpSet};
 use crate::Error;
 use crate::source::Source;
 use crate::sync::lock;
@@ -129,8 +129,14 @@ impl Builder {
         let timed = core.clone();
         let timer = thread::Builder::new().name("fltmgr-deadline".into()).spawn(move || {
             while let Due::Passed(pending, stage) = timed.deadlines.due() {
-                let by = if timed.closed.load(Ordering::Acquire) { By::End } else { By::Deadline };
-                pending.miss(stage, by);
+                if timed.closed.load(Ordering::Acquire) {
+                    pending.miss(stage, By::End);
+                } else if pending.filter(stage).on_miss() == OnMiss::Allow {
+                    // the source may open the file itself, and have to wait for its file system: this thread does not
+                    crate::pool::run(move || _ = pending.miss(stage, By::Deadline));
+                } else {
+                    pending.miss(stage, By::Deadline);
+                }
             }
         });
         let readers = Readers::new(core.clone(), source.clone());
