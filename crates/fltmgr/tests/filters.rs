@@ -3,13 +3,13 @@
 mod common;
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::eventually;
 use common::ops::{PATIENT, Rule, keeper, rule};
-use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Operation, Verdict};
+use fltmgr::filter::{Altitude, By, Filter, Manager, OnMiss, OpKind, OpSet, Operation, Verdict};
 use fltmgr::source::{Request, Source, Synthetic, Waiting};
 use fltmgr::{Error, Status};
 
@@ -139,6 +139,48 @@ fn stopping_answers_what_waits() {
     assert!(operations.into_iter().all(|operation| !operation.allow()));
     assert_eq!(manager.counters().denied_by(By::End), 3);
     assert_eq!(source.submit(open()).wait(PATIENT), Some(Verdict::Allow), "nothing is held back any more");
+}
+
+/// Keeps every operation, and tells when it is about to be given one, until it may be.
+struct Late {
+    about: SyncSender<()>,
+    go: Mutex<Receiver<()>>,
+    kept: Mutex<Vec<Operation>>,
+}
+
+impl Filter for Late {
+    fn name(&self) -> &str {
+        "late"
+    }
+    fn altitude(&self) -> Altitude {
+        Altitude::from(1)
+    }
+    fn ops(&self) -> OpSet {
+        OpSet::OPEN
+    }
+    fn deadline(&self) -> Duration {
+        self.about.send(()).unwrap();
+        self.go.lock().unwrap().recv().unwrap();
+        PATIENT
+    }
+    fn pre(&self, operation: Operation) {
+        self.kept.lock().unwrap().push(operation);
+    }
+}
+
+#[test]
+fn stopping_answers_what_is_about_to_wait() {
+    let (about, coming) = sync_channel(1);
+    let (go, gone) = sync_channel(1);
+    let filter = Late { about, go: Mutex::new(gone), kept: Mutex::default() };
+    let source = Arc::new(Synthetic::new());
+    let manager = Manager::builder().filter(filter).unwrap().start(source.clone()).unwrap();
+    let made = source.submit(open());
+    coming.recv().unwrap();
+    manager.stop();
+    go.send(()).unwrap();
+    assert_eq!(made.wait(PATIENT / 3), Some(Verdict::Allow));
+    assert_eq!(manager.counters().allowed_by(By::End), 1);
 }
 
 #[test]

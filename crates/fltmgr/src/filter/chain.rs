@@ -98,6 +98,11 @@ impl Pending {
             self.deadline.store(nanos, Ordering::Relaxed);
             self.turn.store(stage, Ordering::Release);
             self.core.deadlines.insert(deadline, &self, stage);
+            // Whoever closes looks at what waits after that: this is seen there, or that here.
+            if self.core.closed.load(Ordering::Acquire) {
+                self.clone().miss(stage, By::End);
+                return;
+            }
             let operation = Operation::new(self.clone(), stage);
             // A panic drops the operation, which answers it.
             if catch_unwind(AssertUnwindSafe(|| filter.pre(operation))).is_err() {
