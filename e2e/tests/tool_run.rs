@@ -1,5 +1,7 @@
 //! `fltmc run`: rules over a program and its children, as an ordinary user.
 
+use std::os::unix::process::CommandExt as _;
+
 use e2e::{Ended, World, finish};
 use rustix::process::{Pid, Signal};
 
@@ -176,4 +178,24 @@ fn the_terminals_ctrl_c_ends_the_program_and_not_the_tool() {
     rustix::process::kill_process(Pid::from_raw(child).unwrap(), Signal::INT).unwrap();
     run.says("operations");
     assert_eq!(run.end(), 9);
+}
+
+/// A program that goes on after Ctrl-C, as a shell or an editor does, needs its scanner still.
+#[test]
+fn the_terminals_ctrl_c_does_not_end_the_scanner() {
+    let world = World::ordinary();
+    world.file("good", "fine\n");
+    let script = "trap 'echo interrupted' INT; echo ready; read _; cat good";
+    let mut command = world.fltmc();
+    command.args(["run", "--deny-content", "NEEDLE", "--", "sh", "-c", script]).process_group(0);
+    let mut run = world.spawn(&mut command);
+    run.says("ready");
+    // To every process in the foreground, as a terminal sends it.
+    let group = Pid::from_raw(run.pid() as i32).unwrap();
+    rustix::process::kill_process_group(group, Signal::INT).unwrap();
+    run.says("interrupted");
+    run.tell("go on\n");
+    run.says("fine");
+    run.says("by the application");
+    assert_eq!(run.end(), 0);
 }

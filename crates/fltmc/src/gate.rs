@@ -1,6 +1,7 @@
 //! The filters behind `demo`, `run` and `watch`: rules in the filter itself, a scanner in a second process, a port for
 //! others.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -204,7 +205,8 @@ impl Scanner {
         command.env("FLTMGR_NAMESPACE", namespace.path()).args(["scan", SCANNER_PORT]);
         command.args(texts.iter().map(|text| format!("--deny-content={text}")));
         command.args(remember.then_some("--remember"));
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        // Out of the terminal's foreground: Ctrl-C is for the program, which may go on after it, and then needs verdicts.
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn();
         let child = child.doing(|| "starting the scanner".into())?;
         let mut scanner = Self { child, door, _namespace: namespace };
         let end = Instant::now() + SCANNER_START;
