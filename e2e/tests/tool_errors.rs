@@ -135,6 +135,22 @@ fn a_wrong_command_line_is_code_2() {
 }
 
 #[test]
+fn a_full_disk_is_said_so() {
+    let world = World::ordinary();
+    for line in ["doctor", "doctor --json", "demo", "demo --json"] {
+        let mut command = world.command("sh");
+        command.args(["-c", &format!("exec \"$0\" {line} > /dev/full")]).arg(e2e::binary("fltmc"));
+        fails(&mut command, 1, &["writing to stdout", "no space left"]);
+    }
+    // What cannot be said is no reason to hide how the program ended.
+    let line = "exec \"$0\" run --deny /x -- sh -c 'exit 7' 2> /dev/full";
+    assert_eq!(finish(world.command("sh").args(["-c", line]).arg(e2e::binary("fltmc"))).code, Some(7));
+    let line = "exec \"$0\" run -q --deny /x --report /dev/full -- true";
+    let mut command = world.command("sh");
+    fails(command.args(["-c", line]).arg(e2e::binary("fltmc")), 1, &["the report", "no space left"]);
+}
+
+#[test]
 fn help_shows_the_exit_codes() {
     let world = World::ordinary();
     let ended = finish(world.fltmc().arg("--help"));

@@ -44,6 +44,25 @@ fn every_process_is_held_under_the_directory_and_nowhere_else() {
 }
 
 #[test]
+fn a_report_does_not_end_with_what_else_is_written() {
+    let world = World::new();
+    let Some(mut command) = world.watcher("mkdir fs/in && echo fine > fs/in/good") else { return };
+    let line = "exec \"$@\" > /dev/full";
+    command.args(["sh", "-c", line, "sh"]).arg(world.fltmc().get_program());
+    command.args(["watch", "--deny", "nothing", "--json", "--report", "report.jsonl", "fs/in"]);
+    let mut watched = world.spawn(&mut command);
+    watched.says("watching");
+    for _ in 0..2 {
+        assert_eq!(self::line(&world, &watched, "cat fs/in/good").out, "fine\n");
+    }
+    watched.signal(Signal::INT);
+    watched.says("writing to stdout: no space left");
+    assert_eq!(watched.end(), 1);
+    let report = std::fs::read_to_string(world.dir().join("report.jsonl")).unwrap();
+    assert_eq!(report.lines().count(), 2, "{report}");
+}
+
+#[test]
 fn a_changed_file_is_judged_anew() {
     let world = World::new();
     let Some(watched) = watch(&world, &["--deny-content", "NEEDLE"]) else { return };

@@ -1,7 +1,7 @@
 //! `fltmc connect`: a person as the application behind a port.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -54,13 +54,13 @@ pub(crate) fn connect(args: &Connect) -> Result<ExitCode, Failure> {
         _ => None,
     };
     let lines = all.is_none().then(lines);
-    anstream::eprintln!("fltmc: connected to {}; ends with the filter, or with Ctrl-C", Safe(connection.name()));
+    output::noteln!("fltmc: connected to {}; ends with the filter, or with Ctrl-C", Safe(connection.name()));
     let gone = |e: &fltmgr::Error| e.status() == Status::PORT_DISCONNECTED;
     loop {
         let message = match connection.recv() {
             Ok(message) => message,
             Err(error) if gone(&error) => {
-                anstream::eprintln!("fltmc: the filter has closed the port");
+                output::noteln!("fltmc: the filter has closed the port");
                 return Ok(ExitCode::SUCCESS);
             }
             Err(error) => return Err(port::other(error)),
@@ -77,13 +77,13 @@ pub(crate) fn connect(args: &Connect) -> Result<ExitCode, Failure> {
             answer: Outcome::None,
         };
         if !args.json {
-            show(&message, question.as_ref());
+            show(&message, question.as_ref())?;
         }
         let wants_reply = message.reply_capacity().is_some();
         let said = match (wants_reply, all, &lines) {
             (false, ..) => Said::Nothing,
             (true, Some(allow), _) => Said::Answer(allow),
-            (true, None, Some(lines)) => ask(&message, lines, &connection, args.json),
+            (true, None, Some(lines)) => ask(&message, lines, &connection, args.json)?,
             (true, None, None) => Said::Nothing,
         };
         record.answer = match said {
@@ -101,7 +101,7 @@ pub(crate) fn connect(args: &Connect) -> Result<ExitCode, Failure> {
         };
         report(args, &record, wants_reply)?;
         if let Said::EndOfInput = said {
-            anstream::eprintln!("fltmc: end of input; the filter's policy decides from now on");
+            output::noteln!("fltmc: end of input; the filter's policy decides from now on");
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -116,31 +116,31 @@ enum Said {
 }
 
 /// Waits for a line that says yes or no, as long as the filter waits for the answer.
-fn ask(message: &Message, lines: &Receiver<String>, connection: &fltmgr::Connection, quiet: bool) -> Said {
-    let prompt = || {
-        if !quiet {
-            anstream::print!("{HEAD}allow?{HEAD:#} [y/n] ");
-            let _ = std::io::stdout().flush();
-        }
-    };
+fn ask(
+    message: &Message,
+    lines: &Receiver<String>,
+    connection: &fltmgr::Connection,
+    quiet: bool,
+) -> Result<Said, Failure> {
+    let prompt = || if quiet { Ok(()) } else { output::show(format_args!("{HEAD}allow?{HEAD:#} [y/n] ")) };
     if std::io::stdin().is_terminal() {
         // What a person typed too late for the last question is no answer to this one.
         while lines.try_recv().is_ok() {}
     }
-    prompt();
+    prompt()?;
     loop {
         let left = message.time_left().unwrap_or(GLANCE);
         if left.is_zero() || !connection.is_connected() {
-            return Said::TooLate;
+            return Ok(Said::TooLate);
         }
         match lines.recv_timeout(left.min(GLANCE)) {
             Ok(line) => match line.trim().to_lowercase().as_str() {
-                "y" | "yes" | "allow" => return Said::Answer(true),
-                "n" | "no" | "deny" => return Said::Answer(false),
-                _ => prompt(),
+                "y" | "yes" | "allow" => return Ok(Said::Answer(true)),
+                "n" | "no" | "deny" => return Ok(Said::Answer(false)),
+                _ => prompt()?,
             },
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Said::EndOfInput,
+            Err(RecvTimeoutError::Disconnected) => return Ok(Said::EndOfInput),
         }
     }
 }
@@ -160,28 +160,29 @@ fn reply(message: Message, asked: bool, allow: bool) -> Outcome {
     }
 }
 
-fn show(message: &Message, question: Option<&Question<'_>>) {
+fn show(message: &Message, question: Option<&Question<'_>>) -> Result<(), Failure> {
     let left = message.time_left().map(|left| format!(", {} left", output::brief(left))).unwrap_or_default();
     match question {
         Some(q) => {
             let lossy = |bytes: &[u8]| Safe(String::from_utf8_lossy(bytes).into_owned()).to_string();
             let target = if q.target.is_empty() { String::new() } else { format!(" to {}", lossy(q.target)) };
-            anstream::println!(
+            output::showln!(
                 "{HEAD}{} {}{HEAD:#}{target} {DIM}by {} (pid {}, uid {}){left}{DIM:#}",
                 q.kind,
                 lossy(q.path),
                 lossy(q.comm),
                 q.pid,
                 q.uid
-            );
+            )
         }
         None => {
             let body = message.body();
-            anstream::println!("{HEAD}message of {} bytes{HEAD:#}{DIM}{left}{DIM:#}", body.len());
-            anstream::print!("{}", hexdump(&body[..body.len().min(DUMPED)]));
+            output::showln!("{HEAD}message of {} bytes{HEAD:#}{DIM}{left}{DIM:#}", body.len())?;
+            output::show(format_args!("{}", hexdump(&body[..body.len().min(DUMPED)])))?;
             if body.len() > DUMPED {
-                anstream::println!("{DIM}and {} more{DIM:#}", body.len() - DUMPED);
+                output::showln!("{DIM}and {} more{DIM:#}", body.len() - DUMPED)?;
             }
+            Ok(())
         }
     }
 }
@@ -191,13 +192,12 @@ fn report(args: &Connect, record: &Record, wants_reply: bool) -> Result<(), Fail
         return output::json(record);
     }
     match record.answer {
-        Outcome::Allow => anstream::println!("  {GOOD}allowed{GOOD:#}"),
-        Outcome::Deny => anstream::println!("  {ERROR}denied{ERROR:#}"),
-        Outcome::Late => anstream::println!("  {WARN}too late{WARN:#}: the filter had decided already"),
-        Outcome::None if wants_reply => anstream::println!("  not answered"),
-        Outcome::None => {}
+        Outcome::Allow => output::showln!("  {GOOD}allowed{GOOD:#}"),
+        Outcome::Deny => output::showln!("  {ERROR}denied{ERROR:#}"),
+        Outcome::Late => output::showln!("  {WARN}too late{WARN:#}: the filter had decided already"),
+        Outcome::None if wants_reply => output::showln!("  not answered"),
+        Outcome::None => Ok(()),
     }
-    Ok(())
 }
 
 /// Lines of stdin, read beside the questions so that a waiting person does not keep us from seeing the filter end.

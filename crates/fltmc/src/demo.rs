@@ -167,22 +167,18 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     let setting = Setting { under: Vec::new(), ops: OpSet::all(), on_miss: args::Miss::Deny, watcher };
     let mut gate = Gate::new(&rules, &setting)?;
     if !args.json {
-        introduce(&stage, &gate);
+        introduce(&stage, &gate)?;
     }
     let seen: Arc<Mutex<Vec<Record>>> = Arc::default();
     let (keep, json, scanner) = (seen.clone(), args.json, gate.scanner_pid());
     let write = move |record: &Record| {
-        if record.kind == OpKind::Open && record.path.starts_with(&files) {
-            if json {
-                output::json(&Line::from(record)).map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
-            } else {
-                row(record, scanner);
-            }
-            keep.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+        if record.kind != OpKind::Open || !record.path.starts_with(&files) {
+            return Ok(());
         }
-        Ok(())
+        keep.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+        if json { output::json(&Line::from(record)) } else { row(record, scanner) }
     };
-    let (status, summary) = run::supervise(&mut gate, stage.command(), None, write)?;
+    let (status, summary) = run::supervise(&mut gate, stage.command(), None, vec![Box::new(write)])?;
     gate.close();
     let summary = summary?;
     status.map_err(|error| Failure::new(Code::Other, format!("the demo's programs did not run: {error}")))?;
@@ -191,7 +187,7 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     if args.json {
         output::json(&Ended { verdicts: &verdicts, summary: &summary })?;
     } else {
-        conclude(&verdicts, &summary);
+        conclude(&verdicts, &summary)?;
     }
     match verdicts.wrong.first() {
         None => Ok(ExitCode::SUCCESS),
@@ -202,57 +198,55 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     }
 }
 
-fn introduce(stage: &Stage, gate: &Gate) {
+fn introduce(stage: &Stage, gate: &Gate) -> Result<(), Failure> {
     let (infected, clean): (Vec<_>, Vec<_>) = stage.samples.iter().partition(|sample| sample.infected);
-    anstream::println!(
+    output::showln!(
         "{HEAD}files{HEAD:#}        {} clean, {} infected with a harmless marker",
         clean.len(),
         infected.len()
-    );
-    anstream::println!(
+    )?;
+    output::showln!(
         "{HEAD}filter{HEAD:#}       pid {}: holds every open of its programs, asks over a port",
         std::process::id()
-    );
-    anstream::println!(
+    )?;
+    output::showln!(
         "{HEAD}application{HEAD:#}  pid {}: fltmc scan, looks into the file it is handed",
         gate.scanner_pid().unwrap_or(0)
-    );
-    anstream::println!("");
-    anstream::println!("{HEAD}{:<6} {:<12} {:<8} {:<28} {:>9}{HEAD:#}", "WHO", "WHAT", "VERDICT", "DECIDED BY", "IN");
+    )?;
+    output::showln!("")?;
+    output::showln!("{HEAD}{:<6} {:<12} {:<8} {:<28} {:>9}{HEAD:#}", "WHO", "WHAT", "VERDICT", "DECIDED BY", "IN")
 }
 
-fn row(record: &Record, scanner: Option<u32>) {
+fn row(record: &Record, scanner: Option<u32>) -> Result<(), Failure> {
     let (style, verdict) = if record.verdict == Verdict::Allow { (GOOD, "allowed") } else { (ERROR, "denied") };
     let by = match (record.by, scanner) {
         (By::Application, Some(pid)) => format!("the application, pid {pid}"),
         (by, _) => by.to_string(),
     };
     let name = record.path.file_name().unwrap_or_default().display();
-    anstream::println!(
+    output::showln!(
         "{:<6} {:<12} {style}{verdict:<8}{style:#} {by:<28} {DIM}{:>9}{DIM:#}",
         Safe(&record.comm).to_string(),
         Safe(name).to_string(),
         output::brief(record.latency)
-    );
+    )
 }
 
-fn conclude(verdicts: &Verdicts, summary: &Summary) {
+fn conclude(verdicts: &Verdicts, summary: &Summary) -> Result<(), Failure> {
     let shown = verdicts.infected_denied + verdicts.clean_allowed;
     let latency = summary.latency().unwrap_or_default();
-    anstream::println!("");
-    anstream::println!(
+    output::showln!("")?;
+    output::showln!(
         "{shown} opens of these files, {} other operations (libraries, outputs, running the programs): {latency}",
         summary.operations.saturating_sub(shown)
-    );
+    )?;
     if verdicts.wrong.is_empty() {
-        anstream::println!(
+        output::showln!(
             "{GOOD}every one of {} infected opens was denied by the application{GOOD:#}, \
              {GOOD}every one of {} clean files arrived byte for byte{GOOD:#}",
             verdicts.infected_denied,
             verdicts.clean_allowed
-        );
+        )?;
     }
-    for wrong in &verdicts.wrong {
-        anstream::println!("{ERROR}wrong{ERROR:#}  {}", Safe(wrong));
-    }
+    verdicts.wrong.iter().try_for_each(|wrong| output::showln!("{ERROR}wrong{ERROR:#}  {}", Safe(wrong)))
 }

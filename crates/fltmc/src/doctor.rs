@@ -88,7 +88,7 @@ pub(crate) fn doctor(args: &Doctor) -> Result<ExitCode, Failure> {
     if args.json {
         checks.iter().try_for_each(output::json)?;
     } else {
-        print(&checks);
+        print(&checks)?;
     }
     match checks.iter().find(|check| check.needed && check.state == State::Missing) {
         Some(check) => {
@@ -99,7 +99,7 @@ pub(crate) fn doctor(args: &Doctor) -> Result<ExitCode, Failure> {
     }
 }
 
-fn print(checks: &[Check]) {
+fn print(checks: &[Check]) -> Result<(), Failure> {
     for check in checks {
         let (style, word) = match check.state {
             State::Ok => (GOOD, "ok"),
@@ -107,12 +107,13 @@ fn print(checks: &[Check]) {
             State::Missing => (ERROR, "missing"),
         };
         let name = format!("{}{}", if check.detail { "  " } else { "" }, check.check);
-        anstream::println!("{style}{word:<8}{style:#} {HEAD}{name:<27}{HEAD:#} {}", check.found);
-        anstream::println!("         {DIM}{}{DIM:#}", check.meaning);
+        output::showln!("{style}{word:<8}{style:#} {HEAD}{name:<27}{HEAD:#} {}", check.found)?;
+        output::showln!("         {DIM}{}{DIM:#}", check.meaning)?;
         if let Some(root) = check.root {
-            anstream::println!("         {DIM}root: {root}{DIM:#}");
+            output::showln!("         {DIM}root: {root}{DIM:#}")?;
         }
     }
+    Ok(())
 }
 
 fn checks() -> Vec<Check> {

@@ -66,7 +66,7 @@ impl Failure {
     /// Prints the sentence on stderr and gives the code to leave with.
     pub(crate) fn report(self) -> ExitCode {
         let error = crate::output::ERROR;
-        anstream::eprintln!("{error}fltmc:{error:#} {}", crate::output::Safe(&self.sentence));
+        crate::output::noteln!("{error}fltmc:{error:#} {}", crate::output::Safe(&self.sentence));
         ExitCode::from(self.code as u8)
     }
 }

@@ -15,7 +15,7 @@ use fltmgr::{Credentials, Error, Port, PortOptions, SecurityDescriptor, Status};
 
 use crate::args::{Miss, Rules};
 use crate::exit::{Code, Doing, Failure};
-use crate::output::{HEAD, Safe, WARN};
+use crate::output::{HEAD, Safe, WARN, noteln};
 use crate::port;
 use crate::signals::{Event, Events};
 
@@ -116,7 +116,7 @@ impl Gate {
     pub(crate) fn wait_for_application(&self, events: &Events, wait: Duration) -> Result<Option<i32>, Failure> {
         let Some(door) = &self.door else { return Ok(None) };
         let name = Safe(door.port.name()).to_string();
-        anstream::eprintln!("{HEAD}fltmc:{HEAD:#} waiting for an application to connect: fltmc connect '{name}'");
+        noteln!("{HEAD}fltmc:{HEAD:#} waiting for an application to connect: fltmc connect '{name}'");
         let end = Instant::now() + wait;
         loop {
             match events.until(end) {
@@ -162,9 +162,7 @@ impl Gate {
             // one that ends hangs up a moment before its end can be waited for
             let hung_up = scanner.door.applications.is_empty();
             if let Some(status) = ended(&mut scanner.child, if hung_up { SCANNER_END } else { Duration::ZERO }) {
-                anstream::eprintln!(
-                    "{WARN}fltmc:{WARN:#} the scanner had ended before ({status}); since then --on-miss decided"
-                );
+                noteln!("{WARN}fltmc:{WARN:#} the scanner had ended before ({status}); since then --on-miss decided");
             }
             scanner.end();
         }

@@ -37,18 +37,46 @@ impl<T: fmt::Display> fmt::Display for Safe<T> {
     }
 }
 
-/// Writes one JSON object as a line on stdout.
-///
-/// Anything but a reader that went away is a failure; that one is silent, as in any filter of a pipe.
+/// Writes one JSON object as a line on stdout. Fails as [`show`].
 pub(crate) fn json(record: &impl Serialize) -> Result<(), Failure> {
     let mut line = serde_json::to_vec(record).map_err(std::io::Error::from).doing(|| "writing JSON".into())?;
     line.push(b'\n');
     let mut out = std::io::stdout().lock();
-    match out.write_all(&line).and_then(|()| out.flush()) {
+    written(out.write_all(&line).and_then(|()| out.flush()))
+}
+
+/// Writes text for a person on stdout.
+///
+/// Anything but a reader that went away is a failure; that one is silent, as in any filter of a pipe.
+pub(crate) fn show(text: fmt::Arguments<'_>) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    written(out.write_all(text.to_string().as_bytes()).and_then(|()| out.flush()))
+}
+
+fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.doing(|| "writing to stdout".into()),
     }
 }
+
+/// Writes a line for a person on stderr. Where that cannot be done (a full disk, a terminal that is gone) there is nobody
+/// to be told, and what is done goes on.
+pub(crate) fn note(text: fmt::Arguments<'_>) {
+    let _ = anstream::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// A line by [`show`].
+macro_rules! showln {
+    ($($text:tt)*) => { $crate::output::show(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// A line by [`note`].
+macro_rules! noteln {
+    ($($text:tt)*) => { $crate::output::note(format_args!($($text)*)) };
+}
+
+pub(crate) use {noteln, showln};
 
 /// An I/O error's cause in the operating system's words, without Rust's "(os error 2)".
 pub(crate) fn cause(error: &std::io::Error) -> String {

@@ -57,7 +57,7 @@ pub(crate) fn ports(args: &Ports) -> Result<ExitCode, Failure> {
     if args.json {
         rows.iter().try_for_each(output::json)?;
     } else {
-        print(&rows, &namespace);
+        print(&rows, &namespace)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -67,10 +67,10 @@ fn entry_info(dir: &Path, name: &PortName) -> Option<proto::wire::Info> {
     Namespace::at(dir).info(name).ok()
 }
 
-fn print(rows: &[Row], namespace: &Namespace) {
+fn print(rows: &[Row], namespace: &Namespace) -> Result<(), Failure> {
     if rows.is_empty() {
-        anstream::eprintln!("no live ports in {}", Safe(namespace.dir().display()));
-        return;
+        output::noteln!("no live ports in {}", Safe(namespace.dir().display()));
+        return Ok(());
     }
     let cells = rows.iter().map(|row| {
         let count = |n: Option<u32>| n.map_or_else(|| "?".into(), |n| n.to_string());
@@ -84,10 +84,11 @@ fn print(rows: &[Row], namespace: &Namespace) {
         ]
     });
     let heads = ["NAME", "OWNER", "PID", "CONNECTIONS", "DESCRIPTOR", "NAMESPACE"];
-    anstream::print!("{}", output::table(&heads, &cells.collect::<Vec<_>>()));
+    output::show(format_args!("{}", output::table(&heads, &cells.collect::<Vec<_>>())))?;
     if rows.iter().any(|row| row.anyone_may_connect) {
-        anstream::println!("{WARN}!{WARN:#} {DIM}anyone may connect{DIM:#}");
+        output::showln!("{WARN}!{WARN:#} {DIM}anyone may connect{DIM:#}")?;
     }
+    Ok(())
 }
 
 /// SDDL with Linux users and groups by their numbers: `uid:1000` instead of `S-1-22-1-1000`.

@@ -66,16 +66,16 @@ fn microseconds(duration: Duration) -> f64 {
     (duration.as_nanos() as f64) / 1e3
 }
 
+/// Where records go.
+pub(crate) type Sink = Box<dyn FnMut(&Record) -> Result<(), Failure> + Send>;
+
 /// Reads a manager's records on a thread of its own until the manager is gone.
 #[derive(Debug)]
-pub(crate) struct Collector(JoinHandle<(Latencies, std::io::Result<()>)>);
+pub(crate) struct Collector(JoinHandle<(Latencies, Result<(), Failure>)>);
 
 impl Collector {
-    /// Gives each record to `write`, until that fails; keeps the latencies of the application's answers.
-    pub(crate) fn start(
-        records: Records,
-        mut write: impl FnMut(&Record) -> std::io::Result<()> + Send + 'static,
-    ) -> Self {
+    /// Gives each record to every sink, until that one fails; keeps the latencies of the application's answers.
+    pub(crate) fn start(records: Records, mut sinks: Vec<Sink>) -> Self {
         Self(std::thread::spawn(move || {
             let mut latencies = Latencies::new();
             let mut written = Ok(());
@@ -83,9 +83,14 @@ impl Collector {
                 if record.by == By::Application {
                     latencies.add(record.latency);
                 }
-                if written.is_ok() {
-                    written = write(&record);
-                }
+                sinks.retain_mut(|sink| {
+                    let result = sink(&record);
+                    let goes_on = result.is_ok();
+                    if written.is_ok() {
+                        written = result;
+                    }
+                    goes_on
+                });
             }
             (latencies, written)
         }))
@@ -97,23 +102,22 @@ impl Collector {
             .0
             .join()
             .map_err(|_| Failure::new(Code::Other, "the thread that writes records panicked; this is a bug"))?;
-        match written {
+        written.map(|()| Summary::new(counters, &latencies))
+    }
+}
+
+/// A report: lines of JSON. Its reader may go away.
+pub(crate) fn json_lines(mut to: impl Write + Send + 'static) -> Sink {
+    Box::new(move |record| {
+        let line = serde_json::to_vec(&Line::from(record)).map_err(std::io::Error::from);
+        match line.and_then(|line| to.write_all(&[line, b"\n".to_vec()].concat())) {
             Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
                 let cause = output::cause(&e);
                 Err(Failure::new(Code::Other, format!("writing the report: {cause}; it is incomplete")))
             }
-            _ => Ok(Summary::new(counters, &latencies)),
+            _ => Ok(()),
         }
-    }
-}
-
-/// Lines of JSON.
-pub(crate) fn json_lines(mut to: impl Write) -> impl FnMut(&Record) -> std::io::Result<()> {
-    move |record| {
-        let mut line = serde_json::to_vec(&Line::from(record))?;
-        line.push(b'\n');
-        to.write_all(&line)
-    }
+    })
 }
 
 /// The end of a run in numbers.
@@ -166,17 +170,17 @@ impl Summary {
         ];
         let by: Vec<_> = by.iter().filter(|(n, _)| *n > 0).map(|(n, who)| format!("{n} {who}")).collect();
         let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
-        anstream::eprintln!(
+        output::noteln!(
             "{HEAD}fltmc:{HEAD:#} {} operations: {GOOD}{} allowed{GOOD:#}, {ERROR}{} denied{ERROR:#}{DIM}{by}{DIM:#}",
             self.operations,
             self.allowed,
             self.denied
         );
         if let Some(latency) = self.latency() {
-            anstream::eprintln!("{HEAD}fltmc:{HEAD:#} the application's answers took {latency}");
+            output::noteln!("{HEAD}fltmc:{HEAD:#} the application's answers took {latency}");
         }
         if self.records_lost > 0 {
-            anstream::eprintln!("{WARN}fltmc:{WARN:#} {} records found no room and are lost", self.records_lost);
+            output::noteln!("{WARN}fltmc:{WARN:#} {} records found no room and are lost", self.records_lost);
         }
     }
 }

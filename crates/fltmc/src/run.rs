@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 
-use fltmgr::filter::{Manager, OpSet, Record};
+use fltmgr::filter::{Manager, OpSet};
 use fltmgr::source::{AtEnd, Supervise};
 use fltmgr::{Error, Status};
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,7 +18,7 @@ use signal_hook::consts::{SIGINT, SIGQUIT};
 use crate::args::Run;
 use crate::exit::{Code, Doing, Failure};
 use crate::gate::{Gate, Setting, Watcher};
-use crate::report::{Collector, QUEUE, Summary, json_lines};
+use crate::report::{Collector, QUEUE, Sink, Summary, json_lines};
 use crate::signals::{Event, Events};
 
 pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
@@ -37,11 +37,10 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     if let Some(signal) = gate.wait_for_application(&events, args.wait)? {
         return Ok(ended_by(signal));
     }
-    let mut write = report.map(json_lines);
-    let write = move |record: &Record| write.as_mut().map_or(Ok(()), |write| write(record));
+    let sinks = report.map(json_lines).into_iter().collect();
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]);
-    let (status, summary) = supervise(&mut gate, command, Some(events), write)?;
+    let (status, summary) = supervise(&mut gate, command, Some(events), sinks)?;
     gate.close();
     let status = status.map_err(|error| not_run(&args.command[0], &error))?;
     let summary = summary?;
@@ -74,11 +73,11 @@ pub(crate) fn supervise(
     gate: &mut Gate,
     command: Command,
     events: Option<Events>,
-    write: impl FnMut(&Record) -> std::io::Result<()> + Send + 'static,
+    sinks: Vec<Sink>,
 ) -> Result<Outcome, Failure> {
     let (builder, records) = gate.filters(Manager::builder())?.records(QUEUE);
     let source = Arc::new(Supervise::new(command).at_end(AtEnd::Kill));
-    let collector = Collector::start(records, write);
+    let collector = Collector::start(records, sinks);
     let manager = builder.start(source.clone()).map_err(not_started)?;
     let forward = events.map(|events| forward(events, source.clone()));
     let status = source.wait();

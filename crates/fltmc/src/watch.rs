@@ -12,7 +12,7 @@ use crate::args::Watch;
 use crate::exit::{Code, Doing, Failure};
 use crate::gate::{Gate, Setting, Watcher};
 use crate::output::{self, HEAD, Safe};
-use crate::report::{Collector, Line, QUEUE, json_lines};
+use crate::report::{Collector, Line, QUEUE, Sink, json_lines};
 use crate::run::create;
 use crate::signals::{Event, Events};
 
@@ -38,22 +38,18 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
     let mut gate = Gate::new(&args.rules, &setting)?;
 
     let (builder, records) = gate.filters(Manager::builder())?.records(QUEUE);
-    let json = args.json;
-    let under = paths.clone();
-    let mut write = report.map(json_lines);
-    let collector = Collector::start(records, move |record: &Record| {
-        if !under.iter().any(|path| record.path.starts_with(path)) {
-            return Ok(());
-        }
-        if json {
-            output::json(&Line::from(record)).map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
-        }
-        write.as_mut().map_or(Ok(()), |write| write(record))
-    });
+    let print: Option<Sink> = args.json.then(|| Box::new(|record: &Record| output::json(&Line::from(record))) as _);
+    let sinks = [print, report.map(json_lines)].into_iter().flatten();
+    let below = |mut sink: Sink| {
+        let under = paths.clone();
+        let is_below = move |record: &Record| under.iter().any(|path| record.path.starts_with(path));
+        Box::new(move |record: &Record| if is_below(record) { sink(record) } else { Ok(()) }) as Sink
+    };
+    let collector = Collector::start(records, sinks.map(below).collect());
     let manager = builder.start(source).map_err(not_watched)?;
     if !args.rules.quiet {
         let list = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        anstream::eprintln!("{HEAD}fltmc:{HEAD:#} watching {}; Ctrl-C ends it", Safe(list));
+        output::noteln!("{HEAD}fltmc:{HEAD:#} watching {}; Ctrl-C ends it", Safe(list));
     }
     let tell = events.sender();
     let ended = std::thread::scope(|scope| {
