@@ -101,6 +101,17 @@ fn what_only_root_may_says_so() {
     fails(world.fltmc().args(["watch", "--deny", "**/x", "."]), 15, &["fltmc watch", "root", "fltmc run"]);
 }
 
+/// Patterns are text, so one below such a directory would match nothing, and nothing would be refused.
+#[test]
+fn a_directory_that_no_pattern_can_name_is_not_watched() {
+    use std::os::unix::ffi::OsStrExt as _;
+    // Not as root, who would watch the machine's own file system if it were let.
+    let world = World::ordinary();
+    let dir = world.dir().join(std::ffi::OsStr::from_bytes(b"in\xff"));
+    std::fs::create_dir(&dir).unwrap();
+    fails(world.fltmc().args(["watch", "--deny", "*.key"]).arg(&dir), 2, &["UTF-8", "in\u{fffd}"]);
+}
+
 #[test]
 fn a_supervised_program_cannot_supervise() {
     let world = World::ordinary();

@@ -23,6 +23,12 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
         path.canonicalize().doing(|| format!("watching {}", path.display()))
     });
     let paths = paths.collect::<Result<Vec<PathBuf>, _>>()?;
+    if let Some(path) = paths.iter().find(|path| path.to_str().is_none()) {
+        let path = path.display();
+        let sentence =
+            format!("{path} is no UTF-8, so no pattern can name what is below it; watch a directory above it");
+        return Err(Failure::new(Code::Usage, sentence));
+    }
     let source = Arc::new(Fanotify::new(&paths).map_err(not_watched)?);
     let report = args.rules.report.as_deref().map(create).transpose()?;
     let events = Events::new()?;
