@@ -164,7 +164,7 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Looks at `condition` until it gives something or `patience` is over.
-fn within<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn within<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + patience;
     loop {
         if let Some(value) = condition() {

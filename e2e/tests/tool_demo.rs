@@ -1,6 +1,9 @@
 //! `fltmc demo`: the main job, as root and as an ordinary user.
 
+use std::os::unix::process::CommandExt as _;
+
 use e2e::{World, finish};
+use rustix::process::{Pid, Signal};
 
 fn succeeds(world: &World) {
     let ended = finish(world.fltmc().arg("demo"));
@@ -43,4 +46,19 @@ fn nothing_is_left_in_the_temporary_folder() {
     let ended = finish(world.fltmc().arg("demo").env("TMPDIR", &temporary));
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demo_that_is_ended_leaves_nothing_either() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let world = World::ordinary();
+        let temporary = world.dir().join("tmp");
+        finish(world.command("mkdir").arg(&temporary));
+        let mut demo = world.spawn(world.fltmc().arg("demo").env("TMPDIR", &temporary).process_group(0));
+        demo.says("WHO");
+        // To every process in the foreground, as a terminal sends it.
+        rustix::process::kill_process_group(Pid::from_raw(demo.pid() as i32).unwrap(), signal).unwrap();
+        assert_eq!(demo.end(), 128 + signal.as_raw());
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    }
 }

@@ -1,6 +1,7 @@
 //! `fltmc run`: rules over a program and its children, as an ordinary user.
 
 use std::os::unix::process::CommandExt as _;
+use std::time::Duration;
 
 use e2e::{Ended, World, finish};
 use rustix::process::{Pid, Signal};
@@ -20,6 +21,13 @@ fn children(pid: u32) -> Vec<i32> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+fn scanner(tool: u32) -> Option<i32> {
+    children(tool).into_iter().find(|pid| {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split('\0').nth(1) == Some("scan")
+    })
 }
 
 #[test]
@@ -145,10 +153,7 @@ fn a_scanner_that_dies_is_told_of_and_the_policy_decides() {
         ]);
         let mut run = world.spawn(&mut command);
         run.says("ready");
-        let scanner = children(run.pid()).into_iter().find(|pid| {
-            let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.split('\0').nth(1) == Some("scan")
-        });
+        let scanner = scanner(run.pid());
         rustix::process::kill_process(Pid::from_raw(scanner.expect("the scanner")).unwrap(), Signal::KILL).unwrap();
         run.tell("go on\n");
         run.says(told);
@@ -198,4 +203,30 @@ fn the_terminals_ctrl_c_does_not_end_the_scanner() {
     run.says("fine");
     run.says("by the application");
     assert_eq!(run.end(), 0);
+}
+
+#[test]
+fn ctrl_c_before_the_program_runs_keeps_it_from_running() {
+    let world = World::ordinary();
+    for _ in 0..20 {
+        let mut command = world.fltmc();
+        let mut run = world.spawn(command.args(["run", "-q", "--deny-content", "NEEDLE", "--", "touch", "ran"]));
+        let scanner = e2e::until("the scanner", || scanner(run.pid()));
+        let send = |signal| rustix::process::kill_process(Pid::from_raw(scanner).unwrap(), signal).unwrap();
+        // While it stands still it does not connect, and the program does not start; if it was connected already, the
+        // program starts at once.
+        send(Signal::STOP);
+        let early = e2e::within(Duration::from_millis(500), || (children(run.pid()).len() > 1).then_some(())).is_none();
+        let early = early && !world.dir().join("ran").exists();
+        run.signal(Signal::INT);
+        send(Signal::CONT);
+        if early {
+            assert_eq!(run.end(), 130);
+            assert!(!world.dir().join("ran").exists());
+            return;
+        }
+        run.end();
+        let _ = std::fs::remove_file(world.dir().join("ran"));
+    }
+    panic!("the scanner was never seen before it was connected");
 }

@@ -2,6 +2,7 @@
 //! check that every verdict and every byte was right.
 
 use std::fmt::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fltmgr::Credentials;
 use fltmgr::filter::{By, OpKind, OpSet, Record, Verdict};
 use serde::Serialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::args::{self, Demo};
 use crate::exit::{Code, Doing, Failure};
@@ -16,6 +18,7 @@ use crate::gate::{Gate, Setting};
 use crate::output::{self, DIM, ERROR, GOOD, HEAD, Safe};
 use crate::report::{Line, Summary};
 use crate::run;
+use crate::signals::Events;
 
 /// What the demo's scanner takes for a virus. Harmless, and only ever written into the demo's own folder.
 const MARKER: &str = "FLTMGR-HARMLESS-DEMO-MARKER:THIS-IS-NOT-A-VIRUS";
@@ -160,12 +163,17 @@ struct Ended<'a> {
 }
 
 pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
+    // Ctrl-C ends the programs, and then the demo cleans up.
+    let events = Events::new()?;
     let stage = Stage::new()?;
     let files = stage.files()?;
     let rules = args::Rules::content(MARKER);
     let watcher = Arc::new(|_: &Credentials, _| ());
     let setting = Setting { under: Vec::new(), ops: OpSet::all(), on_miss: args::Miss::Deny, watcher };
     let mut gate = Gate::new(&rules, &setting)?;
+    if let Some(signal) = events.signal() {
+        return Ok(run::ended_by(signal));
+    }
     if !args.json {
         introduce(&stage, &gate)?;
     }
@@ -178,10 +186,14 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
         keep.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
         if json { output::json(&Line::from(record)) } else { row(record, scanner) }
     };
-    let (status, summary) = run::supervise(&mut gate, stage.command(), None, vec![Box::new(write)])?;
+    let (status, summary) = run::supervise(&mut gate, stage.command(), events, vec![Box::new(write)])?;
     gate.close();
     let summary = summary?;
-    status.map_err(|error| Failure::new(Code::Other, format!("the demo's programs did not run: {error}")))?;
+    let status =
+        status.map_err(|error| Failure::new(Code::Other, format!("the demo's programs did not run: {error}")))?;
+    if let Some(signal @ (SIGINT | SIGQUIT | SIGTERM | SIGHUP)) = status.signal() {
+        return Ok(run::ended_by(signal));
+    }
 
     let verdicts = stage.judge(&seen.lock().unwrap_or_else(PoisonError::into_inner));
     if args.json {

@@ -112,9 +112,10 @@ impl Gate {
         Ok(gate)
     }
 
-    /// With a port: waits until an application is connected. Gives the signal that came instead, if one did.
+    /// With a port: waits until an application is connected. Gives the signal that came so far, if one did: nothing runs
+    /// yet that it could be passed on to.
     pub(crate) fn wait_for_application(&self, events: &Events, wait: Duration) -> Result<Option<i32>, Failure> {
-        let Some(door) = &self.door else { return Ok(None) };
+        let Some(door) = &self.door else { return Ok(events.signal()) };
         let name = Safe(door.port.name()).to_string();
         noteln!("{HEAD}fltmc:{HEAD:#} waiting for an application to connect: fltmc connect '{name}'");
         let end = Instant::now() + wait;
@@ -126,7 +127,7 @@ impl Gate {
                         std::thread::park_timeout(GLANCE);
                     }
                     if !door.applications.is_empty() {
-                        return Ok(None);
+                        return Ok(events.signal());
                     }
                 }
                 Some(Event::Signal(signal)) => return Ok(Some(signal)),

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     let sinks = report.map(json_lines).into_iter().collect();
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]);
-    let (status, summary) = supervise(&mut gate, command, Some(events), sinks)?;
+    let (status, summary) = supervise(&mut gate, command, events, sinks)?;
     gate.close();
     let status = status.map_err(|error| not_run(&args.command[0], &error))?;
     let summary = summary?;
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
 }
 
 /// As shells say it.
-fn ended_by(signal: i32) -> ExitCode {
+pub(crate) fn ended_by(signal: i32) -> ExitCode {
     ExitCode::from(128u8.wrapping_add(signal as u8))
 }
 
@@ -72,20 +72,18 @@ pub(crate) type Outcome = (Result<ExitStatus, Error>, Result<Summary, Failure>);
 pub(crate) fn supervise(
     gate: &mut Gate,
     command: Command,
-    events: Option<Events>,
+    events: Events,
     sinks: Vec<Sink>,
 ) -> Result<Outcome, Failure> {
     let (builder, records) = gate.filters(Manager::builder())?.records(QUEUE);
     let source = Arc::new(Supervise::new(command).at_end(AtEnd::Kill));
     let collector = Collector::start(records, sinks);
     let manager = builder.start(source.clone()).map_err(not_started)?;
-    let forward = events.map(|events| forward(events, source.clone()));
+    let (tell, forwarder) = forward(events, source.clone());
     let status = source.wait();
-    if let Some((tell, forwarder)) = forward {
-        // Blocks at most until the forwarder has taken one of a full queue.
-        let _ = tell.send(Event::Ended);
-        let _ = forwarder.join();
-    }
+    // Blocks at most until the forwarder has taken one of a full queue.
+    let _ = tell.send(Event::Ended);
+    let _ = forwarder.join();
     manager.stop();
     let _ = manager.wait();
     let counters = manager.counters();
@@ -94,18 +92,20 @@ pub(crate) fn supervise(
 }
 
 /// Passes signals on to the command. SIGINT and SIGQUIT are not: a terminal sends them to every process in the
-/// foreground, the command included.
+/// foreground, the command included, unless it did not run yet.
 fn forward(events: Events, source: Arc<Supervise>) -> (SyncSender<Event>, JoinHandle<()>) {
     let tell = events.sender();
     let forwarder = std::thread::spawn(move || {
         let pid = source.pid().ok().and_then(|pid| Pid::from_raw(pid as i32));
-        loop {
-            match (events.next(), pid) {
-                (Some(Event::Signal(signal)), Some(pid)) if signal != SIGINT && signal != SIGQUIT => {
+        let early = events.so_far().into_iter().map(|event| (event, true));
+        let later = std::iter::from_fn(|| events.next()).map(|event| (event, false));
+        for (event, early) in early.chain(later) {
+            match (event, pid) {
+                (Event::Signal(signal), Some(pid)) if early || (signal != SIGINT && signal != SIGQUIT) => {
                     // It fails only when the command has ended meanwhile.
                     let _ = Signal::from_named_raw(signal).map(|signal| kill_process(pid, signal));
                 }
-                (Some(Event::Ended) | None, _) => return,
+                (Event::Ended, _) => return,
                 _ => {}
             }
         }

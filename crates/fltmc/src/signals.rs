@@ -57,6 +57,19 @@ impl Events {
         self.events.recv_timeout(end.saturating_duration_since(Instant::now())).ok()
     }
 
+    /// What has come so far.
+    pub(crate) fn so_far(&self) -> Vec<Event> {
+        self.events.try_iter().collect()
+    }
+
+    /// The signal that has come so far, if one has. Other events are let go.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        self.so_far().into_iter().find_map(|event| match event {
+            Event::Signal(signal) => Some(signal),
+            Event::Connected | Event::Ended => None,
+        })
+    }
+
     /// The next event. Blocks.
     pub(crate) fn next(&self) -> Option<Event> {
         self.events.recv().ok()
