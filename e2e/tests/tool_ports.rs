@@ -69,6 +69,20 @@ fn all_can_be_answered_alike() {
 }
 
 #[test]
+fn a_renames_second_name_is_told() {
+    let world = World::ordinary();
+    world.file("one", "first\n");
+    let rules = ["run", "-q", "--port", "Gate", "--ask", "**/one", "--", "mv", "one", "two"];
+    let mut host = world.spawn(world.fltmc().args(rules));
+    host.says("waiting");
+    let ended = finish(world.fltmc().args(["connect", "Gate", "--allow-all", "--json"]));
+    assert_eq!((host.end(), ended.code), (0, Some(0)), "{}", ended.err);
+    let record: serde_json::Value = serde_json::from_str(ended.out.trim()).unwrap();
+    let [path, target] = ["path", "target"].map(|name| record[name].as_str().unwrap_or_default().to_owned());
+    assert!(record["op"] == "rename" && path.ends_with("/one") && target.ends_with("/two"), "{record}");
+}
+
+#[test]
 fn nobody_in_time_is_the_policys_business() {
     let world = World::ordinary();
     world.file("one", "first\n");

@@ -39,6 +39,9 @@ struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     op: Option<String>,
     path: Option<String>,
+    /// The new name of a rename or link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
     comm: Option<String>,
     pid: Option<u32>,
     uid: Option<u32>,
@@ -69,8 +72,9 @@ pub(crate) fn connect(args: &Connect) -> Result<ExitCode, Failure> {
         let mut record = Record {
             id: message.id(),
             op: question.map(|q| q.kind.to_string()),
-            path: question.map(|q| String::from_utf8_lossy(q.path).into_owned()),
-            comm: question.map(|q| String::from_utf8_lossy(q.comm).into_owned()),
+            path: question.map(|q| lossy(q.path)),
+            target: question.map(|q| lossy(q.target)).filter(|target| !target.is_empty()),
+            comm: question.map(|q| lossy(q.comm)),
             pid: question.map(|q| q.pid),
             uid: question.map(|q| q.uid),
             bytes: message.body().len(),
@@ -105,6 +109,10 @@ pub(crate) fn connect(args: &Connect) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::SUCCESS);
         }
     }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 enum Said {
@@ -164,13 +172,13 @@ fn show(message: &Message, question: Option<&Question<'_>>) -> Result<(), Failur
     let left = message.time_left().map(|left| format!(", {} left", output::brief(left))).unwrap_or_default();
     match question {
         Some(q) => {
-            let lossy = |bytes: &[u8]| Safe(String::from_utf8_lossy(bytes).into_owned()).to_string();
-            let target = if q.target.is_empty() { String::new() } else { format!(" to {}", lossy(q.target)) };
+            let safe = |bytes: &[u8]| Safe(lossy(bytes)).to_string();
+            let target = if q.target.is_empty() { String::new() } else { format!(" to {}", safe(q.target)) };
             output::showln!(
                 "{HEAD}{} {}{HEAD:#}{target} {DIM}by {} (pid {}, uid {}){left}{DIM:#}",
                 q.kind,
-                lossy(q.path),
-                lossy(q.comm),
+                safe(q.path),
+                safe(q.comm),
                 q.pid,
                 q.uid
             )
