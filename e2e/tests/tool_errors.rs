@@ -125,7 +125,7 @@ fn a_supervised_program_cannot_supervise() {
 #[test]
 fn a_wrong_command_line_is_code_2() {
     let world = World::ordinary();
-    let lines: [&[&str]; 9] = [
+    let lines: [&[&str]; 10] = [
         &[],
         &["nonsense"],
         &["run"],
@@ -133,6 +133,7 @@ fn a_wrong_command_line_is_code_2() {
         &["run", "--deadline", "soon", "--deny", "x", "--", "true"],
         &["run", "--on-miss", "perhaps", "--deny", "x", "--", "true"],
         &["run", "--deny-content", "", "--", "true"],
+        &["run", "--deny", "", "--", "true"],
         &["run", "--deny", "[", "--", "true"],
         &["scan", "P"],
     ];

@@ -46,7 +46,7 @@ pub(crate) enum Miss {
 pub(crate) struct Rules {
     /// Refuse to open, run, rename, remove … files whose path matches: `*` stays in a directory, `**` crosses, and
     /// without a leading slash it holds at any depth; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
     pub(crate) deny: Vec<String>,
 
     /// Refuse files that contain this text, decided by a scanner in a second process; may be repeated
@@ -58,7 +58,7 @@ pub(crate) struct Rules {
     pub(crate) port: Option<String>,
 
     /// With --port: ask only about paths that match, and let the others be; may be repeated
-    #[arg(long, value_name = "GLOB", requires = "port")]
+    #[arg(long, value_name = "GLOB", value_parser = glob, requires = "port")]
     pub(crate) ask: Vec<String>,
 
     /// How long an application may take for one answer, in milliseconds
@@ -190,6 +190,15 @@ pub(crate) struct Doctor {
 /// An empty text is in every file, so a rule with it would refuse everything: surely a slip of a script.
 fn not_empty(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("the text is empty, and every file contains that".into()) } else { Ok(text.to_owned()) }
+}
+
+/// Nothing has an empty name, so an empty pattern would do nothing: surely a slip of a script too.
+fn glob(pattern: &str) -> Result<String, String> {
+    if pattern.is_empty() {
+        Err("the pattern is empty, and no file has such a name".into())
+    } else {
+        Ok(pattern.to_owned())
+    }
 }
 
 /// One millisecond to one day.

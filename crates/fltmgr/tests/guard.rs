@@ -141,6 +141,14 @@ fn rules_match_paths_and_names() {
         let verdict = source.submit(request(kind, path, target)).wait(LONG).unwrap();
         assert_eq!(verdict, if denied { DENIED } else { Verdict::Allow }, "{kind} {path} {target}");
     }
+    // What has no second name has none that a pattern matches, not even one that matches nothing at all.
+    for pattern in ["**/", "", "{x,}"] {
+        let guard = Guard::new().deny([pattern]).unwrap();
+        let source = Arc::new(Synthetic::new());
+        let _manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
+        let verdict = source.submit(request(OpKind::Open, "/some/file", "")).wait(LONG).unwrap();
+        assert_eq!(verdict, Verdict::Allow, "{pattern:?}");
+    }
     let error = Guard::new().deny(["a[b"]).unwrap_err();
     assert_eq!(error.status(), Status::OBJECT_NAME_INVALID);
     assert!(error.to_string().contains("\"a[b\""), "{error}");

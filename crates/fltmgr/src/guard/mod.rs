@@ -93,8 +93,11 @@ fn globs(patterns: impl IntoIterator<Item = impl AsRef<str>>) -> Result<GlobSet,
     set.build().map_err(failed)
 }
 
-fn matches(globs: &GlobSet, path: &Path) -> bool {
-    globs.is_match(path) || path.file_name().is_some_and(|name| globs.is_match(name))
+/// Whether one of the names of an operation matches, or its last part. Most have no second name: it is empty, and some
+/// patterns match that.
+fn matches(globs: &GlobSet, operation: &Operation) -> bool {
+    let names = [operation.path(), operation.target()].into_iter().filter(|path| !path.as_os_str().is_empty());
+    names.into_iter().any(|path| globs.is_match(path) || path.file_name().is_some_and(|name| globs.is_match(name)))
 }
 
 impl Guard {
@@ -176,23 +179,21 @@ impl Guard {
     }
 
     fn denies(&self, operation: &Operation) -> bool {
-        let (path, target) = (operation.path(), operation.target());
-        if matches(&self.deny, path) || matches(&self.deny, target) {
+        if matches(&self.deny, operation) {
             return true;
         }
         // A name that no file has, so that only a pattern for everything below the directory matches.
         operation.kind() == OpKind::Rename
-            && [path, target].iter().any(|dir| !dir.as_os_str().is_empty() && self.deny.is_match(dir.join("\u{1}")))
+            && [operation.path(), operation.target()]
+                .iter()
+                .any(|dir| !dir.as_os_str().is_empty() && self.deny.is_match(dir.join("\u{1}")))
     }
 
     /// Who is to be asked, if anybody.
     fn asks(&self, operation: &Operation) -> Option<&Arc<dyn Ask>> {
         let ask = self.ask.as_ref()?;
         let wanted = self.asked.contains(operation.kind().set())
-            && self
-                .only
-                .as_ref()
-                .is_none_or(|only| matches(only, operation.path()) || matches(only, operation.target()));
+            && self.only.as_ref().is_none_or(|only| matches(only, operation));
         // An application that waited for its own answer would wait for ever.
         (wanted && !ask.is_one(operation.pid())).then_some(ask)
     }
