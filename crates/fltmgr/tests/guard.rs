@@ -142,7 +142,7 @@ fn rules_match_paths_and_names() {
         assert_eq!(verdict, if denied { DENIED } else { Verdict::Allow }, "{kind} {path} {target}");
     }
     // What has no second name has none that a pattern matches, not even one that matches nothing at all.
-    for pattern in ["**/", "", "{x,}"] {
+    for pattern in ["", "{x,}"] {
         let guard = Guard::new().deny([pattern]).unwrap();
         let source = Arc::new(Synthetic::new());
         let _manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();

@@ -194,8 +194,9 @@ impl Supervisor {
 
     /// Kills what is left of the tree, and reaps what was orphaned to us. For programs that called [`adopt_orphans`]
     /// before the start; else descendants whose parent has ended are not found. Blocks until they are gone, at most two
-    /// seconds. Other children of this process, and other supervisors' trees, are left alone. Returns how many
-    /// processes were killed.
+    /// seconds. Other children of this process, and other supervisors' trees, are left alone; but an orphan that has
+    /// never asked cannot be told from a child of ours with a seccomp program of its own, so where such an orphan is all
+    /// that is left, both end. Returns how many processes were killed.
     pub fn kill_rest(&self) -> usize {
         kill::kill_tree(&self.shared, self.started.pid().unwrap_or(0))
     }

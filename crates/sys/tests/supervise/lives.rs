@@ -158,6 +158,14 @@ fn nothing_is_left_behind() {
 }
 
 #[test]
+fn what_is_no_tree_of_ours_is_left_alone() {
+    let output = probe::command("leave-others").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let alive = "the other's lives: true, the child lives: None";
+    assert!(text.contains(alive), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn the_command_dies_with_its_supervisor() {
     let world = World::new();
     let mut supervisor = probe::command("hold").current_dir(&world.dir).stdout(Stdio::null()).spawn().unwrap();

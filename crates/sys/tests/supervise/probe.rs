@@ -40,6 +40,7 @@ fn program() {
         Ok("namespace") => namespace(),
         Ok("nested") => nested(),
         Ok("leave") => leave(),
+        Ok("leave-others") => leave_others(),
         Ok("hold") => hold(),
         other => eprintln!("not meant to be run by hand: {other:?}"),
     }
@@ -183,6 +184,50 @@ fn leave() {
     let zombies = sleepers.iter().filter(|pid| fs::metadata(format!("/proc/{pid}")).is_ok()).count();
     println!("killed {killed}, {zombies} zombies, none of {} left", sleepers.len() - 1);
     assert_eq!(zombies, 0);
+}
+
+/// Ends a tree beside a child that has a seccomp program of its own, and one that is a supervisor itself.
+fn leave_others() {
+    use std::os::unix::process::CommandExt;
+    sys::supervise::adopt_orphans().unwrap();
+    let world = crate::world::World::new();
+    let mut filtered = Command::new("/bin/sleep");
+    // SAFETY: between fork and exec the child makes system calls and touches its own stack.
+    unsafe { filtered.arg("1000").pre_exec(allow_everything) };
+    let mut filtered = filtered.spawn().unwrap();
+    let mut supervisor = command("hold").current_dir(&world.dir).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let held = || fs::read_to_string(world.path("pid")).ok()?.strip_suffix('\n')?.parse().ok();
+    eventually("the other supervisor's command runs", || held().is_some());
+    let mut tree = Command::new("/bin/sh");
+    tree.args(["-c", "sleep 1000 & sleep 0.2"]);
+    let ours = Arc::new(Supervisor::start(tree, OpSet::EXEC).unwrap());
+    let server = ours.clone();
+    let thread = std::thread::spawn(move || {
+        while let Some(held) = server.next().unwrap() {
+            held.allow();
+        }
+    });
+    ours.wait().unwrap();
+    assert_eq!(ours.kill_rest(), 1);
+    thread.join().unwrap();
+    println!("the other's lives: {}, the child lives: {:?}", is_alive(held().unwrap()), filtered.try_wait().unwrap());
+    for child in [&mut filtered, &mut supervisor] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// A seccomp program that lets everything through.
+fn allow_everything() -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
+    let mut allow =
+        libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
+    let program = libc::sock_fprog { len: 1, filter: &raw mut allow };
+    // SAFETY: the kernel reads `program` and the instruction it points to, both alive here, and writes nothing.
+    match unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn hold() {
