@@ -177,10 +177,12 @@ fn good_byes_without_end_of_one_user_take_no_memory() {
         |options| options.max_requests_per_user(640),
     );
     let raws: Vec<_> = (0..40).map(|_| Raw::connect(&world.namespace())).collect();
+    // before there is no thread left to let it in
+    let leaves = Raw::connect(&world.namespace());
+    let _let_go = held.let_go_at_the_end();
     for raw in &raws {
         (0..16).for_each(|_| _ = raw.post_send(b"x", 1, 1));
     }
-    let leaves = Raw::connect(&world.namespace());
     eventually(|| held.running() == 512);
     let bye = FromClient::Bye.encode();
     let say = |times| (0..times).for_each(|_| leaves.socket.send(&bye, &[]).unwrap());
