@@ -419,7 +419,7 @@ fn a_forks_client_is_refused_and_harms_nothing() {
         });
         let forked = (0..200).all(|_| {
             in_a_fork(|| {
-                let (tell, told) = std::sync::mpsc::channel();
+                let (tell, told) = sync_channel(1);
                 client.ask_then(question(), move |answer| tell.send(refused(answer)).unwrap());
                 told.try_recv() == Ok(true)
             })
