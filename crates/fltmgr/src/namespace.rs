@@ -5,6 +5,16 @@
 //! `.Port.port`, which says in one line of JSON what the port is. The lock decides who owns the name: it ends with its
 //! process, however that ends, so what a crashed host leaves behind stands in nobody's way. The lock file is of mode
 //! 0600, because anyone who may open a file may lock it.
+//!
+//! ```
+//! use fltmgr::namespace::Namespace;
+//!
+//! # fn main() -> Result<(), fltmgr::Error> {
+//! for port in Namespace::current().list()? {
+//!     println!("{} of process {}, open to {}", port.name, port.pid, port.sddl);
+//! }
+//! # Ok(()) }
+//! ```
 
 mod claim;
 mod entry;

@@ -5,6 +5,42 @@
 //! [`Altitude`]; an *allow* passes the operation to the next lower one, a *deny* ends it. An operation is answered
 //! exactly once: by a filter, by the deadline, or by the end of the source, whichever comes first; dropped, it is
 //! answered by the filter's [`OnMiss`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use fltmgr::Status;
+//! use fltmgr::filter::{Altitude, Filter, Manager, OpKind, OpSet, Operation, Verdict};
+//! use fltmgr::source::{Request, Synthetic};
+//!
+//! struct NoSecrets;
+//!
+//! impl Filter for NoSecrets {
+//!     fn name(&self) -> &str {
+//!         "no-secrets"
+//!     }
+//!
+//!     fn altitude(&self) -> Altitude {
+//!         Altitude::parse("320000").unwrap()
+//!     }
+//!
+//!     fn ops(&self) -> OpSet {
+//!         OpSet::OPEN
+//!     }
+//!
+//!     fn pre(&self, operation: Operation) {
+//!         if operation.path().ends_with("secret") { operation.deny(Status::ACCESS_DENIED) } else { operation.allow() };
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), fltmgr::Error> {
+//! let made_up = Arc::new(Synthetic::new()); // a test's source; others see what programs really do
+//! let _manager = Manager::builder().filter(NoSecrets)?.start(made_up.clone())?;
+//! let opened = made_up.submit(Request::new(OpKind::Open, "/home/me/secret"));
+//! assert_eq!(opened.wait(Duration::from_secs(5)), Some(Verdict::Deny(Status::ACCESS_DENIED)));
+//! # Ok(()) }
+//! ```
 
 mod altitude;
 mod chain;

@@ -1,4 +1,14 @@
 //! An application that answers a guard's questions by what is in the files.
+//!
+//! ```no_run
+//! use fltmgr::Connection;
+//! use fltmgr::guard::scan::{self, Patterns};
+//!
+//! # fn main() -> Result<(), fltmgr::Error> {
+//! let port = Connection::connect(r"\ScannerPort", b"")?;
+//! scan::serve(&port, &Patterns::new(["EICAR", "BEGIN PRIVATE KEY"]))?; // until the port is closed
+//! # Ok(()) }
+//! ```
 
 use std::io;
 use std::os::fd::AsFd;

@@ -5,6 +5,23 @@
 //! | [`Supervise`] | any user | a command and its descendants | open, exec, rename, unlink, link, mkdir, truncate |
 //! | [`Fanotify`] | root | every process, on the file systems named | open, exec |
 //! | [`Synthetic`] | any program | what a test makes up | everything |
+//!
+//! ```
+//! use std::process::Command;
+//! use std::sync::Arc;
+//!
+//! use fltmgr::filter::Manager;
+//! use fltmgr::guard::Guard;
+//! use fltmgr::source::Supervise;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut command = Command::new("cat");
+//! command.arg("/etc/passwd");
+//! let cat = Arc::new(Supervise::new(command));
+//! let _manager = Manager::builder().filter(Guard::new().deny(["/etc/passwd"])?)?.start(cat.clone())?;
+//! assert_eq!(cat.wait()?.code(), Some(1)); // cat: /etc/passwd: Permission denied
+//! # Ok(()) }
+//! ```
 
 mod fanotify;
 mod supervise;
