@@ -18,6 +18,20 @@ use crate::{Answer, Error, pool};
 impl Connection {
     /// The messages as a stream, with `depth` receives posted: 1 to 48, which all receivers of a connection share.
     ///
+    /// ```no_run
+    /// # async fn serve() -> Result<(), fltmgr::Error> {
+    /// use fltmgr::{Connection, Status};
+    ///
+    /// let port = Connection::connect(r"\ScannerPort", b"")?;
+    /// let mut messages = port.messages(8)?;
+    /// loop {
+    ///     let message = messages.recv().await?;
+    ///     let clean = !message.body().ends_with(b".virus");
+    ///     message.reply_async(Status::SUCCESS, vec![clean.into()]).await?;
+    /// }
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Status::INVALID_PARAMETER`] for another depth; [`Status::PORT_DISCONNECTED`]; [`Status::INVALID_HANDLE`] after
     /// a fork; [`Status::INSUFFICIENT_RESOURCES`]: no thread to watch.
