@@ -89,6 +89,11 @@ pub(crate) fn wait_by<T>(
     }
     let start = clock::monotonic();
     let _asleep = Asleep::count(asleep);
+    // whoever ended the connection since the last look saw nobody to wake again, and a hostile peer may have taken its
+    // mark off the word: nothing else would be seen before the sleep
+    if let Some(found) = look() {
+        return Some(found);
+    }
     loop {
         match sleep() {
             Ok(Slept::Look) => {}
@@ -107,7 +112,8 @@ pub(crate) fn wait_by<T>(
     }
 }
 
-/// One more of those who may sleep, as long as this lives.
+/// One more of those who may sleep, as long as this lives. Whoever counts looks afterwards, before it sleeps, whether the
+/// connection has ended: who ends it waits for those that are counted only.
 pub(crate) struct Asleep<'a>(&'a AtomicUsize);
 
 impl<'a> Asleep<'a> {
@@ -258,6 +264,16 @@ mod tests {
         );
         assert_eq!(found, None);
         assert!(looks >= 2);
+    }
+
+    /// The connection ends, finds nobody who sleeps, and its peer takes the mark off the word, all after the last look.
+    #[test]
+    fn what_comes_before_one_counts_as_asleep_is_not_slept_over() {
+        let patience = Patience::default();
+        let asleep = AtomicUsize::new(0);
+        let look = || (asleep.load(Ordering::SeqCst) != 0).then_some(());
+        let found = wait_by(&patience, &asleep, None, look, || panic!("it would never be woken"));
+        assert_eq!((found, asleep.load(Ordering::SeqCst)), (Some(()), 0));
     }
 
     #[test]

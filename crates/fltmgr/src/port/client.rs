@@ -142,7 +142,8 @@ impl Inner {
     }
 
     pub(super) fn closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        // in one order with the count of those who sleep: who counts and sees no end is seen by who ends
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Whether this is the process that accepted the connection. In a forked child it is the parent's: nothing of it
