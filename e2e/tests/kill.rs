@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -13,7 +14,10 @@ use std::time::{Duration, Instant};
 
 use e2e::{Again, say};
 use fltmgr::namespace::Namespace;
-use fltmgr::{Answer, Client, Connection, Port, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout};
+use fltmgr::{
+    Answer, Client, Connection, Port, PortName, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout,
+    Usage,
+};
 
 /// Long enough that only a hang gets there.
 const LONG: Duration = Duration::from_secs(20);
@@ -428,6 +432,66 @@ fn a_forks_client_is_refused_and_harms_nothing() {
         assert!(forked);
     });
     assert!(client.is_connected());
+}
+
+/// It is the parent's: its name, its connections and its filter, whatever the parent's threads hold at that moment.
+#[test]
+fn a_fork_that_drops_a_port_leaves_all_of_it_to_the_parent() {
+    struct Mine(Arc<AtomicBool>);
+    impl Serve for Mine {
+        type Session = ();
+        fn connect(&self, _: &Client, _: &[u8]) -> Result<(), Status> {
+            Ok(())
+        }
+        fn message(&self, (): &(), _: &[u8], output: &mut [u8]) -> Answer {
+            output.len().into()
+        }
+    }
+    impl Drop for Mine {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    watchdog();
+    let dir = tempfile::tempdir().unwrap();
+    let namespace = Namespace::at(dir.path());
+    let options = PortOptions::default().max_connections(100).security(SecurityDescriptor::null_dacl());
+    let dropped = Arc::new(AtomicBool::new(false));
+    let port = Port::create(NAME, options.namespace(namespace.clone()), Mine(Arc::clone(&dropped))).unwrap();
+    // SAFETY: called once in each child only, whose copy is used no more: it leaves by _exit.
+    let drop_it = || drop(unsafe { std::ptr::read(&raw const port) });
+    assert!(in_a_fork(|| {
+        drop_it();
+        !dropped.load(Ordering::Relaxed)
+    }));
+    let connection = connect(dir.path()).unwrap();
+    let (over, name) = (AtomicBool::new(false), PortName::parse(NAME).unwrap());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    namespace.info(&name).unwrap();
+                }
+            });
+        }
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(port.clients().len(), 1);
+            }
+        });
+        let forked = (0..200).all(|_| {
+            in_a_fork(|| {
+                let none =
+                    port.clients().is_empty() && port.usage(0) == Usage::default() && port.violations().is_empty();
+                drop_it();
+                none
+            })
+        });
+        over.store(true, Ordering::Relaxed);
+        assert!(forked);
+    });
+    assert_eq!(connection.send(b"x", &mut [0; 3]).unwrap(), 3);
+    connect(dir.path()).unwrap();
 }
 
 /// The C library gives the place of a thread that a fork did not take along to the next thread that the child makes.

@@ -36,7 +36,7 @@ pub(super) trait Listening: Send + Sync + fmt::Debug {
     fn clients(&self) -> Vec<Client>;
     fn usage(&self, uid: u32) -> Usage;
     fn violations(&self) -> Vec<(&'static str, u64)>;
-    fn close(&self);
+    fn close(self: Arc<Self>);
     fn unload(self: Arc<Self>);
 }
 
@@ -209,10 +209,16 @@ impl<S: Serve> Listening for Core<S> {
     }
 
     fn clients(&self) -> Vec<Client> {
+        if self.is_parents() {
+            return Vec::new();
+        }
         lock(&self.served).values().map(|served| served.client.clone()).collect()
     }
 
     fn usage(&self, uid: u32) -> Usage {
+        if self.is_parents() {
+            return Usage::default();
+        }
         let quotas = lock(&self.quotas);
         Usage {
             half_open: quotas.held(uid, Kind::HalfOpen),
@@ -224,10 +230,17 @@ impl<S: Serve> Listening for Core<S> {
     }
 
     fn violations(&self) -> Vec<(&'static str, u64)> {
+        if self.is_parents() {
+            return Vec::new();
+        }
         self.violations.read()
     }
 
-    fn close(&self) {
+    fn close(self: Arc<Self>) {
+        if self.is_parents() {
+            // the filter, too, is its parent's to drop: it may own what threads of the parent have locked
+            return std::mem::forget(self);
+        }
         lock(&self.gate).closed = true;
         // given up after the lock is let go: that may wait for other hosts
         let door = lock(&self.listening).take();
@@ -239,11 +252,11 @@ impl<S: Serve> Listening for Core<S> {
     }
 
     fn unload(self: Arc<Self>) {
-        if !self.guard.same_process() {
-            return; // a forked child: the connections are its parent's
+        if self.is_parents() {
+            return;
         }
         lock(&self.gate).shut = true;
-        self.close();
+        Arc::clone(&self).close();
         if Callback::runs(self.id) {
             // it cannot wait for itself
             for client in self.clients() {
@@ -269,6 +282,12 @@ impl<S: Serve> Listening for Core<S> {
 }
 
 impl<S: Serve> Core<S> {
+    /// Whether this is a forked child of the process that made the port. Nothing of it may be touched here then, its
+    /// locks first of all: they are as they happened to be.
+    fn is_parents(&self) -> bool {
+        !self.guard.same_process()
+    }
+
     /// What everyone may know; `None` once the port is closed.
     pub(super) fn info(&self) -> Option<Info> {
         let places = self.places.load(Ordering::Relaxed);

@@ -269,6 +269,9 @@ pub struct Usage {
 }
 
 /// A port that clients can connect to. Dropping it closes it, as [`Port::close`] does.
+///
+/// In a forked child it stays the parent's: dropping, closing or unloading it there does nothing, the filter is not
+/// dropped either, and it seems to have no connections.
 #[derive(Debug)]
 #[doc(alias("FltCreateCommunicationPort", "PFLT_PORT"))]
 pub struct Port {
@@ -315,7 +318,7 @@ impl Port {
     /// make one.
     #[doc(alias = "FltCloseCommunicationPort")]
     pub fn close(self) {
-        self.core.close();
+        drop(self);
     }
 
     /// Stops listening and ends every connection, as unloading a filter does: returns when every disconnect callback
@@ -331,6 +334,6 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        self.core.close();
+        Arc::clone(&self.core).close();
     }
 }
