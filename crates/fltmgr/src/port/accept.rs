@@ -151,7 +151,7 @@ pub(super) struct Served<S: Serve> {
     charge: Mutex<Option<Charge>>,
 }
 
-pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Result<Arc<dyn Listening>, Error> {
+pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Result<Arc<Core<S>>, Error> {
     let doing = || format!("creating {name}");
     if options.max_connections == 0 {
         return Err(
@@ -499,5 +499,13 @@ impl<S: Serve> Served<S> {
         let forgotten = lock(&self.port.served).remove(&self.key);
         self.port.forgot.notify_all();
         drop(forgotten);
+    }
+}
+
+#[cfg(test)]
+impl<S: Serve> Core<S> {
+    /// The connection of a port that has one.
+    pub(super) fn only_served(&self) -> Arc<Served<S>> {
+        lock(&self.served).values().next().cloned().expect("a connection")
     }
 }

@@ -242,13 +242,15 @@ impl<S: Serve> Served<S> {
             inner.handles.remove(&handle);
             return Err(Refused::new(Status::PORT_DISCONNECTED, "the connection has ended"));
         }
-        let welcome = FromHost::Welcome { holder, name: self.port.name.clone() };
-        // one that is gone already is seen by the watch
-        let _ = socket.try_send(&welcome.encode(), &[]);
+        // before it is welcomed: who cannot be watched is told no, and does not use a number that is another's next
         self.watch(&handle).map_err(|error| {
             inner.handles.remove(&handle);
             no_room(format!("the filter's host: {error}"))
-        })
+        })?;
+        let welcome = FromHost::Welcome { holder, name: self.port.name.clone() };
+        // one that is gone already is seen by the watch
+        let _ = socket.try_send(&welcome.encode(), &[]);
+        Ok(())
     }
 
     /// The process that uses this handle has closed it, and has yet to close the socket.
@@ -284,5 +286,50 @@ impl<S: Serve> Served<S> {
             // the process may have been about to ring
             self.rung();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::namespace::Namespace;
+    use crate::port::accept::{self, Listening};
+    use crate::{Client, Connection, PortOptions, SecurityDescriptor, Serve};
+
+    struct Nothing;
+
+    impl Serve for Nothing {
+        type Session = ();
+        fn connect(&self, _: &Client, _: &[u8]) -> Result<(), Status> {
+            Ok(())
+        }
+    }
+
+    struct Deaf;
+
+    impl Watch for Deaf {
+        fn hangup(&self) {}
+    }
+
+    /// A process that was welcomed would use its number, which is another's next.
+    #[test]
+    fn who_cannot_be_watched_is_not_welcomed() {
+        let dir = tempfile::tempdir().unwrap();
+        let namespace = Namespace::at(dir.path());
+        let options = PortOptions::default().security(SecurityDescriptor::null_dacl()).namespace(namespace.clone());
+        let core = accept::listen(r"\Port", options, Nothing).unwrap();
+        let _connection = Connection::options().namespace(namespace).connect(r"\Port", b"").unwrap();
+        let served = core.only_served();
+        let (ours, theirs) = Socket::pair().unwrap();
+        let ours = Arc::new(ours);
+        // the kernel refuses to watch a socket twice
+        let monitor = Monitor::of_this_process().unwrap();
+        let _watching = monitor.watch(Arc::clone(&ours) as _, Interest::Hangup, None, Arc::new(Deaf)).unwrap();
+        let refused = served.accept_handle(&ours, true).unwrap_err();
+        assert_eq!(refused.status(), Status::INSUFFICIENT_RESOURCES);
+        assert_eq!(theirs.try_recv(&mut [0; MAX_SMALL_MESSAGE_LEN]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        core.unload();
     }
 }
