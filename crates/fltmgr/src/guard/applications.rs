@@ -3,7 +3,7 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use proto::question::ANSWER_LEN;
@@ -11,6 +11,7 @@ use proto::status::Status;
 
 use super::{Ask, Done};
 use crate::filter::By;
+use crate::sync::lock;
 use crate::{Client, Credentials, Question, Serve, Timeout};
 
 type Watcher = Box<dyn Fn(&Credentials, bool) + Send + Sync>;
@@ -44,6 +45,9 @@ struct Shared {
     next_id: AtomicU64,
     turn: AtomicUsize,
     watcher: Option<Watcher>,
+    /// Held from a change of the list until the watcher knows of it: of a process that goes and comes at once, with
+    /// another connection, it must not be told last that it went.
+    telling: Mutex<()>,
 }
 
 impl fmt::Debug for Shared {
@@ -74,8 +78,9 @@ impl Applications {
         Self::default()
     }
 
-    /// None yet; `watcher` is told of each one that connects (true) and goes (false), so that a source can exempt its
-    /// process ([`Fanotify::exempt`](crate::source::Fanotify::exempt)). It runs on a thread of the port.
+    /// None yet; `watcher` is told of each one that connects (true), and when the last connection that a process made goes
+    /// (false), so that a source can exempt the process ([`Fanotify::exempt`](crate::source::Fanotify::exempt)). It runs
+    /// on a thread of the port, and is told one thing after the other: nobody connects or goes meanwhile.
     pub fn watched(watcher: impl Fn(&Credentials, bool) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Shared { watcher: Some(Box::new(watcher)), ..Shared::default() }))
     }
@@ -113,15 +118,21 @@ impl Serve for Applications {
     fn connect(&self, client: &Client, _context: &[u8]) -> Result<Place, Status> {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         let peer = client.peer().clone();
+        let _telling = lock(&self.0.telling);
         self.0.tell(&peer, true);
         self.0.write().push((id, client.clone()));
         Ok(Place { id, peer })
     }
 
     fn disconnect(&self, place: Place) {
-        self.0.write().retain(|(id, _)| *id != place.id);
+        let _telling = lock(&self.0.telling);
+        let gone = {
+            let mut clients = self.0.write();
+            clients.retain(|(id, _)| *id != place.id);
+            !clients.iter().any(|(_, client)| client.peer().pid == place.peer.pid)
+        };
         // Another connection of the same process keeps its exemption.
-        if !self.is_one(place.peer.pid) {
+        if gone {
             self.0.tell(&place.peer, false);
         }
     }
