@@ -11,6 +11,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::worker::Worker;
 use common::{eventually, this_thread, until_it_sleeps};
 use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Verdict};
 use fltmgr::guard::question::{Answer, AnswerFlags, Question, QuestionFlags};
@@ -23,6 +24,13 @@ const LONG: Duration = Duration::from_secs(30);
 const DENIED: Verdict = Verdict::Deny(Status::ACCESS_DENIED);
 
 type Outcome = Result<(Status, Vec<u8>), By>;
+
+/// The other process of the tests here.
+#[test]
+#[ignore = "only the other tests start this"]
+fn worker() {
+    common::worker::work();
+}
 
 /// Answers every question with the same, and keeps the questions.
 #[derive(Default)]
@@ -374,4 +382,21 @@ fn who_connects_while_its_other_connection_goes_is_not_told_of_as_gone() {
     let _second = connect(b"second");
     closing.join().unwrap();
     assert_eq!(*told.lock().unwrap(), [true, false, true]);
+}
+
+/// It would wait for its own answer.
+#[test]
+fn an_application_is_who_uses_a_connection_whoever_made_it() {
+    let stage = Stage::new();
+    let (me, connection) = (std::process::id(), stage.connect());
+    eventually(|| stage.applications.is_one(me));
+    let mut other = Worker::with_handle_in(stage.dir.path(), "line", &connection);
+    assert!(stage.applications.is_one(me) && stage.applications.is_one(other.id()));
+    connection.close();
+    // its number may be another's by the time that the other process ends
+    eventually(|| !stage.applications.is_one(me));
+    assert!(stage.applications.is_one(other.id()));
+    other.kill();
+    eventually(|| !stage.applications.is_one(other.id()));
+    assert!(stage.applications.is_empty());
 }

@@ -158,6 +158,6 @@ impl Ask for Applications {
 
     fn is_one(&self, pid: u32) -> bool {
         // 0 is everybody whom our pid namespace has no number for
-        pid != 0 && self.0.read().iter().any(|(_, client)| client.peer().pid == pid)
+        pid != 0 && self.0.read().iter().any(|(_, client)| client.is_used_by(pid))
     }
 }

@@ -60,6 +60,11 @@ impl Client {
         !self.inner.closed()
     }
 
+    /// Whether a process uses the connection: by the handle that it connected with, or was given, or inherited.
+    pub(crate) fn is_used_by(&self, pid: u32) -> bool {
+        self.inner.handles.used_by(pid, self.inner.peer.pid)
+    }
+
     /// Ends the connection from the filter's side: waiting sends and the client's receives fail with
     /// [`Status::PORT_DISCONNECTED`], later ones at once. Closing twice does nothing. The disconnect callback is not
     /// called from here: it runs when the client lets its dead handle go, or at [`super::Port::unload`].

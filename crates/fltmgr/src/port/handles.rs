@@ -33,6 +33,8 @@ pub(super) struct Handle {
     pub(super) socket: Arc<Socket>,
     /// Who uses the connection by it; `None` when it only keeps the connection alive.
     holder: Option<Holder>,
+    /// The process of that one, by its number in our pid namespace; 0 where it has none, and where nobody uses it.
+    pid: u32,
     said_bye: AtomicBool,
     watching: Mutex<Option<Watching>>,
     /// The process at its other end, whose end is told while somebody holds this.
@@ -47,13 +49,10 @@ impl Handle {
     /// # Errors
     /// There is no descriptor for the process but those of the reserve.
     pub(super) fn first(socket: Arc<Socket>, peer: &Credentials, inheritable: bool) -> Result<Self, Reserved> {
-        let process = if inheritable { None } else { Process::of_peer(&socket, peer.pid)? };
-        Ok(Self::new(socket, (!inheritable).then_some(Holder::FIRST), process, None))
-    }
-
-    fn new(socket: Arc<Socket>, holder: Option<Holder>, process: Option<Arc<Process>>, charge: Option<Charge>) -> Self {
+        let (holder, pid) = if inheritable { (None, 0) } else { (Some(Holder::FIRST), peer.pid) };
+        let process = if inheritable { None } else { Process::of_peer(&socket, pid)? };
         let (said_bye, watching) = (AtomicBool::new(false), Mutex::new(None));
-        Self { socket, holder, said_bye, watching, process, _charge: charge }
+        Ok(Self { socket, holder, pid, said_bye, watching, process, _charge: None })
     }
 
     pub(super) fn holder(&self) -> Option<Holder> {
@@ -92,6 +91,13 @@ impl Handles {
     pub(super) fn socket_of(&self, owner: u32) -> Option<Arc<Socket>> {
         let holder = Some(Holder::new(owner)?);
         lock(&self.0).iter().find(|handle| handle.holder == holder).map(|handle| Arc::clone(&handle.socket))
+    }
+
+    /// Whether a process uses the connection: as long as none does yet, the one that made it is about to.
+    pub(super) fn used_by(&self, pid: u32, maker: u32) -> bool {
+        let handles = lock(&self.0);
+        let mut users = handles.iter().filter(|handle| handle.holder.is_some()).peekable();
+        if users.peek().is_some() { users.any(|user| user.pid == pid) } else { maker == pid }
     }
 
     /// The lowest number that nobody has; those of which something is `left` are not free yet.
@@ -226,16 +232,18 @@ impl<S: Serve> Served<S> {
         let reserved = |reserved: Reserved| no_room(format!("the filter's host: {reserved}"));
         descriptors::leaves_reserve(&**socket).map_err(reserved)?;
         let charge = self.user.charge(Kind::Handles, 1).map_err(|exceeded| no_room(exceeded.to_string()))?;
-        let mut holder = None;
-        let mut process = None;
+        let (mut holder, mut pid, mut process) = (None, 0, None);
         if in_use {
             let next = inner.handles.next_holder(inner.holders_left());
             holder = Some(next.ok_or_else(|| no_room(format!("{HOLDERS} processes use this connection")))?);
             if let Ok(peer) = Credentials::of_peer(&**socket) {
-                process = Process::of_peer(socket, peer.pid).map_err(reserved)?;
+                pid = peer.pid;
+                process = Process::of_peer(socket, pid).map_err(reserved)?;
             }
         }
-        let handle = Arc::new(Handle::new(Arc::clone(socket), holder, process, Some(charge)));
+        let (said_bye, watching) = (AtomicBool::new(false), Mutex::new(None));
+        let socket = Arc::clone(socket);
+        let handle = Arc::new(Handle { socket, holder, pid, said_bye, watching, process, _charge: Some(charge) });
         inner.handles.add(Arc::clone(&handle));
         if inner.closed() {
             // asked when it is in the list: an end that comes after this finds it there, and closes it
@@ -249,7 +257,7 @@ impl<S: Serve> Served<S> {
         })?;
         let welcome = FromHost::Welcome { holder, name: self.port.name.clone() };
         // one that is gone already is seen by the watch
-        let _ = socket.try_send(&welcome.encode(), &[]);
+        let _ = handle.socket.try_send(&welcome.encode(), &[]);
         Ok(())
     }
 
