@@ -4,6 +4,7 @@
 //! The other process is this test program again ([`other_process`]). `states` has every state of either end; here is
 //! what needs many rounds, measures, or forks.
 
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -84,6 +85,52 @@ fn connect(dir: &Path) -> Result<Connection, fltmgr::Error> {
     Connection::options().namespace(Namespace::at(dir)).connect(NAME, b"")
 }
 
+/// Forks a child that keeps open whatever this process has.
+fn fork_who_keeps_all() {
+    // SAFETY: the child only sets a timer and waits.
+    if unsafe { libc::fork() } == 0 {
+        // SAFETY: ends this process by a signal, so that no failure leaves it behind.
+        unsafe { libc::alarm(10) };
+        loop {
+            // SAFETY: waits for a signal.
+            unsafe { libc::pause() };
+        }
+    }
+}
+
+/// A host whose own process is its client; forks another host, connects there, and has another child keep its sockets.
+fn fork_a_host(dir: &Path) {
+    let below = dir.join("below");
+    std::fs::create_dir(&below).unwrap();
+    let filter = || {
+        let ((came, on_came), (went, on_went)) = (sync_channel(10), sync_channel(10));
+        (Filter { came, went }, on_came, on_went)
+    };
+    let (ours, on_came, _on_went) = filter();
+    let _port = create(dir, ours);
+    let _here = connect(dir).unwrap();
+    on_came.recv().unwrap();
+    let (mut ready, mut tell) = std::io::pipe().unwrap();
+    // SAFETY: as for `in_a_fork`: the child serves a port, and leaves by _exit.
+    if unsafe { libc::fork() } == 0 {
+        // SAFETY: sets a timer of this process, so that no failure leaves it behind.
+        unsafe { libc::alarm(20) };
+        let (theirs, on_came, on_went) = filter();
+        let _port = create(&below, theirs);
+        tell.write_all(b"!").unwrap();
+        let _client = on_came.recv().unwrap();
+        on_went.recv().unwrap();
+        say("gone");
+        // SAFETY: ends this process at once, running nothing of the parent's.
+        unsafe { libc::_exit(0) };
+    }
+    ready.read_exact(&mut [0]).unwrap();
+    let _there = connect(&below).unwrap();
+    fork_who_keeps_all();
+    say("ready");
+    let _ = e2e::order();
+}
+
 /// Not a test of its own: what the other process does.
 #[test]
 fn other_process() {
@@ -100,6 +147,9 @@ fn other_process() {
         let _ = e2e::order();
         return;
     }
+    if role == "forking" {
+        return fork_a_host(dir);
+    }
     let port = connect(dir).unwrap();
     match role.as_str() {
         "receiving" => {
@@ -113,15 +163,7 @@ fn other_process() {
             let _ = e2e::order();
         }
         "forked" => {
-            // SAFETY: the child only sets a timer and waits.
-            if unsafe { libc::fork() } == 0 {
-                // SAFETY: ends this process by a signal, so that no failure leaves it behind.
-                unsafe { libc::alarm(10) };
-                loop {
-                    // SAFETY: waits for a signal.
-                    unsafe { libc::pause() };
-                }
-            }
+            fork_who_keeps_all();
             say("ready");
         }
         "busy" => {
@@ -354,6 +396,20 @@ fn the_end_of_the_process_counts_where_a_forked_child_keeps_the_socket() {
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     });
     host.ended();
+}
+
+/// It has known the process since before it was forked, by a watch that is its parent's.
+#[test]
+fn a_host_that_was_forked_sees_the_end_of_a_process_that_its_parent_knew() {
+    watchdog();
+    let dir = tempfile::tempdir().unwrap();
+    let mut parent = Again::start("forking", dir.path());
+    parent.says("ready");
+    let start = Instant::now();
+    parent.kill();
+    parent.says("gone");
+    // the other child holds the socket for ten seconds
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 /// Runs `child` in a fork; whether it was content.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use sys::descriptors::{self, Reserved};
+use sys::fork::ForkGuard;
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer;
 use sys::socket::Socket;
@@ -33,7 +34,13 @@ struct State {
 
 /// By number. An entry's process cannot have been replaced by another of the same number: its descriptor would have
 /// told of its end.
-static PROCESSES: Mutex<Option<HashMap<u32, Weak<Process>>>> = Mutex::new(None);
+struct Processes {
+    known: HashMap<u32, Weak<Process>>,
+    /// Whose monitor watches them: it tells a forked child of no end.
+    guard: ForkGuard,
+}
+
+static PROCESSES: Mutex<Option<Processes>> = Mutex::new(None);
 
 impl Process {
     /// The process at the other end of `socket`, whose number is `pid`. `None` where the kernel does not tell: then the
@@ -46,7 +53,11 @@ impl Process {
             return Ok(None); // of another pid namespace: no number to share it by
         }
         let mut processes = lock(&PROCESSES);
-        let processes = processes.get_or_insert_default();
+        if processes.as_ref().is_some_and(|processes| !processes.guard.same_process()) {
+            *processes = None;
+        }
+        let new = || Processes { known: HashMap::new(), guard: ForkGuard::new() };
+        let processes = &mut processes.get_or_insert_with(new).known;
         if let Some(known) = processes.get(&pid).and_then(Weak::upgrade)
             && !lock(&known.state).ended
         {
