@@ -132,6 +132,16 @@ fn of_the_socket() {
     let duplicate = FromClient::Duplicate { in_use: false }.encode();
     scene.does("file-count", says(duplicate.clone()), idle);
     scene.does("file-count", |raw| raw.socket.send(&duplicate, &[null.as_fd(); 2]).unwrap(), idle);
+    // more than the host has room for: not because it has no descriptors left
+    let many = |raw: &Raw| {
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(9))];
+        let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
+        let files = [null.as_fd(); 9];
+        assert!(control.push(rustix::net::SendAncillaryMessage::ScmRights(&files)));
+        let packet = [std::io::IoSlice::new(&duplicate)];
+        rustix::net::sendmsg(&raw.socket, &packet, &mut control, rustix::net::SendFlags::empty()).unwrap();
+    };
+    scene.does("truncated", many, idle);
     scene.does("unknown-flags", says(vec![duplicate[0], 2]), idle);
     scene.does("not-a-socket", |raw| raw.socket.send(&duplicate, &[null.as_fd()]).unwrap(), idle);
     let (stream, _) = std::os::unix::net::UnixStream::pair().unwrap();

@@ -105,6 +105,9 @@ pub struct Received {
     /// There were more bytes or file descriptors than there was room for, or this process has no descriptors left. The
     /// packet is cut and all its descriptors are closed: treat the peer as broken.
     pub truncated: bool,
+    /// How many descriptors of a packet that is cut had arrived, and were closed. None, where there were bytes enough:
+    /// this process has no descriptors left.
+    pub closed: usize,
 }
 
 impl Socket {
@@ -369,7 +372,7 @@ fn recv_on(socket: BorrowedFd<'_>, buf: &mut [u8], flags: RecvFlags) -> io::Resu
         match rustix::net::recvmsg(socket, &mut iov, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
             Ok(message) => break message,
             Err(Errno::INTR) => {}
-            Err(Errno::CONNRESET) => return Ok(Received { len: 0, files: Vec::new(), truncated: false }),
+            Err(Errno::CONNRESET) => return Ok(Received { len: 0, files: Vec::new(), truncated: false, closed: 0 }),
             Err(error) => return Err(error.into()),
         }
     };
@@ -381,10 +384,12 @@ fn recv_on(socket: BorrowedFd<'_>, buf: &mut [u8], flags: RecvFlags) -> io::Resu
         }
     }
     let truncated = message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || files.len() > MAX_FILES;
+    let mut closed = 0;
     if truncated || message.bytes == 0 {
+        closed = files.len();
         files.clear();
     }
-    Ok(Received { len: message.bytes.min(buf.len()), files, truncated })
+    Ok(Received { len: message.bytes.min(buf.len()), files, truncated, closed })
 }
 
 impl AsFd for Socket {

@@ -192,7 +192,9 @@ impl<S: Serve> Served<S> {
             // nothing more, or the hang-up, which is told by itself
             let Ok(received) = handle.socket.try_recv(&mut packet) else { return Ok(()) };
             if received.truncated {
-                if let Ok(FromClient::Duplicate { .. }) = FromClient::parse(&packet[..received.len]) {
+                if let Ok(FromClient::Duplicate { .. }) = FromClient::parse(&packet[..received.len])
+                    && received.closed == 0
+                {
                     // for want of descriptors here, which is not the client's fault; the socket is closed, as its owner
                     // sees
                     tracing::warn!(port = %self.port.name, "a handle did not arrive; are there descriptors left? (ulimit -n)");
