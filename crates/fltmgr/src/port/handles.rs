@@ -3,6 +3,7 @@
 //! Most are the way of one process that uses the connection, a holder. When one goes while others stay, what its holder
 //! had is taken back; when the last one goes, the connection ends.
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -181,6 +182,10 @@ impl<S: Serve> Served<S> {
     fn hear(self: &Arc<Self>, handle: &Arc<Handle>, most: usize) {
         if let Err(violation) = self.read(handle, most) {
             self.client.inner.violated(violation);
+            // nothing of it is heard any more: there may be something to hear for as long as the end takes, or for ever
+            if let Some(watching) = &*lock(&handle.watching) {
+                watching.only_hangup();
+            }
             self.begin_end();
         }
     }
@@ -189,8 +194,13 @@ impl<S: Serve> Served<S> {
         let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
         // a client that never stops is read on when the others have had their turn
         for _ in 0..most {
-            // nothing more, or the hang-up, which is told by itself
-            let Ok(received) = handle.socket.try_recv(&mut packet) else { return Ok(()) };
+            let received = match handle.socket.try_recv(&mut packet) {
+                Ok(received) => received,
+                // none that was ever connected: it was not, or did not listen yet, when it was adopted
+                Err(error) if error.kind() == ErrorKind::NotConnected => return Err(Violation::NotASocket),
+                // nothing more, or the hang-up, which is told by itself
+                Err(_) => return Ok(()),
+            };
             if received.truncated {
                 if let Ok(FromClient::Duplicate { .. }) = FromClient::parse(&packet[..received.len])
                     && received.closed == 0
@@ -301,8 +311,13 @@ impl<S: Serve> Served<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
+    use std::os::fd::AsFd;
+    use std::path::Path;
+    use std::time::{Duration, Instant};
 
+    use sys::socket::Listener;
+
+    use super::super::accept::Core;
     use super::*;
     use crate::namespace::Namespace;
     use crate::port::accept::{self, Listening};
@@ -323,15 +338,21 @@ mod tests {
         fn hangup(&self) {}
     }
 
+    /// A connection's end at its host.
+    fn served(dir: &Path) -> (Arc<Core<Nothing>>, Connection, Arc<Served<Nothing>>) {
+        let namespace = Namespace::at(dir);
+        let options = PortOptions::default().security(SecurityDescriptor::null_dacl()).namespace(namespace.clone());
+        let core = accept::listen(r"\Port", options, Nothing).unwrap();
+        let connection = Connection::options().namespace(namespace).connect(r"\Port", b"").unwrap();
+        let served = core.only_served();
+        (core, connection, served)
+    }
+
     /// A process that was welcomed would use its number, which is another's next.
     #[test]
     fn who_cannot_be_watched_is_not_welcomed() {
         let dir = tempfile::tempdir().unwrap();
-        let namespace = Namespace::at(dir.path());
-        let options = PortOptions::default().security(SecurityDescriptor::null_dacl()).namespace(namespace.clone());
-        let core = accept::listen(r"\Port", options, Nothing).unwrap();
-        let _connection = Connection::options().namespace(namespace).connect(r"\Port", b"").unwrap();
-        let served = core.only_served();
+        let (core, _connection, served) = served(dir.path());
         let (ours, theirs) = Socket::pair().unwrap();
         let ours = Arc::new(ours);
         // the kernel refuses to watch a socket twice
@@ -340,6 +361,24 @@ mod tests {
         let refused = served.accept_handle(&ours, true).unwrap_err();
         assert_eq!(refused.status(), Status::INSUFFICIENT_RESOURCES);
         assert_eq!(theirs.try_recv(&mut [0; MAX_SMALL_MESSAGE_LEN]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        core.unload();
+    }
+
+    /// It has something to accept, and nothing that could be read, for ever: the monitor would have no rest.
+    #[test]
+    fn a_socket_that_began_to_listen_since_it_was_looked_at_ends_its_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let (core, _connection, served) = served(dir.path());
+        let trap = std::fs::File::open(dir.path()).unwrap();
+        let listener = Listener::bind(trap.as_fd(), "trap").unwrap();
+        let _knocks = Socket::connect(trap.as_fd(), "trap", Duration::from_secs(20)).unwrap();
+        let listens = Arc::new(Socket::from(listener.as_fd().try_clone_to_owned().unwrap()));
+        served.accept_handle(&listens, false).unwrap();
+        let start = Instant::now();
+        while core.violations() != [("not-a-socket", 1)] {
+            assert!(start.elapsed() < Duration::from_secs(20), "{:?}", core.violations());
+            std::thread::park_timeout(Duration::from_micros(100));
+        }
         core.unload();
     }
 }
