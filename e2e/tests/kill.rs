@@ -150,6 +150,17 @@ fn other_process() {
     if role == "forking" {
         return fork_a_host(dir);
     }
+    if role == "connecting" {
+        thread::scope(|scope| {
+            // the filter does not answer
+            scope.spawn(|| connect(dir));
+            let _ = e2e::order();
+            fork_who_keeps_all();
+            say("ready");
+            let _ = e2e::order();
+        });
+        return;
+    }
     let port = connect(dir).unwrap();
     match role.as_str() {
         "receiving" => {
@@ -396,6 +407,36 @@ fn the_end_of_the_process_counts_where_a_forked_child_keeps_the_socket() {
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     });
     host.ended();
+}
+
+/// As long as the connect callback runs, too.
+#[test]
+fn the_end_of_a_process_that_connects_counts_where_a_forked_child_keeps_the_socket() {
+    struct Asks(SyncSender<bool>);
+    impl Serve for Asks {
+        type Session = ();
+        fn connect(&self, client: &Client, _: &[u8]) -> Result<(), Status> {
+            self.0.send(false).unwrap();
+            disconnected(client.ask(b"?", &mut [0; 4], Timeout::Never));
+            self.0.send(true).unwrap();
+            Ok(())
+        }
+    }
+    watchdog();
+    let dir = tempfile::tempdir().unwrap();
+    let (tell, told) = sync_channel(10);
+    let options = PortOptions::default().security(SecurityDescriptor::null_dacl()).namespace(Namespace::at(dir.path()));
+    let port = Port::create(NAME, options, Asks(tell)).unwrap();
+    let mut app = Again::start("connecting", dir.path());
+    assert_eq!(told.recv_timeout(LONG), Ok(false));
+    app.tell("fork");
+    app.says("ready");
+    let start = Instant::now();
+    app.kill();
+    assert_eq!(told.recv_timeout(LONG), Ok(true));
+    // the child holds the socket for ten seconds
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    port.unload();
 }
 
 /// It has known the process since before it was forked, by a watch that is its parent's.

@@ -24,6 +24,7 @@ use super::client::{Client, Inner};
 use super::guest::Guest;
 use super::handles::Handle;
 use super::listener::Accepting;
+use super::process::Mortal;
 use super::violations::Violations;
 use super::{PortOptions, Serve, Usage};
 use crate::namespace::{Claim, Namespace};
@@ -130,6 +131,12 @@ struct Leaving(Arc<Inner>);
 impl Watch for Leaving {
     fn hangup(&self) {
         self.0.close();
+    }
+}
+
+impl Mortal for Leaving {
+    fn process_ended(&self) {
+        self.hangup();
     }
 }
 
@@ -389,6 +396,7 @@ impl<S: Serve> Core<S> {
             let _runs = Callback::begin(self.id);
             // a message to a client that goes meanwhile ends; without a watch it would end with its timeout
             let leaving = Arc::new(Leaving(Arc::clone(&client.inner)));
+            first.tell_of_process(&leaving);
             let _watching = Monitor::of_this_process()
                 .and_then(|monitor| monitor.watch(Arc::clone(&socket) as _, Interest::Hangup, None, leaving));
             self.serve.connect(&client, hello.context())

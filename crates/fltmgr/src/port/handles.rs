@@ -60,6 +60,13 @@ impl Handle {
         self.holder
     }
 
+    /// Has `mortal` told of the end of the process that uses it; at once, if that has come.
+    pub(super) fn tell_of_process(&self, mortal: &Arc<impl Mortal + 'static>) {
+        if let Some(process) = &self.process {
+            process.tell(Arc::downgrade(mortal) as Weak<dyn Mortal>);
+        }
+    }
+
     /// Whether somebody may still use it.
     fn keeps(&self) -> bool {
         !self.said_bye.load(Ordering::Relaxed) && !self.socket.hung_up()
@@ -168,9 +175,7 @@ impl<S: Serve> Served<S> {
     /// The kernel's: it cannot be watched.
     pub(super) fn watch(self: &Arc<Self>, handle: &Arc<Handle>) -> std::io::Result<()> {
         let ear = Arc::new(Ear { served: Arc::downgrade(self), handle: Arc::clone(handle) });
-        if let Some(process) = &handle.process {
-            process.tell(Arc::downgrade(&ear) as Weak<dyn Mortal>);
-        }
+        handle.tell_of_process(&ear);
         // held while it is registered: an end that comes at once waits for it
         let mut watching = lock(&handle.watching);
         *watching =
