@@ -114,26 +114,39 @@ impl Socket {
     /// Connects to the listener whose file is `name` in `dir`. The name may be as long as the file system allows.
     ///
     /// Blocks only while the listener's queue is full, and for `timeout` at most (the end of it is rounded to the
-    /// kernel's tick).
+    /// kernel's tick), however many signals come meanwhile.
     ///
     /// # Errors
     /// `NotFound`: no such file. ENOTSOCK: it is something other than a socket. EPROTOTYPE: a socket of another type.
     /// `ConnectionRefused`: a socket that nobody listens on any more. `TimedOut`: the queue stayed full.
     /// `PermissionDenied`.
     pub fn connect(dir: BorrowedFd<'_>, name: &str, timeout: Duration) -> io::Result<Self> {
+        // a moment beyond the clock's end is never
+        Self::connect_deadline(dir, name, Instant::now().checked_add(timeout))
+    }
+
+    /// As [`connect`](Self::connect), but until `deadline` at most; `None` = for ever.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn connect_deadline(dir: BorrowedFd<'_>, name: &str, deadline: Option<Instant>) -> io::Result<Self> {
         let file = rustix::fs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
         if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {
             return Err(Errno::NOTSOCK.into());
         }
         let socket = seqpacket(SocketFlags::empty())?;
         let address = SocketAddrUnix::new(proc_path(file.as_fd()))?;
-        // A Unix connect waits for the length of the send timeout. Zero would mean for ever.
-        sockopt::set_socket_timeout(&socket, Timeout::Send, Some(timeout.max(Duration::from_millis(1))))?;
         loop {
+            // A Unix connect waits for the length of the send timeout. Zero would mean for ever.
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let timeout = left.map(|left| left.max(Duration::from_millis(1)));
+            sockopt::set_socket_timeout(&socket, Timeout::Send, timeout)?;
             match rustix::net::connect(&socket, &address) {
                 Ok(()) => break,
-                Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Err(ErrorKind::TimedOut.into()),
+                // what was waited before the signal counts
+                Err(Errno::INTR) if left.is_some_and(|left| left.is_zero()) => return Err(ErrorKind::TimedOut.into()),
+                Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use proto::wire::MAX_MESSAGE_LEN;
@@ -180,12 +181,51 @@ fn waits_end_at_their_deadline() {
     assert_eq!(one.try_send(&packet, &[]).unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
-#[test]
-fn a_full_queue_ends_the_connect() {
-    let (dir, fd) = directory();
+/// A listener that nobody accepts from, with room for one.
+fn one_place(dir: &TempDir) -> OwnedFd {
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
     rustix::net::bind(&socket, &SocketAddrUnix::new(dir.path().join("port")).unwrap()).unwrap();
     rustix::net::listen(&socket, 0).unwrap();
+    socket
+}
+
+/// Each signal has the call begin anew, whose time does not.
+#[test]
+fn a_full_queue_ends_the_connect_in_its_time_though_signals_come() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let (dir, fd) = directory();
+    let _listener = one_place(&dir);
+    let wait = Duration::from_secs(1);
+    let _first = Socket::connect(fd.as_fd(), "port", wait).unwrap();
+    // SAFETY: all-zero is a valid sigaction: no flags (no SA_RESTART, so that the kernel tries nothing again), no mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = nothing as *const () as usize;
+    // SAFETY: `action` has a handler that does nothing.
+    unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) };
+    let (told, tell) = sync_channel(1);
+    let connects = std::thread::spawn(move || {
+        // SAFETY: gettid has no preconditions.
+        told.send(Err(unsafe { libc::gettid() })).unwrap();
+        told.send(Ok(Socket::connect(fd.as_fd(), "port", wait).unwrap_err().kind())).unwrap();
+    });
+    let tid = tell.recv().unwrap().unwrap_err();
+    let start = Instant::now();
+    let ended = loop {
+        // SAFETY: a signal that is handled, to a thread of ours or one that is gone.
+        unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), tid, libc::SIGUSR1) };
+        match tell.recv_timeout(wait / 100) {
+            Ok(ended) => break ended,
+            Err(_) => assert!(start.elapsed() < 10 * wait, "it waits anew with each signal"),
+        }
+    };
+    assert_eq!(ended, Ok(ErrorKind::TimedOut));
+    connects.join().unwrap();
+}
+
+#[test]
+fn a_full_queue_ends_the_connect() {
+    let (dir, fd) = directory();
+    let _listener = one_place(&dir);
     let wait = Duration::from_millis(30);
     let _first = Socket::connect(fd.as_fd(), "port", wait).unwrap();
     let start = Instant::now();
