@@ -39,7 +39,7 @@ use self::entry::{Entry, entries};
 use self::place::{Place, parent_and_file};
 use crate::Error;
 
-/// How long a connect waits for a place in a host's queue. A host that lives empties its queue in far less.
+/// How long [`Namespace::find`] waits for a place in a host's queue. A host that lives empties its queue in far less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long [`Namespace::info`] waits in all.
@@ -134,11 +134,16 @@ impl Namespace {
     /// [`Status::IO_TIMEOUT`]: the host accepts nobody.
     #[doc(alias = "FilterConnectCommunicationPort")]
     pub fn find(&self, name: &PortName) -> Result<Socket, Error> {
+        self.find_deadline(name, Some(Instant::now() + CONNECT_TIMEOUT))
+    }
+
+    /// As [`find`](Self::find), but blocks while the host's queue is full until `deadline` at most; `None` = for ever.
+    pub(crate) fn find_deadline(&self, name: &PortName, deadline: Option<Instant>) -> Result<Socket, Error> {
         let doing = || format!("connecting to {}", shown(name));
         let mut path_exists = false;
         let mut unsafe_place = None;
         for place in self.places() {
-            match find_in(place, name, &doing) {
+            match find_in(place, name, deadline, &doing) {
                 Ok(Lookup::Found(socket)) => return Ok(socket),
                 Ok(Lookup::NoName) => path_exists = true,
                 Ok(Lookup::NoPath) => {}
@@ -239,7 +244,12 @@ enum Lookup {
     NoPath,
 }
 
-fn find_in(place: &Place, name: &PortName, doing: &dyn Fn() -> String) -> Result<Lookup, Error> {
+fn find_in(
+    place: &Place,
+    name: &PortName,
+    deadline: Option<Instant>,
+    doing: &dyn Fn() -> String,
+) -> Result<Lookup, Error> {
     let Some(root) = place.open_for_client()? else { return Ok(Lookup::NoPath) };
     let mut missing = Lookup::NoName;
     match parent_and_file(root.as_fd(), name) {
@@ -247,7 +257,8 @@ fn find_in(place: &Place, name: &PortName, doing: &dyn Fn() -> String) -> Result
             // The file of a name that was too long is that of its hash, so ask whose it is.
             let is_it = !name.is_hashed() || Entry::read(&dir, &file).is_some_and(|entry| entry.name == *name);
             if is_it
-                && let Some(socket) = connect(&dir, &file).map_err(|error| explain(error, place, &file, doing()))?
+                && let Some(socket) =
+                    connect(&dir, &file, deadline).map_err(|error| explain(error, place, &file, doing()))?
             {
                 return Ok(Lookup::Found(socket));
             }
@@ -258,8 +269,8 @@ fn find_in(place: &Place, name: &PortName, doing: &dyn Fn() -> String) -> Result
     for entry in entries(root.as_fd()) {
         if entry.facts.case_insensitive
             && entry.name.eq_ignore_case(name)
-            && let Some(socket) =
-                connect(&entry.dir, &entry.file).map_err(|error| explain(error, place, &entry.file, doing()))?
+            && let Some(socket) = connect(&entry.dir, &entry.file, deadline)
+                .map_err(|error| explain(error, place, &entry.file, doing()))?
         {
             return Ok(Lookup::Found(socket));
         }
@@ -268,8 +279,8 @@ fn find_in(place: &Place, name: &PortName, doing: &dyn Fn() -> String) -> Result
 }
 
 /// Connects, or `None` if nobody listens there any more.
-fn connect(dir: impl AsFd, file: &str) -> io::Result<Option<Socket>> {
-    match Socket::connect(dir.as_fd(), file, CONNECT_TIMEOUT) {
+fn connect(dir: impl AsFd, file: &str, deadline: Option<Instant>) -> io::Result<Option<Socket>> {
+    match Socket::connect_deadline(dir.as_fd(), file, deadline) {
         Ok(socket) => Ok(Some(socket)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
         Err(error) => Err(error),

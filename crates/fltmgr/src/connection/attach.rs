@@ -87,7 +87,14 @@ fn knock(
     deadline: Option<Instant>,
     doing: &impl Fn() -> String,
 ) -> Result<(Socket, bool), Error> {
-    let socket = namespace.find(port)?;
+    let find = || {
+        namespace.find_deadline(port, deadline).map_err(|error| match error.status() {
+            // there was no place in its queue when the time of this call was over
+            Status::IO_TIMEOUT => unanswered(doing(), ErrorKind::TimedOut.into()),
+            _ => error,
+        })
+    };
+    let socket = find()?;
     match socket.send(hello, &[]) {
         Ok(()) => {}
         // a host that has turned us away already may have said why
@@ -98,7 +105,7 @@ fn knock(
     let mut start = [0; wire::UNHEARD.len()];
     if !socket.peek(&mut start).is_ok_and(|answer| answer.len != 0) {
         // the port has closed, or its host has ended, before it answered: most likely there is no such port any more
-        namespace.find(port)?;
+        find()?;
     }
     Ok((socket, start == wire::UNHEARD))
 }

@@ -89,7 +89,7 @@ impl ConnectOptions {
     }
 
     /// How long to wait for the filter's answer; for ever unless set, as on Windows: the filter's connect callback may
-    /// take its time, and a host that was stopped answers when it goes on.
+    /// take its time, and a host that was stopped answers when it goes on. To wait for a place in a host's queue counts.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
