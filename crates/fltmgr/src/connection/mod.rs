@@ -183,6 +183,10 @@ const DROP_PATIENCE: Duration = Duration::from_millis(250);
 /// read it, of which nobody tells, and a process that has freed a slot may be stopped before it tells.
 const SLOT_PATIENCE: Duration = Duration::from_millis(20);
 
+/// How long a thread waits for room in a full socket before it looks whether the connection lives: this process may
+/// have disconnected, of which the socket does not tell.
+const RING_SLICE: Duration = Duration::from_millis(20);
+
 /// One connection, seen from the application.
 #[derive(Debug)]
 struct Link {
@@ -386,9 +390,22 @@ impl Link {
             Wake::None => false,
             Wake::One => futex::wake(&Upper(word), 1, reasons) != 0,
             Wake::Socket => {
-                // a full socket means that the host has rings to read already; a broken one, that the hang-up is coming
-                let _ = self.socket.try_send(&FromClient::Ring.encode(), &[]);
+                self.ring_host();
                 false
+            }
+        }
+    }
+
+    /// Rings the socket. Who is told to ring it is the only one: a ring that is lost would leave the host asleep. What
+    /// fills the socket may be no rings but handles, of which the host reads nothing about requests.
+    fn ring_host(&self) {
+        let ring = FromClient::Ring.encode();
+        while !self.gone() {
+            let slice = std::time::Instant::now() + RING_SLICE;
+            match self.socket.send_deadline(&ring, &[], slice) {
+                Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                // or it is broken, and the hang-up is coming
+                _ => return,
             }
         }
     }

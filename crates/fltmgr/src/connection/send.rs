@@ -125,3 +125,94 @@ impl Link {
         Ok(Answer { status: Status(completion.status), len })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::os::fd::AsFd;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use proto::name::PortName;
+    use proto::slots::{Holder, Requests};
+    use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN};
+    use sys::memory::Memory;
+    use sys::socket::Socket;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// A connection whose host is the test: its memory, the handle that keeps it alive, and the host's end of the way to
+    /// this process.
+    fn connect() -> (Memory, [Socket; 2], Connection) {
+        let name = PortName::parse(r"\Full").unwrap();
+        let (memory, [host, shared]) = Memory::create().unwrap();
+        let (ours, handle) = Socket::pair().unwrap();
+        let content = FromHost::Welcome { holder: None, name: name.clone() }.encode();
+        ours.send(&content, &[host.as_fd(), shared.as_fd()]).unwrap();
+        let opening = thread::spawn(move || Connection::from_handle(handle.into()).unwrap());
+        let mut received = ours.recv(&mut [0; MAX_SMALL_MESSAGE_LEN]).unwrap();
+        let way = Socket::adopt(received.files.pop().unwrap()).unwrap();
+        way.send(&FromHost::Welcome { holder: Some(Holder::FIRST), name }.encode(), &[]).unwrap();
+        (memory, [ours, way], opening.join().unwrap())
+    }
+
+    /// Fills the way to the host with what says nothing of requests.
+    fn fill(port: &Connection) {
+        let (_ours, theirs) = Socket::pair().unwrap();
+        let duplicate = FromClient::Duplicate { in_use: false }.encode();
+        let full = loop {
+            if let Err(error) = port.link.socket.try_send(&duplicate, &[theirs.as_fd()]) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock, "{full}");
+    }
+
+    #[test]
+    fn a_request_rings_the_host_however_full_the_socket_is() {
+        let (memory, [_handle, way], port) = connect();
+        let requests = Requests(&memory.shared().requests.word);
+        requests.open();
+        fill(&port);
+        thread::scope(|scope| {
+            let sends = scope.spawn(|| port.send(b"x", &mut []).unwrap_err().status());
+            let start = Instant::now();
+            while requests.collect() == 0 {
+                assert!(start.elapsed() < LONG, "no request");
+                thread::park_timeout(Duration::from_millis(1));
+            }
+            let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
+            let mut rung = false;
+            while !rung && way.wait_readable(Some(Instant::now() + LONG / 10)).is_ok() {
+                let received = way.try_recv(&mut packet).unwrap();
+                rung = FromClient::parse(&packet[..received.len]) == Ok(FromClient::Ring);
+            }
+            // it waits for the answer, whatever was found
+            way.shutdown();
+            assert_eq!(sends.join().unwrap(), Status::PORT_DISCONNECTED);
+            assert!(rung, "nobody rang");
+        });
+    }
+
+    #[test]
+    fn a_request_that_waits_to_ring_ends_when_this_process_disconnects() {
+        let (memory, [_handle, way], port) = connect();
+        let requests = Requests(&memory.shared().requests.word);
+        requests.open();
+        fill(&port);
+        thread::scope(|scope| {
+            let sends = scope.spawn(|| port.send(b"x", &mut []).unwrap_err().status());
+            let start = Instant::now();
+            while requests.collect() == 0 {
+                assert!(start.elapsed() < LONG, "no request");
+                thread::park_timeout(Duration::from_millis(1));
+            }
+            let disconnects = scope.spawn(|| port.disconnect());
+            assert_eq!(sends.join().unwrap(), Status::PORT_DISCONNECTED);
+            way.shutdown();
+            disconnects.join().unwrap();
+        });
+    }
+}
