@@ -1,9 +1,10 @@
 //! Messages as a stream and calls as futures, under tokio.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::task::Poll;
 use std::time::Duration;
 
 use fltmgr::namespace::Namespace;
@@ -11,6 +12,7 @@ use fltmgr::{
     Answer, Client, Connection, Message, Messages, Port, PortOptions, SecurityDescriptor, Serve, Status, Timeout,
 };
 use futures_core::Stream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -205,4 +207,64 @@ async fn a_reply_that_must_wait_for_its_turn_holds_up_no_other_task() {
         assert_eq!(timeout(LONG, request).await.unwrap().unwrap().unwrap(), b"wait");
     }
     assert_eq!(asks.join().unwrap(), [500, 104]);
+}
+
+/// Starts more calls than there are threads for callbacks, all of which the filter keeps waiting.
+async fn crowd(world: &World, port: &Connection) -> JoinSet<Result<Vec<u8>, fltmgr::Error>> {
+    let mut crowd = JoinSet::new();
+    for _ in 0..1100 {
+        let mut call = Box::pin(port.send_async(b"wait".to_vec(), 4));
+        // polled here, so that it is made
+        assert!(poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await.is_pending());
+        crowd.spawn(call);
+    }
+    for _ in 0..16 {
+        while world.waits.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+    crowd
+}
+
+/// The filter's callbacks for them wait for this very reply, which is too long to be sent by who polls it.
+#[tokio::test]
+async fn a_reply_waits_for_no_request() {
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let mut messages = port.messages(4).unwrap();
+    let crowd = crowd(&world, &port).await;
+    let go_on = world.go_on;
+    let asks = std::thread::spawn(move || {
+        let mut reply = vec![0; 300_000];
+        let answer = filter.ask(b"?", &mut reply, Timeout::After(LONG)).map(|answer| answer.len);
+        // whatever came of it: the test must end
+        drop(go_on);
+        answer.map_err(|error| error.status())
+    });
+    let message = next(&mut messages).await.unwrap().unwrap();
+    let replied = timeout(LONG / 2, message.reply_async(Status::SUCCESS, vec![9; 300_000])).await;
+    drop(world.waits);
+    assert_eq!(asks.join().unwrap(), Ok(300_000));
+    replied.expect("it waits").unwrap();
+    for sent in timeout(LONG, crowd.join_all()).await.expect("they wait") {
+        assert_eq!(sent.unwrap(), b"wait");
+    }
+}
+
+/// The host may be in the same process, as here.
+#[tokio::test]
+async fn a_callback_waits_for_no_request_of_another_connection() {
+    let world = World::new();
+    let (port, _filter) = world.pair();
+    let (other, _) = world.pair();
+    let crowd = crowd(&world, &port).await;
+    let (told, tell) = sync_channel(1);
+    std::thread::spawn(move || told.send(other.send(b"x", &mut [0; 1]).map_err(|error| error.status())));
+    let sent = tell.recv_timeout(LONG / 2);
+    // whatever came of it: the test must end
+    drop((world.go_on, world.waits));
+    assert_eq!(sent, Ok(Ok(1)));
+    for sent in timeout(LONG, crowd.join_all()).await.expect("they wait") {
+        assert_eq!(sent.unwrap(), b"wait");
+    }
 }

@@ -4,15 +4,20 @@
 //! Dropping a future or the stream loses nothing: a message is taken out of the connection only in the poll that
 //! returns it, and one that was delivered to a dropped stream is answered as a [`Message`] that is dropped.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::{FusedStream, Stream};
+use proto::slots::SENDS;
 use proto::status::Status;
+use sys::fork::ForkGuard;
 
 use crate::connection::{Completions, Connection, Message, Received};
+use crate::sync::lock;
 use crate::{Answer, Error, pool};
 
 impl Connection {
@@ -49,7 +54,8 @@ impl Connection {
     }
 
     /// As [`Connection::send`], with room for `capacity` bytes of output. The call is made on a thread of the library's
-    /// when the future is first polled; dropping the future later lets it end there.
+    /// when the future is first polled; dropping the future later lets it end there. 16 of a connection's are made at a
+    /// time, which is as many as its filter gets; the others wait for their turn, in order.
     ///
     /// # Errors
     /// As [`Connection::send`]; [`Status::INSUFFICIENT_RESOURCES`]: no memory for the output, or no thread.
@@ -59,7 +65,7 @@ impl Connection {
         capacity: usize,
     ) -> impl Future<Output = Result<Vec<u8>, Error>> + Send + use<> {
         let port = self.clone();
-        Call::new(move || {
+        Call::new(Some(self.requests()), move || {
             let mut output = port.room(capacity)?;
             let len = port.send(&input, &mut output)?;
             output.truncate(len);
@@ -78,7 +84,7 @@ impl Connection {
         capacity: usize,
     ) -> impl Future<Output = Result<(Answer, Vec<u8>), Error>> + Send + use<> {
         let port = self.clone();
-        Call::new(move || {
+        Call::new(Some(self.requests()), move || {
             let mut output = port.room(capacity)?;
             let answer = port.request(&input, &mut output)?;
             output.truncate(answer.len);
@@ -108,7 +114,7 @@ impl Message {
     pub async fn reply_async(mut self, status: Status, payload: Vec<u8>) -> Result<(), Error> {
         match self.reply_at_once(status, &payload) {
             Some(replied) => replied,
-            None => Call::new(move || self.reply(status, &payload)).await,
+            None => Call::new(None, move || self.reply(status, &payload)).await,
         }
     }
 }
@@ -174,8 +180,66 @@ impl FusedStream for Messages {
     }
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The requests of one connection that are made as futures: no more at a time than can be under way. Others would hold
+/// threads that wait for a slot.
+pub(crate) struct Requests {
+    guard: ForkGuard,
+    state: Mutex<Making>,
+}
+
+#[derive(Default)]
+struct Making {
+    /// Threads that make some.
+    threads: usize,
+    waiting: VecDeque<Job>,
+}
+
+impl Requests {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { guard: ForkGuard::new(), state: Mutex::default() })
+    }
+
+    fn run(self: &Arc<Self>, job: Job) {
+        if !self.guard.same_process() {
+            // it fails at once, and those before it, which are the parent's, do not end here
+            return job();
+        }
+        let mut state = lock(&self.state);
+        if state.threads == SENDS {
+            state.waiting.push_back(job);
+            return;
+        }
+        state.threads += 1;
+        drop(state);
+        let requests = Arc::clone(self);
+        pool::REQUESTS.run(move || requests.work(job));
+    }
+
+    /// Makes this one, and then those that wait.
+    fn work(&self, first: Job) {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            // a waker that panics has been reported by the panic hook; the others are made all the same
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+            let mut state = lock(&self.state);
+            next = state.waiting.pop_front();
+            state.threads -= usize::from(next.is_none());
+        }
+    }
+}
+
+impl fmt::Debug for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requests").finish_non_exhaustive()
+    }
+}
+
 /// A call that blocks, made on a thread of the library's when it is first polled.
 struct Call<F, T> {
+    /// Among which requests it has its turn; `None`: it is a reply, for which such requests may wait.
+    requests: Option<Arc<Requests>>,
     call: Option<F>,
     shared: Arc<Mutex<Shared<T>>>,
 }
@@ -186,8 +250,8 @@ struct Shared<T> {
 }
 
 impl<F: FnOnce() -> Result<T, Error> + Send + Unpin + 'static, T: Send + 'static> Call<F, T> {
-    fn new(call: F) -> Self {
-        Self { call: Some(call), shared: Arc::new(Mutex::new(Shared { result: None, waker: None })) }
+    fn new(requests: Option<Arc<Requests>>, call: F) -> Self {
+        Self { requests, call: Some(call), shared: Arc::new(Mutex::new(Shared { result: None, waker: None })) }
     }
 }
 
@@ -204,12 +268,13 @@ impl<F: FnOnce() -> Result<T, Error> + Send + Unpin + 'static, T: Send + 'static
         drop(shared);
         drop(old);
         if let Some(call) = self.call.take() {
-            if let Err(error) = pool::start() {
+            let pool = if self.requests.is_some() { &pool::REQUESTS } else { &pool::REPLIES };
+            if let Err(error) = pool.start() {
                 return Poll::Ready(Err(Error::with_source(Status::INSUFFICIENT_RESOURCES, "making a call", error)
                     .hint("no thread to make it on")));
             }
             let shared = Arc::clone(&self.shared);
-            pool::run(move || {
+            let job = move || {
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
                 let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 shared.result = Some(result);
@@ -218,7 +283,11 @@ impl<F: FnOnce() -> Result<T, Error> + Send + Unpin + 'static, T: Send + 'static
                 if let Some(waker) = waker {
                     waker.wake();
                 }
-            });
+            };
+            match &self.requests {
+                Some(requests) => requests.run(Box::new(job)),
+                None => pool.run(job),
+            }
         }
         Poll::Pending
     }

@@ -242,6 +242,8 @@ fn establish(
         slots: Default::default(),
         windows: Mutex::default(),
         completions: Register::default(),
+        #[cfg(feature = "tokio")]
+        requests: crate::aio::Requests::new(),
     });
     *lock(&alarm.link) = Arc::downgrade(&link);
     let monitor = Monitor::of_this_process().map_err(failed)?;

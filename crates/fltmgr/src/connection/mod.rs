@@ -136,6 +136,12 @@ impl Connection {
         &self.link.name
     }
 
+    /// The requests that are made as futures.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn requests(&self) -> Arc<crate::aio::Requests> {
+        Arc::clone(&self.link.requests)
+    }
+
     /// Whether the filter is there still. A later call may find out otherwise.
     pub fn is_connected(&self) -> bool {
         !self.link.gone()
@@ -211,6 +217,8 @@ struct Link {
     slots: Slots,
     windows: Mutex<Vec<reply::Lingering>>,
     completions: completions::Register,
+    #[cfg(feature = "tokio")]
+    requests: Arc<crate::aio::Requests>,
 }
 
 /// Those who wait for one of the connection's slots to become free.
