@@ -89,6 +89,49 @@ fn a_process_that_has_disconnected_posts_nothing_when_a_slot_becomes_free() {
     });
 }
 
+/// For other processes the connection goes on, and its filter would wait for them in vain.
+#[test]
+fn what_a_process_drops_that_has_disconnected_is_answered() {
+    watchdog();
+    let world = World::new();
+    let drops: [fn(&Connection, &Client) -> Box<dyn Send>; 3] = [
+        |port, filter| {
+            let completions = port.completions();
+            completions.post(0, 100).unwrap();
+            filter.send(b"before", Timeout::After(LONG)).unwrap();
+            completions.post(0, 100).unwrap();
+            Box::new(completions)
+        },
+        |port, _| Box::new(port.receiver(1).unwrap()),
+        |port, filter| {
+            let mut receiver = port.receiver(2).unwrap();
+            filter.send(b"before", Timeout::After(LONG)).unwrap();
+            receiver.recv().unwrap();
+            Box::new(receiver)
+        },
+    ];
+    for receives in drops {
+        let (port, filter) = world.pair();
+        let _other = another(&port);
+        let posted = receives(&port, &filter);
+        let asked = filter.start(b"?", 8, Timeout::After(LONG / 4)).unwrap();
+        port.disconnect();
+        drop(posted);
+        let answer = asked.wait(&mut [0; 8]).map(|reply| reply.status).map_err(|error| error.status());
+        assert_eq!(answer, Ok(Status::CANCELLED));
+    }
+    // one that was received likewise
+    let (port, filter) = world.pair();
+    let _other = another(&port);
+    let mut receiver = port.receiver(1).unwrap();
+    let asked = filter.start(b"?", 8, Timeout::After(LONG / 4)).unwrap();
+    let message = receiver.recv().unwrap();
+    port.disconnect();
+    drop(message);
+    let answer = asked.wait(&mut [0; 8]).map(|reply| reply.status).map_err(|error| error.status());
+    assert_eq!(answer, Ok(Status::CANCELLED));
+}
+
 /// A receiver posts its receives anew when they were taken back, which may be in the very moment of the disconnect.
 #[test]
 fn a_receive_that_is_posted_as_its_process_disconnects_takes_no_message_from_others() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{LONG, PORT, eventually, watchdog};
 use fltmgr::{Connection, PortName, Status};
 use proto::host::{self, Header, Outcome, Taken};
-use proto::slots::{ATTENTION_DEAD, GETS, Generation, Holder, SharedSlot, State, Word};
+use proto::slots::{ATTENTION_DEAD, GETS, Generation, Holder, SharedSlot, State, WINDOW, Word};
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN};
 use sys::futex;
 use sys::memory::Memory;
@@ -53,9 +53,14 @@ impl Hand {
 
     /// Completes it with a message that wants no reply; whether somebody sleeps there.
     fn complete(&self, taken: Taken, body: &[u8]) -> bool {
+        self.begin(taken, body.len(), body)
+    }
+
+    /// As `complete`, with the first piece of a message.
+    fn begin(&self, taken: Taken, len: usize, body: &[u8]) -> bool {
         let header = Header {
             outcome: Outcome::Message,
-            len: body.len() as u64,
+            len: len as u64,
             status: Status::SUCCESS.0,
             written: 0,
             waiter: None,
@@ -200,6 +205,33 @@ fn a_host_that_is_stopped_as_it_ends_the_connection_has_ended_it() {
         eventually(|| hand.memory.shared().slots.iter().any(asleep));
         hand.begin_end();
         assert_eq!(tell.recv_timeout(LONG / 4), Ok(Some(Status::PORT_DISCONNECTED)));
+        drop(hand);
+    }
+}
+
+/// The rest of it comes when its filter goes on, which may be never.
+#[test]
+fn a_receive_that_is_dropped_does_not_wait_for_the_rest_of_a_long_message() {
+    let drops: [fn(&Connection) -> Box<dyn Send>; 2] = [
+        |port| Box::new(port.receiver(1).unwrap()),
+        |port| {
+            let completions = port.completions();
+            completions.post(0, usize::MAX).unwrap();
+            Box::new(completions)
+        },
+    ];
+    for receives in drops {
+        let (hand, port) = connect();
+        let posted = receives(&port);
+        let taken = hand.take(0);
+        hand.begin(taken, 2 * WINDOW, &[7; WINDOW]);
+        let (told, tell) = sync_channel(1);
+        thread::spawn(move || {
+            drop(posted);
+            told.send(()).unwrap();
+        });
+        tell.recv_timeout(LONG / 4).expect("it waits");
+        assert!(host::let_go(hand.memory.shared(), taken), "nobody reads there");
         drop(hand);
     }
 }

@@ -100,8 +100,7 @@ impl Message {
 impl Drop for Message {
     fn drop(&mut self) {
         if let Some(to) = self.reply_to.take() {
-            // the filter may be gone, or the process a fork: then nobody waits
-            let _ = self.link.reply(self.id, Some(to), Status::CANCELLED, &[]);
+            self.link.refuse(self.id, to, Status::CANCELLED);
         }
     }
 }

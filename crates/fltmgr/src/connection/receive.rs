@@ -234,7 +234,7 @@ pub(super) enum Read {
     Aborted,
 }
 
-/// One posted GET. Dropping it cancels it; a message that was delivered at that moment is received and dropped.
+/// One posted GET. Dropping it cancels it; a message that was delivered at that moment is refused.
 #[derive(Debug)]
 pub(super) struct Get {
     link: Arc<Link>,
@@ -391,8 +391,10 @@ impl Get {
             Some(Outcome::Message) => {
                 let read = self.message(&completion);
                 if let (Err(error), Some(to)) = (&read, completion.reply_to) {
-                    // nobody will see the message: its filter need not wait for the reply
-                    let _ = link.reply(completion.id, Some(to), error.status(), &[]);
+                    // nobody will see the message: its filter need not wait for the reply. That this process has
+                    // disconnected is no news of the filter's connection, where it waits
+                    let status = if link.gone() { Status::CANCELLED } else { error.status() };
+                    link.refuse(completion.id, to, status);
                 }
                 read
             }
@@ -412,6 +414,22 @@ impl Get {
             deadline: completion.deadline,
             file,
         }))
+    }
+
+    /// Lets go of a message unread, of which the rest may come at its filter's pace: who gives the slot back does not
+    /// wait for it, and nor does the filter.
+    fn refuse(&self) {
+        let link = &self.link;
+        let completion = client::completion(link.memory.host(), self.posted);
+        if completion.outcome != Some(Outcome::Message) {
+            return;
+        }
+        if completion.flags & FLAG_FILE != 0 {
+            drop(link.file(self.posted));
+        }
+        if let Some(to) = completion.reply_to {
+            link.refuse(completion.id, to, Status::CANCELLED);
+        }
     }
 
     fn body(&self, completion: &Completion) -> Result<Option<Body>, Error> {
@@ -442,7 +460,7 @@ impl Drop for Get {
             return;
         }
         if self.open && !self.cancelled() && !self.cancel() && matches!(self.wait(None), Ok(true)) {
-            drop(self.read());
+            self.refuse();
         }
         self.link.release(self.posted.slot);
     }

@@ -72,6 +72,14 @@ impl Link {
         Some(self.reply_in(window, id, to, status, payload))
     }
 
+    /// Replies with nothing but a status to a message that nobody will answer. The filter may be gone, or the process a
+    /// fork: then nobody waits. This process may have disconnected: then others keep the connection, and the filter waits.
+    pub(super) fn refuse(&self, id: u64, to: ReplyTo, status: Status) {
+        if self.guard.same_process() {
+            let _ = self.reply_in(None, id, to, status, &[]);
+        }
+    }
+
     fn not_replied(&self, id: u64, status: Status) -> Error {
         Error::new(status, format!("replying to message {id} of {}", self.name))
     }

@@ -42,6 +42,7 @@ impl Client {
     /// # Errors
     /// [`Status::TIMEOUT`]: nobody has seen the message, nor ever will. [`Status::PORT_DISCONNECTED`].
     /// [`Status::INVALID_PARAMETER`]: the message has more than 4,294,967,279 bytes.
+    /// [`Status::INSUFFICIENT_RESOURCES`]: the receiver let go of a message of more than 64 KiB before it had read it.
     #[doc(alias = "FltSendMessage")]
     pub fn send(&self, message: &[u8], timeout: Timeout) -> Result<(), Error> {
         let outgoing = Outgoing { message, reply: None, file: None, deadline: timeout.deadline(), flags: 0 };
