@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{LONG, PORT, eventually, watchdog};
 use fltmgr::{Connection, PortName, Status};
-use proto::host::{self, Header, Outcome, Taken};
+use proto::host::{self, FLAG_FILE, Header, Outcome, Taken};
 use proto::slots::{ATTENTION_DEAD, GETS, Generation, Holder, SharedSlot, State, WINDOW, Word};
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN};
 use sys::futex;
@@ -53,11 +53,11 @@ impl Hand {
 
     /// Completes it with a message that wants no reply; whether somebody sleeps there.
     fn complete(&self, taken: Taken, body: &[u8]) -> bool {
-        self.begin(taken, body.len(), body)
+        self.begin(taken, body.len(), body, 0)
     }
 
     /// As `complete`, with the first piece of a message.
-    fn begin(&self, taken: Taken, len: usize, body: &[u8]) -> bool {
+    fn begin(&self, taken: Taken, len: usize, body: &[u8], flags: u32) -> bool {
         let header = Header {
             outcome: Outcome::Message,
             len: len as u64,
@@ -65,7 +65,7 @@ impl Hand {
             written: 0,
             waiter: None,
             reply_capacity: 0,
-            flags: 0,
+            flags,
             deadline: 0,
             cpu: 0,
         };
@@ -224,7 +224,7 @@ fn a_receive_that_is_dropped_does_not_wait_for_the_rest_of_a_long_message() {
         let (hand, port) = connect();
         let posted = receives(&port);
         let taken = hand.take(0);
-        hand.begin(taken, 2 * WINDOW, &[7; WINDOW]);
+        hand.begin(taken, 2 * WINDOW, &[7; WINDOW], 0);
         let (told, tell) = sync_channel(1);
         thread::spawn(move || {
             drop(posted);
@@ -234,4 +234,46 @@ fn a_receive_that_is_dropped_does_not_wait_for_the_rest_of_a_long_message() {
         assert!(host::let_go(hand.memory.shared(), taken), "nobody reads there");
         drop(hand);
     }
+}
+
+/// A program that posts small buffers has memory for those.
+#[test]
+fn a_host_does_not_send_more_than_a_receive_is_for() {
+    let (hand, port) = connect();
+    let completions = port.completions();
+    completions.post(0, 100).unwrap();
+    hand.complete(hand.take(0), &[7; 101]);
+    assert_eq!(completions.next().unwrap().result.unwrap_err().status(), Status::INVALID_PARAMETER);
+    completions.post(0, 100).unwrap();
+    hand.complete(hand.take(0), &[7; 100]);
+    assert!(completions.next().unwrap().result.is_ok());
+    drop(hand);
+}
+
+/// Nor does reading them keep it from its work.
+#[test]
+fn files_that_a_host_makes_up_take_no_descriptors_of_an_application() {
+    let (hand, port) = connect();
+    let completions = port.completions();
+    completions.post(0, 100).unwrap();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let send = |slot: u64, file: std::os::fd::BorrowedFd<'_>| {
+        for generation in 0..100 {
+            let tag = slot << 32 | generation;
+            hand.sockets[1].send(&FromHost::File { tag }.encode(), &[file]).unwrap();
+        }
+    };
+    send(5, writer.as_fd());
+    send(1 << 20, writer.as_fd());
+    drop(writer);
+    let other = std::fs::File::open("/dev/null").unwrap();
+    hand.sockets[1].send(&FromHost::File { tag: 5 << 32 }.encode(), &[other.as_fd()]).unwrap();
+    hand.begin(hand.take(0), 1, b"x", FLAG_FILE);
+    // it gives up before it has read all of them
+    assert_eq!(completions.next().unwrap().result.unwrap_err().status(), Status::INVALID_PARAMETER);
+    completions.post(0, 100).unwrap();
+    hand.begin(hand.take(0), 1, b"x", FLAG_FILE);
+    assert_eq!(completions.next().unwrap().result.unwrap_err().status(), Status::INSUFFICIENT_RESOURCES);
+    assert_eq!(std::io::Read::read(&mut reader, &mut [0]).unwrap(), 0, "it has some still");
+    drop(hand);
 }

@@ -212,8 +212,8 @@ struct Link {
     receives: Patience,
     sends: Patience,
     asleep: AtomicUsize,
-    /// Files that came for messages which another thread receives.
-    files: Mutex<HashMap<u64, OwnedFd>>,
+    /// Files that came for messages which another thread receives, with their tags, by slot.
+    files: Mutex<HashMap<usize, (u64, OwnedFd)>>,
     slots: Slots,
     windows: Mutex<Vec<reply::Lingering>>,
     completions: completions::Register,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proto::client::{self, Completion, Posted};
 use proto::host::{ABORTED, FLAG_FILE, Outcome};
-use proto::slots::{Chunks, REASON_BUFFER, read_words};
+use proto::slots::{Chunks, GETS, REASON_BUFFER, read_words};
 use proto::status::Status;
 use proto::wire::{FromHost, MAX_SMALL_MESSAGE_LEN};
 use sys::clock::{self, Deadline};
@@ -25,6 +25,10 @@ pub(super) const RECEIVING: &str = "receiving from";
 /// How long a look for a message waits for a filter that it has woken, which comes in some microseconds unless its
 /// process is stopped or the machine is busy.
 const COMING: Duration = Duration::from_millis(100);
+
+/// More files than this do not lie before that of a message: each posted receive has one at most. A host that sends
+/// others would keep us reading.
+const MOST_FILES: usize = 4 * GETS;
 
 /// What a receive with a buffer of limited size got.
 #[derive(Debug)]
@@ -114,15 +118,15 @@ impl Connection {
     /// waits.
     pub fn receiver(&self, depth: usize) -> Result<Receiver, Error> {
         self.link.check(RECEIVING)?;
-        if !(1..=proto::slots::GETS).contains(&depth) {
+        if !(1..=GETS).contains(&depth) {
             return Err(Error::new(Status::INVALID_PARAMETER, format!("posting {depth} receives"))
-                .hint(format!("1 to {} can be posted", proto::slots::GETS)));
+                .hint(format!("1 to {} can be posted", GETS)));
         }
         let link = &self.link;
         let reserve = || client::reserve_gets(link.memory.shared(), depth, link.holder);
         // without a deadline they are there, or there is an error
         let slots = Get::reserve(link, None, reserve)?.unwrap_or(0);
-        let slots = (0..proto::slots::GETS).filter(|slot| slots & 1 << slot != 0);
+        let slots = (0..GETS).filter(|slot| slots & 1 << slot != 0);
         // each is tried: one that cannot be posted gives its slot back
         let gets: Vec<_> = slots.map(|slot| Get::post_in(link, slot, u64::MAX)).collect();
         Ok(Receiver { link: Arc::clone(link), gets: gets.into_iter().collect::<Result<_, _>>()?, read: None })
@@ -388,6 +392,10 @@ impl Get {
                 let needed = usize::try_from(completion.len).unwrap_or(usize::MAX);
                 Ok(Read::TooSmall { needed, id: completion.id })
             }
+            // memory is taken for no more than the receive is for, whatever the host says
+            Some(Outcome::Message) if completion.len > self.capacity => {
+                Err(link.error(Status::INVALID_PARAMETER, RECEIVING).hint("the host sent more than was asked for"))
+            }
             Some(Outcome::Message) => {
                 let read = self.message(&completion);
                 if let (Err(error), Some(to)) = (&read, completion.reply_to) {
@@ -496,22 +504,25 @@ impl Link {
     fn file(&self, posted: Posted) -> Result<OwnedFd, Error> {
         let tag = file_tag(posted.slot, posted.generation.number());
         let mut files = lock(&self.files);
-        loop {
-            if let Some(file) = files.remove(&tag) {
+        let failed = |error| {
+            Error::with_source(Status::INSUFFICIENT_RESOURCES, format!("{RECEIVING} {}", self.name), error)
+                .hint("the file of a message did not arrive; are there file descriptors left? (ulimit -n)")
+        };
+        for _ in 0..MOST_FILES {
+            if files.get(&posted.slot).is_some_and(|&(other, _)| other == tag) {
+                let Some((_, file)) = files.remove(&posted.slot) else { break };
                 return Ok(file);
             }
             if self.gone() {
                 return Err(self.disconnected(RECEIVING));
             }
             let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
-            let failed = |error| {
-                Error::with_source(Status::INSUFFICIENT_RESOURCES, format!("{RECEIVING} {}", self.name), error)
-                    .hint("the file of a message did not arrive; are there file descriptors left? (ulimit -n)")
-            };
             let mut received = self.socket.try_recv(&mut packet).map_err(failed)?;
             match (FromHost::parse(&packet[..received.len]), received.files.pop()) {
                 (Ok(FromHost::File { tag }), Some(file)) => {
-                    files.insert(tag, file);
+                    // one for each receive: those that a host makes up would take all descriptors
+                    let slot = usize::try_from(tag >> 32).ok().filter(|&slot| slot < GETS);
+                    slot.and_then(|slot| files.insert(slot, (tag, file)));
                 }
                 (Ok(FromHost::File { tag: lost }), None) if lost == tag => {
                     return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
@@ -520,6 +531,7 @@ impl Link {
                 _ => return Err(self.disconnected(RECEIVING)),
             }
         }
+        Err(self.error(Status::INVALID_PARAMETER, RECEIVING).hint("the host sent files of no message"))
     }
 }
 
