@@ -43,6 +43,31 @@ fn the_programs_own_end_is_the_exit_code() {
     }
 }
 
+/// Runs a shell line under rules, by a tool that was started with these signals ignored.
+fn run_ignoring(world: &World, signals: &str, line: &str) -> Ended {
+    let tool = world.fltmc();
+    // behind the program that gives it its user, if there is one
+    let tool = tool.get_args().last().unwrap_or_else(|| tool.get_program()).to_owned();
+    let mut env = world.command("env");
+    env.arg(format!("--ignore-signal={signals}")).arg(tool);
+    finish(env.args(["run", "-q", "--deny", "/nowhere", "--", "sh", "-c", line]))
+}
+
+#[test]
+fn a_program_ignores_the_signals_that_its_tool_was_started_to_ignore() {
+    let world = World::ordinary();
+    let ended =
+        run_ignoring(&world, "HUP,INT,QUIT,TERM", "for s in HUP INT QUIT TERM; do kill -$s $$; done; echo lives");
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "lives\n"), "{ended:?}");
+}
+
+#[test]
+fn the_programs_end_is_known_to_a_tool_that_was_started_to_ignore_it() {
+    let world = World::ordinary();
+    let ended = run_ignoring(&world, "CHLD", "exit 7");
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+}
+
 #[test]
 fn output_passes_through_untouched_and_the_summary_goes_to_stderr() {
     let world = World::ordinary();

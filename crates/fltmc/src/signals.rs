@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use crate::exit::{Doing, Failure};
@@ -32,14 +32,20 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// From now on SIGINT, SIGQUIT, SIGTERM and SIGHUP are events.
+    /// From now on SIGINT, SIGQUIT, SIGTERM and SIGHUP are events. Those that whoever started us has us ignore (nohup, a
+    /// shell for what is in its background) stay ignored, and the program that we run inherits that.
     pub(crate) fn new() -> Result<Self, Failure> {
-        let mut signals = Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP]).doing(|| "handling signals".into())?;
+        let ignored = ignored();
+        let is_ignored = |signal: i32| ignored >> (signal - 1) & 1 != 0;
+        let mut wanted: Vec<_> = [SIGINT, SIGQUIT, SIGTERM, SIGHUP].into_iter().filter(|s| !is_ignored(*s)).collect();
+        // Who ignores this one does not learn how its children end.
+        wanted.extend(is_ignored(SIGCHLD).then_some(SIGCHLD));
+        let mut signals = Signals::new(wanted).doing(|| "handling signals".into())?;
         let handle = signals.handle();
         let (sender, events) = sync_channel(QUEUE);
         let tell = sender.clone();
         let thread = std::thread::spawn(move || {
-            for signal in signals.forever() {
+            for signal in signals.forever().filter(|signal| *signal != SIGCHLD) {
                 let _ = tell.try_send(Event::Signal(signal));
             }
         });
@@ -74,6 +80,13 @@ impl Events {
     pub(crate) fn next(&self) -> Option<Event> {
         self.events.recv().ok()
     }
+}
+
+/// The signals that this process ignores, one bit for each.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
 }
 
 impl Drop for Events {
