@@ -68,6 +68,33 @@ fn the_programs_end_is_known_to_a_tool_that_was_started_to_ignore_it() {
     assert_eq!(ended.code, Some(7), "{ended:?}");
 }
 
+/// What the shell started in the background of a subshell has no parent any more, and `kill -0` finds the dead that nobody
+/// waits for.
+const ORPHAN: &str = "(cat fifo & echo $! > orphan); echo > fifo; \
+    while kill -0 $(cat orphan) 2> /dev/null; do read line < tick; done; echo gone";
+
+#[test]
+fn the_number_of_an_orphan_is_free_when_it_has_ended() {
+    let world = World::ordinary();
+    let ended = run(&world, &["-q", "--deny", "/nowhere"], &format!("mkfifo fifo; echo > tick; {ORPHAN}"));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "\ngone\n"), "{ended:?}");
+}
+
+/// The tool waits for its scanner only at the end.
+#[test]
+fn orphans_are_waited_for_behind_a_dead_scanner() {
+    let world = World::ordinary();
+    let rules = ["run", "-q", "--on-miss", "allow", "--deny-content", "NEEDLE", "--", "sh", "-c"];
+    let line = format!("mkfifo fifo; echo > tick; echo ready; read line; {ORPHAN}");
+    let mut tool = world.spawn(world.fltmc().args(rules).arg(line));
+    tool.says("ready");
+    let scanner = Pid::from_raw(scanner(tool.pid()).unwrap()).unwrap();
+    rustix::process::kill_process(scanner, Signal::KILL).unwrap();
+    tool.tell("go on\n");
+    tool.says("gone");
+    assert_eq!(tool.end(), 0);
+}
+
 #[test]
 fn output_passes_through_untouched_and_the_summary_goes_to_stderr() {
     let world = World::ordinary();

@@ -24,7 +24,7 @@ pub enum AtEnd {
     #[default]
     Wait,
     /// They are killed, so that the command leaves no process behind. This process becomes the parent of orphaned
-    /// descendants (PR_SET_CHILD_SUBREAPER).
+    /// descendants (PR_SET_CHILD_SUBREAPER), and reaps them when they end.
     Kill,
 }
 

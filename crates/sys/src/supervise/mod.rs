@@ -33,6 +33,7 @@ mod held;
 mod kill;
 mod maker;
 mod notify;
+mod orphans;
 mod resolve;
 mod spawn;
 mod tracee;
@@ -83,9 +84,11 @@ pub(crate) struct Shared {
     refuses_create_directory: bool,
     maker: Maker,
     /// Threads that ever asked: how the processes of one tree are told from those of another.
-    asked: Mutex<HashSet<u32>>,
+    asked: Arc<Asked>,
     tally: Tally,
 }
+
+type Asked = Mutex<HashSet<u32>>;
 
 /// Supervisors of this process.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -133,7 +136,8 @@ impl Supervisor {
         let ours = Identity::ours()?;
         let maker = Maker::start()?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE)?;
-        let (listener, started) = spawn::spawn(command, bpf::program(ops))?;
+        let asked = Arc::new(Asked::default());
+        let (listener, started) = spawn::spawn(command, bpf::program(ops), asked.clone())?;
         let shared = Shared {
             listener,
             turn: Mutex::new(()),
@@ -146,7 +150,7 @@ impl Supervisor {
             guards: Guards::read(),
             refuses_create_directory: refuses_create_directory(),
             maker,
-            asked: Mutex::default(),
+            asked,
             tally: Tally::default(),
         };
         LIVE.fetch_add(1, Ordering::AcqRel);
@@ -215,7 +219,8 @@ impl Supervisor {
 }
 
 /// Makes this process the parent of descendants whose parent ends (PR_SET_CHILD_SUBREAPER), so that
-/// [`Supervisor::kill_rest`] finds them. It is a property of the whole process.
+/// [`Supervisor::kill_rest`] finds them. Supervisors that start after it reap them while their command runs, but one that
+/// has never asked only in [`Supervisor::kill_rest`]. It is a property of the whole process.
 ///
 /// # Errors
 /// What prctl reports.

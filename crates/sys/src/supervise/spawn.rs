@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
@@ -14,6 +14,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use super::Asked;
 use super::notify::Listener;
 
 /// The command: started, running, ended.
@@ -71,7 +72,11 @@ fn errno(error: &io::Error) -> i32 {
 
 /// Starts `command` on a thread of its own, because its execve waits for us and `spawn` waits for it; the death signal
 /// of the child is tied to the life of the thread that started it, so that thread stays until the child has ended.
-pub(super) fn spawn(mut command: Command, program: Vec<sock_filter>) -> io::Result<(Listener, Arc<Started>)> {
+pub(super) fn spawn(
+    mut command: Command,
+    program: Vec<sock_filter>,
+    asked: Arc<Asked>,
+) -> io::Result<(Listener, Arc<Started>)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let flags = filter_flags()?;
     let parent = std::process::id();
@@ -93,7 +98,8 @@ pub(super) fn spawn(mut command: Command, program: Vec<sock_filter>) -> io::Resu
             Err(error) => keeper.set(State::Failed(errno(&error))),
             Ok(mut child) => {
                 keeper.set(State::Running(child.id()));
-                let status = reap(&mut child);
+                super::orphans::reap_until_ends(child.id(), &asked);
+                let status = child.wait().map_err(|error| errno(&error));
                 keeper.set(State::Ended(child.id(), status));
             }
         }
@@ -106,10 +112,6 @@ pub(super) fn spawn(mut command: Command, program: Vec<sock_filter>) -> io::Resu
         // The child never got to its exec: the reason is with the keeper.
         None => Err(started.pid().err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())),
     }
-}
-
-fn reap(child: &mut Child) -> Result<ExitStatus, i32> {
-    child.wait().map_err(|error| errno(&error))
 }
 
 /// In the child: die when the thread that started us does, and now if it already has.
