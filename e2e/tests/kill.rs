@@ -591,6 +591,35 @@ fn a_fork_that_drops_a_port_leaves_all_of_it_to_the_parent() {
     connect(dir.path()).unwrap();
 }
 
+/// What all ports and connections of a process share is the child's own, whatever its parent's threads hold of theirs.
+#[test]
+fn a_fork_of_a_host_at_work_has_ports_and_connections_of_its_own() {
+    let host = Host::new();
+    let below = tempfile::tempdir().unwrap();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    connect(host.dir.path()).unwrap().close();
+                }
+            });
+        }
+        let forked = (0..200).all(|_| {
+            in_a_fork(|| {
+                let ((came, _on_came), (went, on_went)) = (sync_channel(1), sync_channel(1));
+                let _port = create(below.path(), Filter { came, went });
+                let port = connect(below.path()).unwrap();
+                let sent = port.send(b"x", &mut [0; 3]).unwrap() == 3;
+                port.close();
+                sent && on_went.recv_timeout(LONG).is_ok()
+            })
+        });
+        over.store(true, Ordering::Relaxed);
+        assert!(forked);
+    });
+}
+
 /// The C library gives the place of a thread that a fork did not take along to the next thread that the child makes.
 #[test]
 fn a_fork_that_drops_completions_leaves_its_own_threads_alone() {

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sys::fork::ForkGuard;
+use sys::fork::PerProcess;
 
 use self::shares::Shares;
 use crate::sync::lock;
@@ -39,11 +39,16 @@ pub(crate) static REPLIES: Pool = Pool::new("fltmgr-reply", usize::MAX);
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads of one kind.
+/// Threads of one kind. A forked child has none of its parent's; what the parent's jobs own is the parent's to clean up.
 pub(crate) struct Pool {
     name: &'static str,
     /// More than these are not made.
     most: usize,
+    threads: PerProcess<Threads>,
+}
+
+/// Those of this process.
+struct Threads {
     state: Mutex<State>,
     called: Condvar,
     /// Jobs wait for threads that do something else, and no more are made.
@@ -53,19 +58,11 @@ pub(crate) struct Pool {
 }
 
 struct State {
-    /// The process whose threads these are: a forked child has none of them.
-    process: Option<ForkGuard>,
     /// What waits for a thread, and whose it is.
     jobs: VecDeque<(Option<u32>, Job)>,
     shares: Shares<Job>,
     threads: usize,
     idle: usize,
-}
-
-impl State {
-    const fn new(process: Option<ForkGuard>, most: usize) -> Self {
-        Self { process, jobs: VecDeque::new(), shares: Shares::new(most), threads: 0, idle: 0 }
-    }
 }
 
 /// Sees to it that there is a thread for callbacks: whoever will have some that must be run starts with this.
@@ -97,37 +94,33 @@ pub(crate) fn run_for(user: u32, job: impl FnOnce() + Send + 'static) {
             state.jobs.push_back((Some(user), job));
             CALLBACKS.call(&mut state);
         }
-        None => CALLBACKS.shared_out.store(true, Ordering::Relaxed),
+        None => CALLBACKS.threads().shared_out.store(true, Ordering::Relaxed),
     }
 }
 
 /// Whether jobs of this user's wait for a thread: one that only lingers for it should end what it does.
 pub(crate) fn is_strained(user: u32) -> bool {
-    CALLBACKS.strained.load(Ordering::Relaxed)
-        || (CALLBACKS.shared_out.load(Ordering::Relaxed) && lock(&CALLBACKS.state).shares.waits(user))
+    let threads = CALLBACKS.threads();
+    threads.strained.load(Ordering::Relaxed)
+        || (threads.shared_out.load(Ordering::Relaxed) && lock(&threads.state).shares.waits(user))
 }
 
 impl Pool {
     const fn new(name: &'static str, most: usize) -> Self {
-        Self {
-            name,
-            most,
-            state: Mutex::new(State::new(None, most)),
+        Self { name, most, threads: PerProcess::new() }
+    }
+
+    fn threads(&self) -> &'static Threads {
+        self.threads.get(|| Threads {
+            state: Mutex::new(State { jobs: VecDeque::new(), shares: Shares::new(self.most), threads: 0, idle: 0 }),
             called: Condvar::new(),
             strained: AtomicBool::new(false),
             shared_out: AtomicBool::new(false),
-        }
+        })
     }
 
-    /// The state, as this process's own.
-    fn state(&self) -> MutexGuard<'_, State> {
-        let mut state = lock(&self.state);
-        if !state.process.is_some_and(|process| process.same_process()) {
-            let parents = std::mem::replace(&mut *state, State::new(Some(ForkGuard::new()), self.most));
-            // what the parent's jobs own is the parent's to clean up
-            std::mem::forget(parents);
-        }
-        state
+    fn state(&self) -> MutexGuard<'static, State> {
+        lock(&self.threads().state)
     }
 
     fn spawn(&'static self, state: &mut State) -> io::Result<()> {
@@ -155,17 +148,17 @@ impl Pool {
     /// Sees to it that a thread comes for the last job.
     fn call(&'static self, state: &mut State) {
         if state.idle >= state.jobs.len() {
-            self.called.notify_one();
+            self.threads().called.notify_one();
             return;
         }
         if state.threads == self.most {
-            self.strained.store(true, Ordering::Relaxed);
+            self.threads().strained.store(true, Ordering::Relaxed);
             return;
         }
         if let Err(error) = self.spawn(state) {
             // the job waits for a thread that exists, or for the next call to make one
             tracing::warn!(%error, threads = state.threads, "no thread for {}", self.name);
-            self.strained.store(true, Ordering::Relaxed);
+            self.threads().strained.store(true, Ordering::Relaxed);
         }
     }
 
@@ -180,24 +173,24 @@ impl Pool {
                 self.call(state);
             }
         }
-        self.shared_out.store(state.shares.waiting() != 0, Ordering::Relaxed);
+        self.threads().shared_out.store(state.shares.waiting() != 0, Ordering::Relaxed);
     }
 
     fn work(&'static self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state();
         loop {
             while let Some((user, job)) = state.jobs.pop_front() {
                 drop(state);
                 // a callback that panics has been reported by the panic hook; the thread goes on
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
-                state = lock(&self.state);
+                state = self.state();
                 if let Some(user) = user {
                     self.ended(&mut state, user);
                 }
             }
-            self.strained.store(false, Ordering::Relaxed);
+            self.threads().strained.store(false, Ordering::Relaxed);
             state.idle += 1;
-            let (next, waited) = self.called.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
+            let (next, waited) = self.threads().called.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
             state = next;
             state.idle -= 1;
             if waited.timed_out() && state.jobs.is_empty() && state.threads > 1 {

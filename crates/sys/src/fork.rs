@@ -4,7 +4,7 @@
 //! not be used or cleaned up by the child. Asking the kernel for the process id each time would cost a system call.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
@@ -47,6 +47,54 @@ impl ForkGuard {
 }
 
 impl Default for ForkGuard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What each process makes for itself when it first needs it. A forked child never touches its parent's: its locks are as
+/// they happened to be, and who held them is not there.
+#[derive(Debug)]
+pub struct PerProcess<T: 'static>(AtomicPtr<Made<T>>);
+
+#[derive(Debug)]
+struct Made<T> {
+    guard: ForkGuard,
+    value: T,
+}
+
+impl<T: Send + Sync> PerProcess<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// This process's own, by `make` if there is none yet. Of several threads that make one at once, all get the same.
+    /// A parent's stays in memory, unused.
+    pub fn get(&self, make: impl FnOnce() -> T) -> &'static T {
+        let known = self.0.load(Ordering::Acquire);
+        // SAFETY: null, or leaked below and never freed; the pointer was published after its target was written.
+        if let Some(made) = unsafe { known.as_ref::<'static>() }
+            && made.guard.same_process()
+        {
+            return &made.value;
+        }
+        let new = Box::into_raw(Box::new(Made { guard: ForkGuard::new(), value: make() }));
+        let ours = match self.0.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => new,
+            Err(others) => {
+                // SAFETY: made above from a box, and nobody else has seen it.
+                drop(unsafe { Box::from_raw(new) });
+                // of a thread of this process: no other runs in its memory
+                others
+            }
+        };
+        // SAFETY: as above: published, which nobody frees.
+        unsafe { &(*ours).value }
+    }
+}
+
+impl<T: Send + Sync> Default for PerProcess<T> {
     fn default() -> Self {
         Self::new()
     }
@@ -129,6 +177,30 @@ mod tests {
                 && in_a_fork(|| !own.same_process() && !guard.same_process() && ForkGuard::new().same_process())
         }));
         assert!(ForkGuard::new().same_process() && guard.same_process());
+    }
+
+    #[test]
+    fn a_child_makes_its_own() {
+        static OWN: PerProcess<AtomicU64> = PerProcess::new();
+        let own = |value| OWN.get(|| AtomicU64::new(value));
+        own(1).fetch_add(1, Ordering::Relaxed);
+        assert!(in_a_fork(|| own(7).load(Ordering::Relaxed) == 7 && own(8).load(Ordering::Relaxed) == 7));
+        assert_eq!(own(9).load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn threads_that_come_first_get_the_same() {
+        static ONE: PerProcess<AtomicU64> = PerProcess::new();
+        let barrier = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    ONE.get(|| AtomicU64::new(0)).fetch_add(1, Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(ONE.get(|| AtomicU64::new(0)).load(Ordering::Relaxed), 8);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::clock;
-use crate::fork::ForkGuard;
+use crate::fork::{ForkGuard, PerProcess};
 
 /// What the monitor tells. It runs on the monitor's thread: it must not block, and never wait for a peer.
 pub trait Watch: Send + Sync {
@@ -83,9 +83,9 @@ impl Monitor {
     /// # Errors
     /// What epoll_create, eventfd or the making of a thread say (EMFILE, EAGAIN).
     pub fn of_this_process() -> io::Result<&'static Self> {
-        static MONITOR: Mutex<Option<&'static Monitor>> = Mutex::new(None);
-        let mut known = MONITOR.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(monitor) = known.filter(|monitor| monitor.guard.same_process()) {
+        static MONITOR: PerProcess<Mutex<Option<&'static Monitor>>> = PerProcess::new();
+        let mut known = MONITOR.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(monitor) = *known {
             return Ok(monitor);
         }
         let new = Self {

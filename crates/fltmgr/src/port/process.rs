@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use sys::descriptors::{self, Reserved};
-use sys::fork::ForkGuard;
+use sys::fork::PerProcess;
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer;
 use sys::socket::Socket;
@@ -34,13 +34,10 @@ struct State {
 
 /// By number. An entry's process cannot have been replaced by another of the same number: its descriptor would have
 /// told of its end.
-struct Processes {
-    known: HashMap<u32, Weak<Process>>,
-    /// Whose monitor watches them: it tells a forked child of no end.
-    guard: ForkGuard,
-}
+type Processes = Mutex<HashMap<u32, Weak<Process>>>;
 
-static PROCESSES: Mutex<Option<Processes>> = Mutex::new(None);
+/// A forked child has its own: the monitor that watches its parent's tells it of no end.
+static PROCESSES: PerProcess<Processes> = PerProcess::new();
 
 impl Process {
     /// The process at the other end of `socket`, whose number is `pid`. `None` where the kernel does not tell: then the
@@ -52,12 +49,7 @@ impl Process {
         if pid == 0 {
             return Ok(None); // of another pid namespace: no number to share it by
         }
-        let mut processes = lock(&PROCESSES);
-        if processes.as_ref().is_some_and(|processes| !processes.guard.same_process()) {
-            *processes = None;
-        }
-        let new = || Processes { known: HashMap::new(), guard: ForkGuard::new() };
-        let processes = &mut processes.get_or_insert_with(new).known;
+        let mut processes = lock(PROCESSES.get(Mutex::default));
         if let Some(known) = processes.get(&pid).and_then(Weak::upgrade)
             && !lock(&known.state).ended
         {
