@@ -76,8 +76,10 @@ fn a_child_that_outlives_its_host_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let namespace = Namespace::at(dir.path());
     let (mut reader, mut writer) = std::io::pipe().unwrap();
-    let host = fork(|| {
-        let Ok(claim) = namespace.claim(&name(), false, "D:") else { return 1 };
+    let at = &namespace;
+    // moved, so that the child's end ends the reading below
+    let host = fork(move || {
+        let Ok(claim) = at.claim(&name(), false, "D:") else { return 1 };
         let orphan = fork(|| {
             // SAFETY: waits for a signal, of which the alarm's ends this process.
             unsafe { libc::pause() };

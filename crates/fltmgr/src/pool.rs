@@ -190,7 +190,8 @@ impl Pool {
             }
             self.threads().strained.store(false, Ordering::Relaxed);
             state.idle += 1;
-            let (next, waited) = self.threads().called.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
+            let (next, waited) =
+                self.threads().called.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
             state = next;
             state.idle -= 1;
             if waited.timed_out() && state.jobs.is_empty() && state.threads > 1 {

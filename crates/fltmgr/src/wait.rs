@@ -2,12 +2,12 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proto::wait::Patience;
 use sys::clock::{self, Costs, Deadline};
+use sys::fork::Once;
 use sys::futex::{self, Futex, Slept};
 
 /// How long a filter's send may take, from waiting for a receive buffer to the reply: one budget for both.
@@ -169,14 +169,14 @@ impl Drop for Turn {
 
 /// How many threads of this process may spin at a time.
 fn spinners() -> usize {
-    static SPINNERS: OnceLock<usize> = OnceLock::new();
-    *SPINNERS.get_or_init(|| clock::processors().saturating_sub(1))
+    static SPINNERS: Once<usize> = Once::new();
+    *SPINNERS.get(|| clock::processors().saturating_sub(1))
 }
 
 /// The machine's costs, with spinning switched off when `FLTMGR_SPIN=0` (a battery, a processor quota).
 fn costs() -> Costs {
-    static COSTS: OnceLock<Costs> = OnceLock::new();
-    *COSTS.get_or_init(|| {
+    static COSTS: Once<Costs> = Once::new();
+    *COSTS.get(|| {
         let mut costs = clock::costs();
         if std::env::var_os("FLTMGR_SPIN").is_some_and(|value| value == "0") {
             costs.spin_cap = 0;

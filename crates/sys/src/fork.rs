@@ -3,7 +3,6 @@
 //! A fork copies memory, but not threads, and locks and sockets are shared with the parent: what the parent made must
 //! not be used or cleaned up by the child. Asking the kernel for the process id each time would cost a system call.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags};
@@ -21,12 +20,12 @@ pub struct ForkGuard {
 impl ForkGuard {
     /// Remembers this process. The first call in a process maps a page.
     pub fn new() -> Self {
-        static WORD: OnceLock<&'static AtomicU64> = OnceLock::new();
+        static WORD: Once<&AtomicU64> = Once::new();
         /// The last generation given out in this process and its ancestors. A fork copies it, so that a child never
         /// reuses an ancestor's; two children may share one, but neither ever sees the other's guards.
         static LAST: AtomicU64 = AtomicU64::new(0);
 
-        let word = *WORD.get_or_init(word_that_fork_clears);
+        let word = *WORD.get(word_that_fork_clears);
         let mut generation = word.load(Ordering::Relaxed);
         if generation == 0 {
             let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
@@ -52,10 +51,55 @@ impl Default for ForkGuard {
     }
 }
 
-/// What each process makes for itself when it first needs it. A forked child never touches its parent's: its locks are as
-/// they happened to be, and who held them is not there.
+/// What a program makes once, when it first needs it. Threads that come at one time each make one, of which all get the
+/// first: none waits for another, as they do for a `OnceLock`'s, because in a forked child that other is not there.
 #[derive(Debug)]
-pub struct PerProcess<T: 'static>(AtomicPtr<Made<T>>);
+pub struct Once<T: 'static>(AtomicPtr<T>);
+
+impl<T: Send + Sync> Once<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// The value, by `make` if there is none yet.
+    pub fn get(&self, make: impl FnOnce() -> T) -> &'static T {
+        self.known().unwrap_or_else(|| self.publish(None, make()))
+    }
+
+    fn known(&self) -> Option<&'static T> {
+        // SAFETY: null, or leaked by `publish` after it was written, and never freed.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Puts `value` in place of what was `known`, which stays in memory; or gives what another thread has put there.
+    fn publish(&self, known: Option<&'static T>, value: T) -> &'static T {
+        let known = known.map_or(std::ptr::null_mut(), |known| std::ptr::from_ref(known).cast_mut());
+        let new = Box::into_raw(Box::new(value));
+        let published = match self.0.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => new,
+            Err(others) => {
+                // SAFETY: made above from a box, and nobody else has seen it.
+                drop(unsafe { Box::from_raw(new) });
+                // of a thread of this process: no other runs in its memory
+                others
+            }
+        };
+        // SAFETY: not null, written before it was published, and never freed.
+        unsafe { &*published }
+    }
+}
+
+impl<T: Send + Sync> Default for Once<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What each process makes for itself when it first needs it. A forked child never touches its parent's, which stays in
+/// memory: its locks are as they happened to be, and who held them is not there.
+#[derive(Debug)]
+pub struct PerProcess<T: 'static>(Once<Made<T>>);
 
 #[derive(Debug)]
 struct Made<T> {
@@ -66,31 +110,16 @@ struct Made<T> {
 impl<T: Send + Sync> PerProcess<T> {
     /// Nothing yet.
     pub const fn new() -> Self {
-        Self(AtomicPtr::new(std::ptr::null_mut()))
+        Self(Once::new())
     }
 
-    /// This process's own, by `make` if there is none yet. Of several threads that make one at once, all get the same.
-    /// A parent's stays in memory, unused.
+    /// This process's own, by `make` if there is none yet, as [`Once::get`].
     pub fn get(&self, make: impl FnOnce() -> T) -> &'static T {
-        let known = self.0.load(Ordering::Acquire);
-        // SAFETY: null, or leaked below and never freed; the pointer was published after its target was written.
-        if let Some(made) = unsafe { known.as_ref::<'static>() }
-            && made.guard.same_process()
-        {
-            return &made.value;
+        let known = self.0.known();
+        match known {
+            Some(made) if made.guard.same_process() => &made.value,
+            _ => &self.0.publish(known, Made { guard: ForkGuard::new(), value: make() }).value,
         }
-        let new = Box::into_raw(Box::new(Made { guard: ForkGuard::new(), value: make() }));
-        let ours = match self.0.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => new,
-            Err(others) => {
-                // SAFETY: made above from a box, and nobody else has seen it.
-                drop(unsafe { Box::from_raw(new) });
-                // of a thread of this process: no other runs in its memory
-                others
-            }
-        };
-        // SAFETY: as above: published, which nobody frees.
-        unsafe { &(*ours).value }
     }
 }
 
@@ -177,6 +206,25 @@ mod tests {
                 && in_a_fork(|| !own.same_process() && !guard.same_process() && ForkGuard::new().same_process())
         }));
         assert!(ForkGuard::new().same_process() && guard.same_process());
+    }
+
+    #[test]
+    fn a_child_does_not_wait_for_a_thread_of_its_parents() {
+        static ONE: Once<u64> = Once::new();
+        let (inside, go_on) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                ONE.get(|| {
+                    inside.wait();
+                    go_on.wait();
+                    1
+                })
+            });
+            inside.wait();
+            assert!(in_a_fork(|| *ONE.get(|| 7) == 7));
+            go_on.wait();
+        });
+        assert_eq!(*ONE.get(|| 9), 1);
     }
 
     #[test]
