@@ -5,9 +5,9 @@ use std::sync::Arc;
 use loom::sync::atomic::Ordering;
 use loom::thread;
 
-use proto::client::Posted;
+use proto::client::{self, Posted};
 use proto::host::Waiter;
-use proto::slots::{ATTENTION_DEAD, ATTENTION_HUNGRY, Attention, REASON_BUFFER, REASON_REPLY, Requests, Word};
+use proto::slots::{ATTENTION_DEAD, ATTENTION_HUNGRY, Attention, Holder, REASON_BUFFER, REASON_REPLY, Requests, Word};
 
 use crate::model;
 use crate::world::{ANY, World, upper, wait};
@@ -53,5 +53,32 @@ fn the_end_wakes_everybody() {
         let word = &world.shared.requests.word;
         let look = || world.closed.load(Ordering::Acquire).then_some(());
         wait(&world.requests, || upper(word), ANY, look, || Requests(word).prepare_sleep());
+    });
+}
+
+/// A message that is delivered as the connection ends, which the socket tells of at some moment, is received.
+///
+/// Fails with: the end looked at in the slot's word and no message looked for after it, as this model's receive had it
+/// once.
+#[test]
+fn what_was_delivered_before_the_end_is_told_before_it() {
+    model(|| {
+        let world = World::new();
+        let posted = world.post();
+        let receiver = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.receive(posted)
+        });
+        world.complete(world.take(), 7);
+        world.shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
+        if Word::bury(&world.shared.slots[posted.slot].word) {
+            world.slot.wake(usize::MAX, ANY);
+        }
+        // the monitor of the application, which hears it from the socket
+        world.gone.store(true, Ordering::SeqCst);
+        if client::bury_slot(&world.shared, posted.slot, Holder::FIRST) {
+            world.slot.wake(usize::MAX, ANY);
+        }
+        assert_eq!(receiver.join().unwrap(), Some(7));
     });
 }

@@ -78,7 +78,10 @@ pub(crate) struct World {
     pub(crate) book: Mutex<Book>,
     pub(crate) spare: Spare,
     pub(crate) stirred: AtomicU32,
+    /// The host has ended the connection.
     pub(crate) closed: AtomicBool,
+    /// The application knows that.
+    pub(crate) gone: AtomicBool,
 }
 
 pub(crate) struct Book {
@@ -99,6 +102,7 @@ impl World {
             spare: Spare::default(),
             stirred: AtomicU32::new(0),
             closed: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
         })
     }
 
@@ -115,18 +119,25 @@ impl World {
         }
     }
 
-    /// Waits for the completion of a GET: the payload, or `None` when the connection is gone.
+    /// A receiver, as `fltmgr::connection::receive` has it: waits for the completion of a GET. The payload, or `None` when
+    /// the connection is gone.
     pub(crate) fn receive(&self, posted: Posted) -> Option<u64> {
         let word = &self.shared.slots[posted.slot].word;
-        let done = || client::completed(&self.host, posted).then_some(true);
-        let dead = || client::dead(&self.shared, posted).then_some(false);
-        let completed = wait(
-            &self.slot,
-            || word.load(Ordering::SeqCst),
-            ANY,
-            || done().or_else(dead),
-            || client::prepare_sleep(&self.shared, posted),
-        );
+        let look = || {
+            if client::completed_soon(&self.host, posted) {
+                return Some(true);
+            }
+            // looked at again: what was delivered before the end is told before it
+            self.gone.load(Ordering::Acquire).then(|| client::completed(&self.host, posted))
+        };
+        let prepare = || {
+            let asleep = client::prepare_sleep(&self.shared, posted);
+            if asleep.is_none() && Attention(&self.shared.attention.word).dead() {
+                self.gone.store(true, Ordering::SeqCst);
+            }
+            asleep
+        };
+        let completed = wait(&self.slot, || word.load(Ordering::SeqCst), ANY, look, prepare);
         completed.then(|| self.read(posted))
     }
 
