@@ -89,12 +89,15 @@ fn a_process_that_has_disconnected_posts_nothing_when_a_slot_becomes_free() {
     });
 }
 
+/// Posts receives, which what it gives owns.
+type Posts = fn(&Connection, &Client) -> Box<dyn Send>;
+
 /// For other processes the connection goes on, and its filter would wait for them in vain.
 #[test]
 fn what_a_process_drops_that_has_disconnected_is_answered() {
     watchdog();
     let world = World::new();
-    let drops: [fn(&Connection, &Client) -> Box<dyn Send>; 3] = [
+    let drops: [Posts; 3] = [
         |port, filter| {
             let completions = port.completions();
             completions.post(0, 100).unwrap();

@@ -209,10 +209,13 @@ fn a_host_that_is_stopped_as_it_ends_the_connection_has_ended_it() {
     }
 }
 
+/// Posts receives, which what it gives owns.
+type Posts = fn(&Connection) -> Box<dyn Send>;
+
 /// The rest of it comes when its filter goes on, which may be never.
 #[test]
 fn a_receive_that_is_dropped_does_not_wait_for_the_rest_of_a_long_message() {
-    let drops: [fn(&Connection) -> Box<dyn Send>; 2] = [
+    let drops: [Posts; 2] = [
         |port| Box::new(port.receiver(1).unwrap()),
         |port| {
             let completions = port.completions();
