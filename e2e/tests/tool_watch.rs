@@ -43,6 +43,19 @@ fn every_process_is_held_under_the_directory_and_nowhere_else() {
     assert_eq!((&bad["allowed"], &bad["by"], &bad["comm"]), (&false.into(), &"application".into(), &"cat".into()));
 }
 
+/// What is mounted in one's own mount namespace everybody may say who has a user namespace.
+#[test]
+fn the_directory_is_under_the_rules_by_whatever_mount() {
+    let world = World::new();
+    let Some(watched) = watch(&world, &["--deny", "good", "--deny-content", "NEEDLE"]) else { return };
+    let mount = "mount --bind fs/in fs/out && cat fs/out/good fs/out/bad";
+    for mount in [format!("unshare --mount sh -c '{mount}'"), mount.to_owned()] {
+        let ended = line(&world, &watched, &mount);
+        assert_eq!((ended.out.as_str(), ended.err.matches("not permitted").count()), ("", 2), "{mount}: {}", ended.err);
+    }
+    stop(watched);
+}
+
 #[test]
 fn a_report_does_not_end_with_what_else_is_written() {
     let world = World::new();

@@ -2,14 +2,14 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use proto::status::Status;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sys::fanotify::{EXEC, Event, Group, OPEN, Permission};
+use sys::fanotify::{EXEC, Event, Group, Names, OPEN, Permission};
 
 use super::{Source, Waiting};
 use crate::Error;
@@ -19,7 +19,8 @@ use crate::sync::lock;
 /// Opens and execs on file systems, whoever makes them: fanotify, with CAP_SYS_ADMIN in the initial user namespace.
 ///
 /// Operations of this process are answered at once, and those of processes named with [`exempt`](Self::exempt): the
-/// filter and its applications must not wait for themselves. Denials appear as EPERM whatever the status, the only
+/// filter and its applications must not wait for themselves. A file is named by the paths given, by whatever mount and in
+/// whatever mount namespace it is opened. Denials appear as EPERM whatever the status, the only
 /// error that the kernel gives here. An exec is reported twice, as the kernel reports it: [`OpKind::Exec`], then
 /// [`OpKind::Open`]. Not covered: rename, unlink and the like; files that are open already; O_PATH; procfs.
 ///
@@ -28,6 +29,7 @@ use crate::sync::lock;
 pub struct Fanotify {
     group: Arc<Group>,
     paths: Vec<PathBuf>,
+    names: OnceLock<Names>,
     exempt: RwLock<HashSet<u32>>,
     /// What one read brought and nobody took yet. Whoever reads holds it: the others wait here, where they find what is
     /// left when that one is busy with the first, and not at the group, which would tell them nothing of it.
@@ -92,6 +94,7 @@ impl Fanotify {
         Ok(Self {
             group,
             paths: paths.into_iter().map(Into::into).collect(),
+            names: OnceLock::new(),
             exempt: RwLock::new(HashSet::from([std::process::id()])),
             queue: Mutex::default(),
             room: Arc::new(Room { limit, taken: Mutex::new(0), freed: Condvar::new() }),
@@ -164,6 +167,11 @@ impl Source for Fanotify {
         if ops.contains(OpSet::EXEC) {
             mask |= EXEC;
         }
+        // By their real paths, as the kernel names files. What is wrong with one is said when it is watched.
+        let real = self.paths.iter().filter_map(|path| path.canonicalize().ok()).collect::<Vec<_>>();
+        if let Ok(names) = Names::below(&real) {
+            let _ = self.names.set(names);
+        }
         for path in &self.paths {
             let doing = || format!("watching the file system of {}", path.display());
             if let Err(error) = self.group.watch(path, mask) {
@@ -179,7 +187,7 @@ impl Source for Fanotify {
         loop {
             if let Some(event) = queue.pop_front() {
                 drop(queue);
-                return Ok(Some(Box::new(Open::new(event, self.room.clone()))));
+                return Ok(Some(Box::new(Open::new(event, self.names.get(), self.room.clone()))));
             }
             self.wait_for_room();
             let mut events = Vec::new();
@@ -227,11 +235,11 @@ fn version(file: &OwnedFd) -> Option<Version> {
 }
 
 impl Open {
-    fn new(event: Permission, room: Arc<Room>) -> Self {
+    fn new(event: Permission, names: Option<&Names>, room: Arc<Room>) -> Self {
         *room.lock() += 1;
-        // The name that the kernel has for the open file: reading it raises no event.
-        let link = format!("/proc/self/fd/{}", event.file().as_raw_fd());
-        Self { path: std::fs::read_link(link).unwrap_or_default(), event, room, looked: OnceLock::new() }
+        // Asking for the name raises no event.
+        let path = names.and_then(|names| names.of(event.file().as_fd())).unwrap_or_default();
+        Self { path, event, room, looked: OnceLock::new() }
     }
 
     fn status(&self, key: &str) -> Option<String> {

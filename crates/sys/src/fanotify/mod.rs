@@ -10,6 +10,7 @@
 //!
 //! The reader must not open files on a marked file system, nor wait for anything: it would wait for itself.
 
+mod names;
 mod parse;
 
 use std::ffi::CString;
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 
+pub use names::Names;
 pub use parse::{HEADER_LEN, Malformed, RawEvent, parse};
 
 /// Before a file is opened (FAN_OPEN_PERM).
