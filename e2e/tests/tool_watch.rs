@@ -56,6 +56,23 @@ fn the_directory_is_under_the_rules_by_whatever_mount() {
     stop(watched);
 }
 
+/// The kernel tells no name that is longer than PATH_MAX.
+#[test]
+fn what_has_no_name_is_judged_all_the_same() {
+    let rules = ["--on-miss", "deny", "--deny", "nothing", "--deny-content", "NEEDLE"];
+    for (rules, refused) in [(&rules[4..], 1), (&rules[..4], 2)] {
+        let world = World::new();
+        let Some(watched) = watch(&world, rules) else { return };
+        let deep = format!("d=1{}", format!("/{}", "x".repeat(200)).repeat(10));
+        let make = "mkdir -p $d && mv 1 fs/in/3 && mkdir -p $d && mv 1 fs/in/2 && mkdir -p $d && mv 1 fs/in/1";
+        let fill = "d=${d#1}; cp fs/in/good fs/in/3$d; echo NEEDLE > fs/in/3$d/bad";
+        let nest = "mv fs/in/3 fs/in/2$d && mv fs/in/2 fs/in/1$d && cd -P fs/in/1$d/2$d && cat 3$d/good 3$d/bad";
+        let ended = line(&world, &watched, &format!("{deep}; {make}; {fill}; {nest}"));
+        assert_eq!(ended.err.matches("not permitted").count(), refused, "{ended:?}");
+        stop(watched);
+    }
+}
+
 #[test]
 fn a_report_does_not_end_with_what_else_is_written() {
     let world = World::new();

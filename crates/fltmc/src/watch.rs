@@ -48,7 +48,10 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
     let sinks = [print, report.map(json_lines)].into_iter().flatten();
     let below = |mut sink: Sink| {
         let under = paths.clone();
-        let is_below = move |record: &Record| under.iter().any(|path| record.path.starts_with(path));
+        // What has no name may be below, and was judged as if it were.
+        let is_below = move |record: &Record| {
+            record.path.as_os_str().is_empty() || under.iter().any(|path| record.path.starts_with(path))
+        };
         Box::new(move |record: &Record| if is_below(record) { sink(record) } else { Ok(()) }) as Sink
     };
     let collector = Collector::start(records, sinks.map(below).collect());

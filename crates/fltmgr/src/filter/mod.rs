@@ -115,7 +115,7 @@ pub enum By {
     Dropped,
     /// Nobody: more operations wait than the manager holds.
     Overload,
-    /// Nobody: the file could not be opened for an application to look at.
+    /// Nobody: the file could not be opened for an application to look at, or its name not be told for a rule to.
     Unreadable,
     /// Nobody: the source ended.
     End,

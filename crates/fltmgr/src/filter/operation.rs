@@ -38,7 +38,7 @@ impl Operation {
         self.pending().waiting.kind()
     }
 
-    /// The file's absolute path.
+    /// The file's absolute path; empty if it is longer than the kernel tells (PATH_MAX).
     pub fn path(&self) -> &Path {
         self.pending().waiting.path()
     }

@@ -99,6 +99,11 @@ fn matches(globs: &GlobSet, operation: &Operation) -> bool {
     names.into_iter().any(|path| globs.is_match(path) || path.file_name().is_some_and(|name| globs.is_match(name)))
 }
 
+/// Whether its file has no name that could be told, which nobody may take for one that no pattern matches.
+fn is_unnamed(operation: &Operation) -> bool {
+    operation.path().as_os_str().is_empty()
+}
+
 impl Guard {
     /// One without rules, that allows every open and exec.
     pub fn new() -> Self {
@@ -151,7 +156,8 @@ impl Guard {
         self
     }
 
-    /// Denies files whose path or name matches one of these, in place of earlier ones.
+    /// Denies files whose path or name matches one of these, in place of earlier ones. [`on_miss`](Self::on_miss)
+    /// decides about one whose name cannot be told.
     ///
     /// # Errors
     /// [`Status::OBJECT_NAME_INVALID`] for a glob that is none.
@@ -168,7 +174,7 @@ impl Guard {
         self
     }
 
-    /// Asks only about files whose path or name matches one of these; others are allowed.
+    /// Asks only about files whose path or name matches one of these, or cannot be told; others are allowed.
     ///
     /// # Errors
     /// [`Status::OBJECT_NAME_INVALID`] for a glob that is none.
@@ -192,7 +198,7 @@ impl Guard {
     fn asks(&self, operation: &Operation) -> Option<&Arc<dyn Ask>> {
         let ask = self.ask.as_ref()?;
         let wanted = self.asked.contains(operation.kind().set())
-            && self.only.as_ref().is_none_or(|only| matches(only, operation));
+            && (is_unnamed(operation) || self.only.as_ref().is_none_or(|only| matches(only, operation)));
         // An application that waited for its own answer would wait for ever.
         (wanted && !ask.is_one(operation.pid())).then_some(ask)
     }
@@ -222,6 +228,10 @@ impl Filter for Guard {
     fn pre(&self, operation: Operation) {
         if !self.deny.is_empty() && self.denies(&operation) {
             operation.deny(Status::ACCESS_DENIED);
+            return;
+        }
+        if !self.deny.is_empty() && is_unnamed(&operation) {
+            operation.miss(By::Unreadable);
             return;
         }
         let Some(ask) = self.asks(&operation) else {

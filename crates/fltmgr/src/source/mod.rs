@@ -75,7 +75,7 @@ pub trait Source: Debug + Send + Sync + 'static {
 pub trait Waiting: Debug + Send + Sync + 'static {
     /// What is to be done.
     fn kind(&self) -> OpKind;
-    /// Absolute path.
+    /// Absolute path; empty if it cannot be told.
     fn path(&self) -> &Path;
     /// The new name of a rename or link; else empty.
     fn target(&self) -> &Path {
