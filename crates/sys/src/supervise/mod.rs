@@ -16,7 +16,8 @@
 //!
 //! Not asked at all: reading and writing of open files, descriptors that come over a socket, files that the kernel
 //! opens itself (a script's interpreter). Refused: io_uring (ENOSYS), opening by handle (EPERM), 32-bit and x32 system
-//! calls (ENOSYS), and paths of a thread whose memory we may not read (EACCES, counted as [`Counters::unreadable`]).
+//! calls (ENOSYS), paths of a thread whose memory we may not read (EACCES, counted as [`Counters::unreadable`]), and what
+//! is so deep that its absolute path is longer than PATH_MAX (ENAMETOOLONG), however short the one that was given.
 //!
 //! When the supervisor dies, the command is killed (PR_SET_PDEATHSIG), and calls of its descendants that would wait
 //! fail with ENOSYS. A second supervisor inside the tree gets EBUSY from the kernel.
