@@ -109,24 +109,25 @@ impl World {
     /// The tool, in this world.
     #[must_use]
     pub fn fltmc(&self) -> Command {
-        match self.user {
-            Some(_) => self.command(self.dir().join("fltmc")),
-            None => self.command(binary("fltmc")),
-        }
+        self.command(self.tool())
+    }
+
+    /// Where the tool is, for programs of this world that start it.
+    #[must_use]
+    pub fn tool(&self) -> PathBuf {
+        if self.user.is_some() { self.dir().join("fltmc") } else { binary("fltmc") }
     }
 
     /// Any program, in this world: its user, its namespace, no colour, the world's folder as the current one.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = match self.user {
-            Some(uid) => {
-                let mut setpriv = Command::new("setpriv");
-                setpriv.args([format!("--reuid={uid}"), format!("--regid={uid}")]);
-                setpriv.args(["--clear-groups", "--"]).arg(program);
-                setpriv
-            }
-            None => Command::new(program),
-        };
+        // A shell that runs the tests in the background has them ignore signals, which programs inherit.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,QUIT,TERM,CHLD");
+        if let Some(uid) = self.user {
+            command.args(["setpriv", &format!("--reuid={uid}"), &format!("--regid={uid}"), "--clear-groups", "--"]);
+        }
+        command.arg(program);
         command.current_dir(self.dir()).env(TAG, &self.tag).env("FLTMGR_NAMESPACE", self.namespace());
         command.env("LC_ALL", "C").env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
         command

@@ -45,11 +45,8 @@ fn the_programs_own_end_is_the_exit_code() {
 
 /// Runs a shell line under rules, by a tool that was started with these signals ignored.
 fn run_ignoring(world: &World, signals: &str, line: &str) -> Ended {
-    let tool = world.fltmc();
-    // behind the program that gives it its user, if there is one
-    let tool = tool.get_args().last().unwrap_or_else(|| tool.get_program()).to_owned();
     let mut env = world.command("env");
-    env.arg(format!("--ignore-signal={signals}")).arg(tool);
+    env.arg(format!("--ignore-signal={signals}")).arg(world.tool());
     finish(env.args(["run", "-q", "--deny", "/nowhere", "--", "sh", "-c", line]))
 }
 

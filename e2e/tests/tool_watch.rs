@@ -8,7 +8,7 @@ fn watch<'w>(world: &'w World, rules: &[&str]) -> Option<Process<'w>> {
     let files =
         "mkdir fs/in fs/out && echo fine | tee fs/in/good fs/out/good && echo NEEDLE | tee fs/in/bad fs/out/bad";
     let mut command = world.watcher(files)?;
-    command.arg(world.fltmc().get_program()).arg("watch").args(rules).arg("fs/in");
+    command.arg(world.tool()).arg("watch").args(rules).arg("fs/in");
     let mut process = world.spawn(&mut command);
     process.says("watching");
     Some(process)
@@ -78,7 +78,7 @@ fn a_report_does_not_end_with_what_else_is_written() {
     let world = World::new();
     let Some(mut command) = world.watcher("mkdir fs/in && echo fine > fs/in/good") else { return };
     let line = "exec \"$@\" > /dev/full";
-    command.args(["sh", "-c", line, "sh"]).arg(world.fltmc().get_program());
+    command.args(["sh", "-c", line, "sh"]).arg(world.tool());
     command.args(["watch", "--deny", "nothing", "--json", "--report", "report.jsonl", "fs/in"]);
     let mut watched = world.spawn(&mut command);
     watched.says("watching");
