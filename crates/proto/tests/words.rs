@@ -459,6 +459,22 @@ fn receives_are_taken_by_ticket_and_fit() {
 }
 
 #[test]
+fn each_receive_that_is_noted_counts_once() {
+    let mut pair = Pair::new();
+    assert_eq!(pair.book.noted(), 0);
+    for slot in [5, 3] {
+        client::post_get(&pair.shared, slot, 10).unwrap();
+    }
+    assert_eq!(pair.book.noted(), 0, "posted, but not looked at");
+    pair.book.pull(&pair.shared);
+    pair.book.pull(&pair.shared);
+    assert_eq!(pair.book.noted(), 2);
+    client::post_get(&pair.shared, 4, 10).unwrap();
+    while matches!(pair.book.take(&pair.shared, 1, false).0, Take::Deliver(_)) {}
+    assert_eq!(pair.book.noted(), 3, "one that is taken has been noted all the same");
+}
+
+#[test]
 fn the_requests_word_says_whom_to_wake() {
     let shared = SharedRegion::boxed();
     let requests = Requests(&shared.requests.word);
