@@ -157,7 +157,8 @@ pub(super) fn duplicate(link: &Link) -> Result<OwnedFd, Error> {
     welcome(&doing, |packet| answer(&link.socket, &handle, packet, deadline))?;
     let content = FromHost::Welcome { holder: None, name: link.name.clone() }.encode();
     let [host, shared] = &link.passed_on;
-    let put = theirs.send(&content, &[host.as_fd(), shared.as_fd()]);
+    // in its time too: a host that means harm has the other end as well, and may have filled it
+    let put = theirs.send_deadline(&content, &[host.as_fd(), shared.as_fd()], deadline);
     put.map_err(|error| unanswered(doing(), error))?;
     Ok(handle.into())
 }
