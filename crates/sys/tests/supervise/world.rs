@@ -12,8 +12,12 @@ use std::time::Duration;
 use proto::question::{OpKind, OpSet};
 use sys::supervise::{Counters, Held, Supervisor};
 
-/// No supervised command of these tests needs longer, on a loaded machine too.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// No supervised command of these tests needs longer, on a loaded machine too. An emulated one takes `FLTMGR_SLOW` times
+/// as long.
+fn patience() -> Duration {
+    let times = std::env::var("FLTMGR_SLOW").map_or(1, |times| times.parse().expect("a number"));
+    Duration::from_secs(60) * times
+}
 
 pub(crate) struct World {
     pub(crate) dir: PathBuf,
@@ -144,9 +148,10 @@ pub(crate) struct Watchdog(Option<std::sync::mpsc::SyncSender<()>>);
 
 impl Watchdog {
     pub(crate) fn new(supervisor: Arc<Supervisor>) -> Self {
+        let patience = patience();
         let (done, wait) = sync_channel::<()>(0);
         thread::spawn(move || {
-            if wait.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            if wait.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 eprintln!("watchdog: the command hangs and is killed");
                 if let Ok(pid) = supervisor.pid() {
                     // SAFETY: kill has no memory preconditions.
@@ -170,7 +175,7 @@ impl Drop for Watchdog {
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "not in time: {what}");
+        assert!(start.elapsed() < patience(), "not in time: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }
