@@ -188,6 +188,7 @@ fn message(number: u64, story: &Story, end: End, habits: Habits) -> Result<&'sta
             (Status::TIMEOUT, false) => Ok("timed out unseen"),
             (Status::PORT_DISCONNECTED, false) if end.disconnects() => Ok("disconnected unseen"),
             (Status::INSUFFICIENT_RESOURCES, false) if end == End::OneKilled => Ok("cut by the kill of its reader"),
+            (Status::INSUFFICIENT_RESOURCES, false) if habits.drops => Ok("let go of by a receive that was dropped"),
             _ => Err("sent, and not as it should be"),
         };
     }
