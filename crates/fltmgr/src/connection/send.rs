@@ -158,8 +158,10 @@ mod tests {
         (memory, [ours, way], opening.join().unwrap())
     }
 
-    /// Fills the way to the host with what says nothing of requests.
-    fn fill(port: &Connection) {
+    /// A connection whose host takes requests and reads nothing, and the way to it full of what says nothing of requests.
+    fn connect_full() -> (Memory, [Socket; 2], Connection) {
+        let (memory, sockets, port) = connect();
+        Requests(&memory.shared().requests.word).open();
         let (_ours, theirs) = Socket::pair().unwrap();
         let duplicate = FromClient::Duplicate { in_use: false }.encode();
         let full = loop {
@@ -168,21 +170,24 @@ mod tests {
             }
         };
         assert_eq!(full.kind(), ErrorKind::WouldBlock, "{full}");
+        (memory, sockets, port)
+    }
+
+    /// Waits for a request, as its host takes it.
+    fn until_requested(memory: &Memory) {
+        let start = Instant::now();
+        while Requests(&memory.shared().requests.word).collect() == 0 {
+            assert!(start.elapsed() < LONG, "no request");
+            thread::park_timeout(Duration::from_millis(1));
+        }
     }
 
     #[test]
     fn a_request_rings_the_host_however_full_the_socket_is() {
-        let (memory, [_handle, way], port) = connect();
-        let requests = Requests(&memory.shared().requests.word);
-        requests.open();
-        fill(&port);
+        let (memory, [_handle, way], port) = connect_full();
         thread::scope(|scope| {
             let sends = scope.spawn(|| port.send(b"x", &mut []).unwrap_err().status());
-            let start = Instant::now();
-            while requests.collect() == 0 {
-                assert!(start.elapsed() < LONG, "no request");
-                thread::park_timeout(Duration::from_millis(1));
-            }
+            until_requested(&memory);
             let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
             let mut rung = false;
             while !rung && way.wait_readable(Some(Instant::now() + LONG / 10)).is_ok() {
@@ -198,17 +203,10 @@ mod tests {
 
     #[test]
     fn a_request_that_waits_to_ring_ends_when_this_process_disconnects() {
-        let (memory, [_handle, way], port) = connect();
-        let requests = Requests(&memory.shared().requests.word);
-        requests.open();
-        fill(&port);
+        let (memory, [_handle, way], port) = connect_full();
         thread::scope(|scope| {
             let sends = scope.spawn(|| port.send(b"x", &mut []).unwrap_err().status());
-            let start = Instant::now();
-            while requests.collect() == 0 {
-                assert!(start.elapsed() < LONG, "no request");
-                thread::park_timeout(Duration::from_millis(1));
-            }
+            until_requested(&memory);
             let disconnects = scope.spawn(|| port.disconnect());
             assert_eq!(sends.join().unwrap(), Status::PORT_DISCONNECTED);
             way.shutdown();
