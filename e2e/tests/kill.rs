@@ -57,7 +57,7 @@ struct Host {
     went: Receiver<()>,
 }
 
-fn create(dir: &Path, filter: Filter) -> Port {
+fn create(dir: &Path, filter: impl Serve) -> Port {
     let options = PortOptions::default().max_connections(100).security(SecurityDescriptor::null_dacl());
     Port::create(NAME, options.namespace(Namespace::at(dir)), filter).unwrap()
 }
@@ -427,8 +427,7 @@ fn the_end_of_a_process_that_connects_counts_where_a_forked_child_keeps_the_sock
     watchdog();
     let dir = tempfile::tempdir().unwrap();
     let (tell, told) = sync_channel(10);
-    let options = PortOptions::default().security(SecurityDescriptor::null_dacl()).namespace(Namespace::at(dir.path()));
-    let port = Port::create(NAME, options, Asks(tell)).unwrap();
+    let port = create(dir.path(), Asks(tell));
     let mut app = Again::start("connecting", dir.path());
     assert_eq!(told.recv_timeout(LONG), Ok(false));
     app.tell("fork");
@@ -554,9 +553,8 @@ fn a_fork_that_drops_a_port_leaves_all_of_it_to_the_parent() {
     watchdog();
     let dir = tempfile::tempdir().unwrap();
     let namespace = Namespace::at(dir.path());
-    let options = PortOptions::default().max_connections(100).security(SecurityDescriptor::null_dacl());
     let dropped = Arc::new(AtomicBool::new(false));
-    let port = Port::create(NAME, options.namespace(namespace.clone()), Mine(Arc::clone(&dropped))).unwrap();
+    let port = create(dir.path(), Mine(Arc::clone(&dropped)));
     // SAFETY: called once in each child only, whose copy is used no more: it leaves by _exit.
     let drop_it = || drop(unsafe { std::ptr::read(&raw const port) });
     assert!(in_a_fork(|| {
