@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fltmgr::Credentials;
 use fltmgr::filter::{By, OpKind, OpSet, Record, Verdict};
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -168,8 +167,8 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     let stage = Stage::new()?;
     let files = stage.files()?;
     let rules = args::Rules::content(MARKER);
-    let watcher = Arc::new(|_: &Credentials, _| ());
-    let setting = Setting { under: Vec::new(), ops: OpSet::all(), on_miss: args::Miss::Deny, watcher };
+    let setting =
+        Setting { under: Vec::new(), ops: OpSet::all(), on_miss: args::Miss::Deny, announce: Arc::new(|| ()) };
     let mut gate = Gate::new(&rules, &setting)?;
     if let Some(signal) = events.signal() {
         return Ok(run::ended_by(signal));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use fltmgr::filter::{Builder, OnMiss, OpSet};
 use fltmgr::guard::{Applications, Guard};
 use fltmgr::namespace::Namespace;
-use fltmgr::{Credentials, Error, Port, PortOptions, SecurityDescriptor, Status};
+use fltmgr::{Error, Port, PortOptions, SecurityDescriptor, Status};
 
 use crate::args::{Miss, Rules};
 use crate::exit::{Code, Doing, Failure};
@@ -51,12 +51,12 @@ pub(crate) struct Setting {
     /// What the source can hold back.
     pub(crate) ops: OpSet,
     pub(crate) on_miss: Miss,
-    /// Told of each application that connects (true) or goes (false).
-    pub(crate) watcher: Watcher,
+    /// Called for each application that connects to the port.
+    pub(crate) announce: Announce,
 }
 
-/// Somebody who wants to know of applications.
-pub(crate) type Watcher = Arc<dyn Fn(&Credentials, bool) + Send + Sync>;
+/// Somebody who wants to know of an application.
+pub(crate) type Announce = Arc<dyn Fn() + Send + Sync>;
 
 /// A port and those who are connected to it.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Gate {
         let only = |patterns: &[String]| anchored(if patterns.is_empty() { &everything } else { patterns });
         let asking = guard("--port", PORT_ALTITUDE).ops(setting.ops).only(only(&rules.ask)).map_err(bad_pattern)?;
         if let Some(typed) = &rules.port {
-            let door = Door::open(&port::full_name(typed), Namespace::current(), setting.watcher.clone());
+            let door = Door::open(&port::full_name(typed), Namespace::current(), setting.announce.clone());
             let door = door.map_err(port::creating)?;
             gate.guards.push(asking.ask(Arc::new(door.applications.clone()), setting.ops));
             gate.door = Some(door);
@@ -102,7 +102,7 @@ impl Gate {
         if !rules.deny_content.is_empty() {
             // A verdict may be kept until the file changes only where nothing but its content was looked at.
             let remember = gate.guards.is_empty() && !setting.under.is_empty();
-            let scanner = Scanner::start(&rules.deny_content, remember, &setting.watcher)?;
+            let scanner = Scanner::start(&rules.deny_content, remember)?;
             // Only opening and running give content away.
             let ops = OpSet::OPEN | OpSet::EXEC;
             let guard = guard("--deny-content", SCANNER_ALTITUDE).ops(ops).only(only(&[])).map_err(bad_pattern)?;
@@ -141,6 +141,12 @@ impl Gate {
         }
     }
 
+    /// Those who are asked.
+    pub(crate) fn applications(&self) -> impl Iterator<Item = &Applications> {
+        let scanner = self.scanner.iter().map(|scanner| &scanner.door);
+        scanner.chain(&self.door).map(|door| &door.applications)
+    }
+
     /// The scanner's process.
     pub(crate) fn scanner_pid(&self) -> Option<u32> {
         self.scanner.as_ref().map(|scanner| scanner.child.id())
@@ -172,13 +178,13 @@ impl Gate {
 
 impl Door {
     /// A port for one application, run by this user or by root.
-    fn open(name: &str, namespace: Namespace, watcher: Watcher) -> Result<Self, Error> {
+    fn open(name: &str, namespace: Namespace, announce: Announce) -> Result<Self, Error> {
         let uid = rustix::process::geteuid().as_raw();
         let sddl = format!("D:P(A;;0x1f0001;;;SY)(A;;0x1f0001;;;uid:{uid})");
         let security: SecurityDescriptor = sddl
             .parse()
             .map_err(|_| Error::new(Status::INVALID_PARAMETER, format!("reading the descriptor {sddl}")))?;
-        let applications = Applications::watched(move |who, here| watcher(who, here));
+        let applications = Applications::announced(move |_| announce());
         let options = PortOptions::default().security(security).namespace(namespace);
         let port = Port::create(name, options, applications.clone())?;
         Ok(Self { port, applications })
@@ -187,18 +193,16 @@ impl Door {
 
 impl Scanner {
     /// Starts `fltmc scan` as a second process and waits until it is connected.
-    fn start(texts: &[String], remember: bool, watcher: &Watcher) -> Result<Self, Failure> {
+    fn start(texts: &[String], remember: bool) -> Result<Self, Failure> {
         let namespace = tempfile::Builder::new()
             .prefix("fltmc-")
             .tempdir()
             .doing(|| format!("making a namespace for the scanner in {}", std::env::temp_dir().display()))?;
         let (tell, arrived) = sync_channel(1);
-        let watcher = watcher.clone();
-        let watcher: Watcher = Arc::new(move |who, here| {
-            watcher(who, here);
+        let announce: Announce = Arc::new(move || {
             let _ = tell.try_send(());
         });
-        let door = Door::open(SCANNER_PORT, Namespace::at(namespace.path()), watcher).map_err(port::creating)?;
+        let door = Door::open(SCANNER_PORT, Namespace::at(namespace.path()), announce).map_err(port::creating)?;
         let me = std::env::current_exe().doing(|| "finding this program's own file".into())?;
         let mut command = Command::new(me);
         command.env("FLTMGR_NAMESPACE", namespace.path()).args(["scan", SCANNER_PORT]);

@@ -17,7 +17,7 @@ use signal_hook::consts::{SIGINT, SIGQUIT};
 
 use crate::args::Run;
 use crate::exit::{Code, Doing, Failure};
-use crate::gate::{Gate, Setting, Watcher};
+use crate::gate::{Announce, Gate, Setting};
 use crate::report::{Collector, QUEUE, Sink, Summary, json_lines};
 use crate::signals::{Event, Events};
 
@@ -27,12 +27,10 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     let report = args.rules.report.as_deref().map(create).transpose()?;
     let events = Events::new()?;
     let tell = events.sender();
-    let watcher: Watcher = Arc::new(move |_, here| {
-        if here {
-            let _ = tell.try_send(Event::Connected);
-        }
+    let announce: Announce = Arc::new(move || {
+        let _ = tell.try_send(Event::Connected);
     });
-    let setting = Setting { under: Vec::new(), ops: OpSet::all(), on_miss: args.on_miss, watcher };
+    let setting = Setting { under: Vec::new(), ops: OpSet::all(), on_miss: args.on_miss, announce };
     let mut gate = Gate::new(&args.rules, &setting)?;
     if let Some(signal) = gate.wait_for_application(&events, args.wait)? {
         return Ok(ended_by(signal));

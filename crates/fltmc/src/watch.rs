@@ -10,7 +10,7 @@ use fltmgr::{Error, Status};
 
 use crate::args::Watch;
 use crate::exit::{Code, Doing, Failure};
-use crate::gate::{Gate, Setting, Watcher};
+use crate::gate::{Gate, Setting};
 use crate::output::{self, HEAD, Safe};
 use crate::report::{Collector, Line, QUEUE, Sink, json_lines};
 use crate::run::create;
@@ -33,15 +33,11 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
     let report = args.rules.report.as_deref().map(create).transpose()?;
     let events = Events::new()?;
 
-    // An application must not wait for its own verdicts.
-    let exempting = source.clone();
-    let watcher: Watcher = Arc::new(move |who, here| match here {
-        true => exempting.exempt(who.pid),
-        false => exempting.unexempt(who.pid),
-    });
     let ops = OpSet::OPEN | OpSet::EXEC;
-    let setting = Setting { under: paths.clone(), ops, on_miss: args.on_miss, watcher };
+    let setting = Setting { under: paths.clone(), ops, on_miss: args.on_miss, announce: Arc::new(|| ()) };
     let mut gate = Gate::new(&args.rules, &setting)?;
+    // An application must not wait for its own verdicts.
+    gate.applications().for_each(|applications| source.exempt(Arc::new(applications.clone())));
 
     let (builder, records) = gate.filters(Manager::builder())?.records(QUEUE);
     let print: Option<Sink> = args.json.then(|| Box::new(|record: &Record| output::json(&Line::from(record))) as _);

@@ -7,18 +7,17 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::eventually;
 use common::worker::Worker;
-use common::{eventually, this_thread, until_it_sleeps};
 use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Verdict};
 use fltmgr::guard::question::{Answer, AnswerFlags, Question, QuestionFlags};
-use fltmgr::guard::{Applications, Ask, Done, Guard, Place, scan};
+use fltmgr::guard::{Applications, Ask, Done, Guard, scan};
 use fltmgr::namespace::Namespace;
 use fltmgr::source::{Request, Source, Supervise, Synthetic, Waiting};
-use fltmgr::{Client, Connection, Error, Port, PortOptions, Serve, Status};
+use fltmgr::{Connection, Error, Port, PortOptions, Status};
 
 const LONG: Duration = Duration::from_secs(30);
 const DENIED: Verdict = Verdict::Deny(Status::ACCESS_DENIED);
@@ -333,55 +332,21 @@ fn without_an_application_the_policy_decides() {
     }
 }
 
-/// Applications, and on which threads some of them connect.
-struct Threads {
-    applications: Applications,
-    second: SyncSender<i32>,
-}
-
-impl Serve for Threads {
-    type Session = Place;
-
-    fn connect(&self, client: &Client, context: &[u8]) -> Result<Place, Status> {
-        if context == b"second" {
-            self.second.send(this_thread()).unwrap();
-        }
-        self.applications.connect(client, context)
-    }
-
-    fn disconnect(&self, place: Place) {
-        self.applications.disconnect(place);
-    }
-}
-
-/// Its process would be exempt no longer, though it decides.
 #[test]
-fn who_connects_while_its_other_connection_goes_is_not_told_of_as_gone() {
-    let (second, its_thread) = sync_channel(1);
-    let its_thread = Mutex::new(Some(its_thread));
-    let (going, goes) = sync_channel(1);
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let telling = told.clone();
-    let applications = Applications::watched(move |_, here| {
-        if !here && let Some(its_thread) = its_thread.lock().unwrap().take() {
-            going.send(()).unwrap();
-            // it is told of by now, or waits for this
-            until_it_sleeps(its_thread.recv_timeout(LONG).unwrap());
-        }
-        telling.lock().unwrap().push(here);
-    });
-    let dir = tempfile::tempdir().unwrap();
-    let namespace = Namespace::at(dir.path());
-    let options = PortOptions::default().max_connections(4).security(everyone()).namespace(namespace.clone());
-    let _port = Port::create(r"\ScannerPort", options, Threads { applications, second }).unwrap();
-    let connect =
-        |context| Connection::options().namespace(namespace.clone()).connect(r"\ScannerPort", context).unwrap();
-    let first = connect(b"first");
-    let closing = std::thread::spawn(move || first.close());
-    goes.recv_timeout(LONG).unwrap();
-    let _second = connect(b"second");
-    closing.join().unwrap();
-    assert_eq!(*told.lock().unwrap(), [true, false, true]);
+fn an_application_stays_one_while_any_of_its_connections_does() {
+    let stage = Stage::new();
+    let me = std::process::id();
+    let (first, second) = (stage.connect(), stage.connect());
+    eventually(|| stage.applications.len() == 2);
+    first.close();
+    eventually(|| stage.applications.len() == 1);
+    assert!(stage.applications.is_one(me));
+    let third = stage.connect();
+    second.close();
+    eventually(|| stage.applications.len() == 1);
+    assert!(stage.applications.is_one(me));
+    third.close();
+    eventually(|| !stage.applications.is_one(me));
 }
 
 /// It would wait for its own answer.

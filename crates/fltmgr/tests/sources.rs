@@ -12,10 +12,13 @@ use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use common::ops::{PATIENT, Rule, rule};
-use common::{eventually, skip};
-use fltmgr::Status;
+use common::worker::Worker;
+use common::{PORT, eventually, skip};
 use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Operation};
+use fltmgr::guard::Applications;
+use fltmgr::namespace::Namespace;
 use fltmgr::source::{AtEnd, Fanotify, Source as _, Supervise};
+use fltmgr::{Connection, Port, PortOptions, SecurityDescriptor, Status};
 
 struct Dir(PathBuf);
 
@@ -42,6 +45,13 @@ impl Drop for Dir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// An application of the tests here.
+#[test]
+#[ignore = "only the other tests start this"]
+fn worker() {
+    common::worker::work();
 }
 
 #[test]
@@ -131,6 +141,7 @@ fn killing_at_the_end_leaves_nothing() {
 }
 
 const INSIDE: &str = "FLTMGR_TEST_MOUNTED";
+const PORTS: &str = "FLTMGR_TEST_PORTS";
 
 #[test]
 fn a_file_system_is_held_back() {
@@ -161,7 +172,7 @@ fn an_application_without_a_number_exempts_nobody() {
     if let Err(error) = Fanotify::new(["/"]) {
         return skip::privileged(error);
     }
-    let dir = Dir::new();
+    let (dir, ports) = (Dir::new(), Dir::new());
     let script = "mount -t tmpfs -o size=16m none \"$0\" || exit 77; exec \"$@\"";
     let mut listener = Command::new("unshare")
         .args(["--mount", "--pid", "--fork", "--propagation", "private", "timeout", "-s", "KILL", "60"])
@@ -170,6 +181,7 @@ fn an_application_without_a_number_exempts_nobody() {
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "inside_a_pid_namespace", "--ignored", "--nocapture"])
         .env(INSIDE, &dir.0)
+        .env(PORTS, &ports.0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -178,7 +190,10 @@ fn an_application_without_a_number_exempts_nobody() {
     let ready = lines.any(|line| line.unwrap().contains("ready"));
     let mut cat = Command::new("nsenter");
     cat.arg(format!("--target={}", listener.id())).args(["--mount", "cat"]).arg(dir.0.join("file"));
-    let text = ready.then(|| String::from_utf8(opener(&mut cat).stdout).unwrap());
+    let text = ready.then(|| {
+        let _application = connect(&ports);
+        String::from_utf8(opener(&mut cat).stdout).unwrap()
+    });
     drop(listener.stdin.take());
     let status = listener.wait().unwrap();
     if status.code() == Some(77) {
@@ -191,15 +206,29 @@ fn an_application_without_a_number_exempts_nobody() {
 #[ignore = "started by the other test, in a pid namespace"]
 fn inside_a_pid_namespace() {
     let Some(dir) = std::env::var_os(INSIDE).map(PathBuf::from) else { return };
+    let ports = std::env::var_os(PORTS).map(PathBuf::from).unwrap();
     fs::write(dir.join("file"), "text").unwrap();
+    let (_port, applications) = port(&ports);
     let deny = |operation: Operation| assert!(operation.deny(Status::ACCESS_DENIED));
     let source = Arc::new(Fanotify::new([&dir]).unwrap());
-    source.exempt(0);
+    source.exempt(Arc::new(applications.clone()));
     let manager = Manager::builder().filter(rule(1, deny)).unwrap().start(source).unwrap();
     println!("ready");
     // until the other test hangs up
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
     assert_eq!(manager.counters().denied(), 1);
+}
+
+/// A port for applications, in a namespace of its own.
+fn port(dir: &Path) -> (Port, Applications) {
+    let applications = Applications::new();
+    let security = SecurityDescriptor::null_dacl();
+    let options = PortOptions::default().max_connections(4).security(security).namespace(Namespace::at(dir));
+    (Port::create(PORT, options, applications.clone()).unwrap(), applications)
+}
+
+fn connect(dir: &Dir) -> Connection {
+    Connection::options().namespace(Namespace::at(&dir.0)).connect(PORT, b"").unwrap()
 }
 
 #[test]
@@ -216,6 +245,7 @@ fn inside() {
     a_start_that_fails_holds_nobody(&dir);
     a_verdict_on_what_was_there_before_is_not_kept(&dir);
     an_open_that_hangs_holds_up_nobody_else(&dir);
+    an_application_is_exempt_as_long_as_it_is_one(&dir);
     println!("all passed");
 }
 
@@ -372,6 +402,26 @@ fn an_open_that_hangs_holds_up_nobody_else(dir: &Path) {
     drop(hangs);
     assert!(source.wait().unwrap().success());
     assert_eq!(other.read("hung"), "x");
+}
+
+/// Whoever made its connection: that one may be gone, and its number another's.
+fn an_application_is_exempt_as_long_as_it_is_one(dir: &Path) {
+    fs::write(dir.join("file"), "text").unwrap();
+    let ports = Dir::new();
+    let (_port, applications) = port(&ports.0);
+    let source = Arc::new(Fanotify::new([dir]).unwrap());
+    source.exempt(Arc::new(applications.clone()));
+    let deny = |operation: Operation| assert!(operation.deny(Status::ACCESS_DENIED));
+    let _manager = Manager::builder().filter(rule(1, deny)).unwrap().start(source).unwrap();
+    let connection = connect(&ports);
+    let mut application = Worker::with_handle_in(&ports.0, "line", &connection);
+    connection.close();
+    let open = format!("open {}", dir.join("file").display());
+    assert_eq!(application.does(&open), "text");
+    assert_eq!(opener(Command::new("cat").arg(dir.join("file"))).stdout, b"", "a stranger");
+    assert_eq!(application.does("close"), "ok");
+    eventually(|| applications.is_empty());
+    assert_eq!(application.does(&open), "PermissionDenied");
 }
 
 fn verdicts(dir: &Path) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use proto::question::ANSWER_LEN;
@@ -11,10 +11,9 @@ use proto::status::Status;
 
 use super::{Ask, Done};
 use crate::filter::By;
-use crate::sync::lock;
 use crate::{Client, Credentials, Question, Serve, Timeout};
 
-type Watcher = Box<dyn Fn(&Credentials, bool) + Send + Sync>;
+type Announce = Box<dyn Fn(&Credentials) + Send + Sync>;
 
 /// Applications that connected to a port, asked in turn.
 ///
@@ -44,10 +43,7 @@ struct Shared {
     clients: RwLock<Vec<(u64, Client)>>,
     next_id: AtomicU64,
     turn: AtomicUsize,
-    watcher: Option<Watcher>,
-    /// Held from a change of the list until the watcher knows of it: of a process that goes and comes at once, with
-    /// another connection, it must not be told last that it went.
-    telling: Mutex<()>,
+    announce: Option<Announce>,
 }
 
 impl fmt::Debug for Shared {
@@ -64,12 +60,6 @@ impl Shared {
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, Vec<(u64, Client)>> {
         self.clients.write().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn tell(&self, peer: &Credentials, connected: bool) {
-        if let Some(watcher) = &self.watcher {
-            watcher(peer, connected);
-        }
-    }
 }
 
 impl Applications {
@@ -78,11 +68,10 @@ impl Applications {
         Self::default()
     }
 
-    /// None yet; `watcher` is told of each one that connects (true), and when the last connection that a process made goes
-    /// (false), so that a source can exempt the process ([`Fanotify::exempt`](crate::source::Fanotify::exempt)). It runs
-    /// on a thread of the port, and is told one thing after the other: nobody connects or goes meanwhile.
-    pub fn watched(watcher: impl Fn(&Credentials, bool) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Shared { watcher: Some(Box::new(watcher)), ..Shared::default() }))
+    /// None yet; `announce` is told of each one that connects, on a thread of the port, a moment before that one knows
+    /// that it is connected.
+    pub fn announced(announce: impl Fn(&Credentials) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Shared { announce: Some(Box::new(announce)), ..Shared::default() }))
     }
 
     /// How many are connected.
@@ -107,34 +96,22 @@ impl Applications {
 
 /// One application's place among the others.
 #[derive(Debug)]
-pub struct Place {
-    id: u64,
-    peer: Credentials,
-}
+pub struct Place(u64);
 
 impl Serve for Applications {
     type Session = Place;
 
     fn connect(&self, client: &Client, _context: &[u8]) -> Result<Place, Status> {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
-        let peer = client.peer().clone();
-        let _telling = lock(&self.0.telling);
-        self.0.tell(&peer, true);
         self.0.write().push((id, client.clone()));
-        Ok(Place { id, peer })
+        if let Some(announce) = &self.0.announce {
+            announce(client.peer());
+        }
+        Ok(Place(id))
     }
 
     fn disconnect(&self, place: Place) {
-        let _telling = lock(&self.0.telling);
-        let gone = {
-            let mut clients = self.0.write();
-            clients.retain(|(id, _)| *id != place.id);
-            !clients.iter().any(|(_, client)| client.peer().pid == place.peer.pid)
-        };
-        // Another connection of the same process keeps its exemption.
-        if gone {
-            self.0.tell(&place.peer, false);
-        }
+        self.0.write().retain(|(id, _)| *id != place.0);
     }
 }
 

@@ -35,7 +35,8 @@ pub trait Ask: Send + Sync + 'static {
     /// or from another thread: with the status and bytes of the reply, or with the reason why there is none.
     fn ask(&self, question: Vec<u8>, file: Option<Arc<OwnedFd>>, timeout: Duration, done: Done);
 
-    /// Whether this process is one of those that would be asked. It is not asked about itself.
+    /// Whether this process is one of those that would be asked. It is not asked about itself. Called for each operation,
+    /// on the thread that reads them: must not wait for anything that an operation held back could hold up.
     fn is_one(&self, pid: u32) -> bool {
         let _ = pid;
         false

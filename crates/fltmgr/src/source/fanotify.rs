@@ -1,11 +1,11 @@
 //! The opens and execs of every process on whole file systems, for root.
 
-use std::collections::{HashSet, VecDeque};
-use std::io;
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
+use std::{fmt, io};
 
 use proto::status::Status;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -14,11 +14,12 @@ use sys::fanotify::{EXEC, Event, Group, Names, OPEN, Permission};
 use super::{Source, Waiting};
 use crate::Error;
 use crate::filter::{OpKind, OpSet, Verdict};
+use crate::guard::Ask;
 use crate::sync::lock;
 
 /// Opens and execs on file systems, whoever makes them: fanotify, with CAP_SYS_ADMIN in the initial user namespace.
 ///
-/// Operations of this process are answered at once, and those of processes named with [`exempt`](Self::exempt): the
+/// Operations of this process are answered at once, and those of applications given to [`exempt`](Self::exempt): the
 /// filter and its applications must not wait for themselves. A file is named by the paths given, by whatever mount and in
 /// whatever mount namespace it is opened. Denials appear as EPERM whatever the status, the only
 /// error that the kernel gives here. An exec is reported twice, as the kernel reports it: [`OpKind::Exec`], then
@@ -30,11 +31,30 @@ pub struct Fanotify {
     group: Arc<Group>,
     paths: Vec<PathBuf>,
     names: OnceLock<Names>,
-    exempt: RwLock<HashSet<u32>>,
+    exempt: Exempt,
     /// What one read brought and nobody took yet. Whoever reads holds it: the others wait here, where they find what is
     /// left when that one is busy with the first, and not at the group, which would tell them nothing of it.
     queue: Mutex<VecDeque<Permission>>,
     room: Arc<Room>,
+}
+
+/// Whose operations are answered at once.
+struct Exempt {
+    own: u32,
+    applications: RwLock<Vec<Arc<dyn Ask>>>,
+}
+
+impl fmt::Debug for Exempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exempt").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+impl Exempt {
+    fn covers(&self, pid: u32) -> bool {
+        let applications = || self.applications.read().unwrap_or_else(PoisonError::into_inner);
+        pid == self.own || applications().iter().any(|application| application.is_one(pid))
+    }
 }
 
 /// Reading pauses while events hold too many descriptors.
@@ -95,25 +115,28 @@ impl Fanotify {
             group,
             paths: paths.into_iter().map(Into::into).collect(),
             names: OnceLock::new(),
-            exempt: RwLock::new(HashSet::from([std::process::id()])),
+            exempt: Exempt { own: std::process::id(), applications: RwLock::default() },
             queue: Mutex::default(),
             room: Arc::new(Room { limit, taken: Mutex::new(0), freed: Condvar::new() }),
         })
     }
 
-    /// Answers this process's operations at once: an application that decides. To be called when it connects. One
-    /// outside of our pid namespace has the number 0, as all others there, and cannot be exempted.
-    pub fn exempt(&self, pid: u32) {
-        if pid != 0 {
-            self.exempt.write().unwrap_or_else(PoisonError::into_inner).insert(pid);
-        }
-    }
-
-    /// Ends [`exempt`](Self::exempt): the application is gone, and its number may be given to another.
-    pub fn unexempt(&self, pid: u32) {
-        if pid != std::process::id() {
-            self.exempt.write().unwrap_or_else(PoisonError::into_inner).remove(&pid);
-        }
+    /// Answers the operations of the processes that decide at once: of each that is one of `application` at the time
+    /// ([`Ask::is_one`]). One outside of our pid namespace has the number 0, as all others there, and is not exempt.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use fltmgr::guard::Applications;
+    /// use fltmgr::source::Fanotify;
+    ///
+    /// # fn main() -> Result<(), fltmgr::Error> {
+    /// let applications = Arc::new(Applications::new());
+    /// let source = Fanotify::new(["/srv"])?;
+    /// source.exempt(applications.clone());
+    /// # Ok(()) }
+    /// ```
+    pub fn exempt(&self, application: Arc<dyn Ask>) {
+        self.exempt.applications.write().unwrap_or_else(PoisonError::into_inner).push(application);
     }
 
     /// Forgets every verdict that [`remember`](crate::filter::Operation::remember) put into the kernel: after a change
@@ -194,11 +217,9 @@ impl Source for Fanotify {
             if !self.group.read(&mut events).map_err(|error| failed("reading events", error))? {
                 return Ok(None);
             }
-            let exempt = self.exempt.read().unwrap_or_else(PoisonError::into_inner);
             let permissions = events.into_iter().filter_map(permission);
-            let (own, others): (Vec<_>, Vec<_>) = permissions.partition(|event| exempt.contains(&event.pid()));
-            drop(exempt);
-            Group::answer_all(&own, true);
+            let (exempt, others): (Vec<_>, Vec<_>) = permissions.partition(|event| self.exempt.covers(event.pid()));
+            Group::answer_all(&exempt, true);
             queue.extend(others);
         }
     }
