@@ -75,10 +75,11 @@ fn words_option(socket: BorrowedFd<'_>, option: libc::c_int, words: &mut [u32]) 
 /// A descriptor for the peer's process, which becomes readable when it ends, and never means another process.
 ///
 /// From Linux 6.5 the kernel gives the process that connected. Before that it is opened by its number: if the peer has
-/// ended and its number is in use again, that is another process, so ask at once after accept.
+/// ended and its number is in use again, that is another process, so ask at once after accept. From Linux 6.16 it gives one
+/// that has ended and was reaped, too.
 ///
 /// # Errors
-/// ESRCH: the peer has ended and was reaped, or cannot be seen from here. ENOSYS: before Linux 5.3.
+/// ESRCH: the peer has ended and was reaped, or, before Linux 6.5, cannot be seen from here. ENOSYS: before Linux 5.3.
 pub fn pidfd(socket: impl AsFd) -> io::Result<OwnedFd> {
     let socket = socket.as_fd();
     let mut word = [u32::MAX];
@@ -89,8 +90,13 @@ pub fn pidfd(socket: impl AsFd) -> io::Result<OwnedFd> {
             Ok(unsafe { OwnedFd::from_raw_fd(fd) })
         }
         Err(Errno::NOPROTOOPT) => pidfd_by_number(Credentials::of_peer(socket)?.pid),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(ended_or(error).into()),
     }
+}
+
+/// What Linux 6.5 to 6.14 call an invalid argument, and 6.15 the lack of a process: it was reaped.
+fn ended_or(error: Errno) -> Errno {
+    if error == Errno::INVAL { Errno::SRCH } else { error }
 }
 
 fn pidfd_by_number(pid: u32) -> io::Result<OwnedFd> {

@@ -4,8 +4,11 @@
 //! One descriptor (pidfd) and one watch per process, however many connections it has.
 
 use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, Weak};
 
+use rustix::io::Errno;
 use sys::descriptors::{self, Reserved};
 use sys::fork::PerProcess;
 use sys::monitor::{Interest, Monitor, Watch, Watching};
@@ -55,9 +58,26 @@ impl Process {
         {
             return Ok(Some(known));
         }
-        let Ok(pidfd) = peer::pidfd(socket) else { return Ok(None) };
-        descriptors::leaves_reserve(&pidfd)?;
+        let Some(process) = Self::new(peer::pidfd(socket))? else { return Ok(None) };
+        if processes.len() == processes.capacity() {
+            processes.retain(|_, process| process.strong_count() != 0);
+        }
+        processes.insert(pid, Arc::downgrade(&process));
+        Ok(Some(process))
+    }
+
+    /// The process of this descriptor, or one that has ended where the kernel says so instead of giving it.
+    fn new(pidfd: io::Result<OwnedFd>) -> Result<Option<Arc<Self>>, Reserved> {
         let process = Arc::new(Self { state: Mutex::default() });
+        let pidfd = match pidfd {
+            Ok(pidfd) => pidfd,
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::SRCH) => {
+                lock(&process.state).ended = true;
+                return Ok(Some(process));
+            }
+            Err(_) => return Ok(None),
+        };
+        descriptors::leaves_reserve(&pidfd)?;
         let watch = Arc::new(End(Arc::downgrade(&process)));
         // an end that is told at once waits for the lock
         let mut state = lock(&process.state);
@@ -66,10 +86,6 @@ impl Process {
         let Ok(watching) = watching else { return Ok(None) };
         state.watching = Some(watching);
         drop(state);
-        if processes.len() == processes.capacity() {
-            processes.retain(|_, process| process.strong_count() != 0);
-        }
-        processes.insert(pid, Arc::downgrade(&process));
         Ok(Some(process))
     }
 
@@ -109,5 +125,31 @@ impl Watch for End {
 
     fn hangup(&self) {
         self.readable();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Ends(AtomicU32);
+
+    impl Mortal for Ends {
+        fn process_ended(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// As older kernels tell of one whose child keeps its socket.
+    #[test]
+    fn a_process_that_was_reaped_before_it_was_looked_at_has_ended() {
+        let ends = Arc::new(Ends::default());
+        let reaped = Process::new(Err(Errno::SRCH.into())).unwrap().unwrap();
+        reaped.tell(Arc::downgrade(&ends) as _);
+        assert_eq!(ends.0.load(Ordering::Relaxed), 1);
+        assert!(Process::new(Err(Errno::NOSYS.into())).unwrap().is_none(), "of this one nothing is known");
     }
 }
