@@ -2,9 +2,9 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use fltmgr::namespace::Namespace;
@@ -133,6 +133,37 @@ async fn a_message_whose_future_was_dropped_goes_to_the_next() {
     drop(messages);
     assert_eq!(pending.wait(&mut []).unwrap().status, Status::CANCELLED);
     assert_eq!(filter.send(b"x", Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
+}
+
+/// Says that it has begun, and goes on when it is let: as one that wants a lock which somebody else holds.
+struct Slow(SyncSender<()>, Mutex<Receiver<()>>);
+
+impl Wake for Slow {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.send(());
+        let _ = self.1.lock().unwrap().recv();
+    }
+}
+
+#[test]
+fn a_stream_can_be_dropped_while_its_waker_waits_for_whoever_drops_it() {
+    let world = World::new();
+    let (port, filter) = world.pair();
+    let mut messages = port.messages(1).unwrap();
+    let (begin, begun) = sync_channel(1);
+    let (let_go, wait) = sync_channel(0);
+    let waker = Waker::from(Arc::new(Slow(begin, Mutex::new(wait))));
+    assert!(Pin::new(&mut messages).poll_next(&mut Context::from_waker(&waker)).is_pending());
+    let pending = filter.start(b"?", 4, Timeout::After(LONG)).unwrap();
+    begun.recv_timeout(LONG).unwrap();
+    let (drops, dropped) = sync_channel(1);
+    std::thread::spawn(move || {
+        drop(messages);
+        drops.send(()).unwrap();
+    });
+    dropped.recv_timeout(LONG).unwrap();
+    drop(let_go);
+    assert_eq!(pending.wait(&mut []).unwrap().status, Status::CANCELLED);
 }
 
 #[tokio::test]

@@ -149,6 +149,8 @@ pub(super) struct State {
     pub(super) signalled: bool,
     /// Who is to be told next.
     pub(super) waker: Option<Waker>,
+    /// The thread that watches is telling one: the user's code runs, and may take as long as it likes.
+    pub(super) waking: bool,
 }
 
 #[derive(Debug)]
@@ -240,9 +242,13 @@ impl Drop for Completions {
         let posted = std::mem::take(&mut state.posted);
         let ended = std::mem::take(&mut state.ended);
         state.closed = true;
+        let waking = state.waking;
         desk.ring();
         drop(state);
-        self.dismiss();
+        // the waker may want what whoever drops this holds
+        if !waking {
+            self.dismiss();
+        }
         // without the lock: what was delivered is answered
         drop((posted, ended));
     }

@@ -100,11 +100,9 @@ impl Completions {
         }
     }
 
-    /// Waits for the end of the thread that watches, which has been told.
+    /// Waits for the end of the thread that watches, which has been told and runs none of the user's code.
     pub(super) fn dismiss(&self) {
-        if let Some(watcher) = lock(&self.watcher).take()
-            && watcher.thread().id() != std::thread::current().id()
-        {
+        if let Some(watcher) = lock(&self.watcher).take() {
             // it does not panic; if a waker of the user's did, the panic hook has said so
             let _ = watcher.join();
         }
@@ -159,12 +157,14 @@ impl Desk {
             }
             let waker = if ready { state.waker.take() } else { None };
             if waker.is_some() || !let_go.is_empty() {
+                state.waking = waker.is_some();
                 drop(state);
                 let_go.clear();
                 if let Some(waker) = waker {
                     waker.wake();
                 }
                 state = self.lock();
+                state.waking = false;
             } else if gone {
                 // whoever asks from now on is told at once
                 return;
