@@ -6,6 +6,7 @@ use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 
@@ -97,6 +98,12 @@ pub fn pidfd(socket: impl AsFd) -> io::Result<OwnedFd> {
 /// What Linux 6.5 to 6.14 call an invalid argument, and 6.15 the lack of a process: it was reaped.
 fn ended_or(error: Errno) -> Errno {
     if error == Errno::INVAL { Errno::SRCH } else { error }
+}
+
+/// Whether the process of this descriptor has ended.
+pub fn has_ended(pidfd: impl AsFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&now)), Ok(1))
 }
 
 fn pidfd_by_number(pid: u32) -> io::Result<OwnedFd> {

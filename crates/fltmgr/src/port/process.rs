@@ -31,12 +31,14 @@ pub(super) struct Process {
 #[derive(Default)]
 struct State {
     mortals: Vec<Weak<dyn Mortal>>,
+    /// It has been told of.
     ended: bool,
+    pidfd: Option<Arc<OwnedFd>>,
     watching: Option<Watching>,
 }
 
-/// By number. An entry's process cannot have been replaced by another of the same number: its descriptor would have
-/// told of its end.
+/// By number. Of an entry whose process has been replaced by another of the same number, the descriptor tells that it has
+/// ended, and may have yet to tell the monitor.
 type Processes = Mutex<HashMap<u32, Weak<Process>>>;
 
 /// A forked child has its own: the monitor that watches its parent's tells it of no end.
@@ -54,7 +56,7 @@ impl Process {
         }
         let mut processes = lock(PROCESSES.get(Mutex::default));
         if let Some(known) = processes.get(&pid).and_then(Weak::upgrade)
-            && !lock(&known.state).ended
+            && !known.has_ended()
         {
             return Ok(Some(known));
         }
@@ -78,15 +80,21 @@ impl Process {
             Err(_) => return Ok(None),
         };
         descriptors::leaves_reserve(&pidfd)?;
+        let pidfd = Arc::new(pidfd);
         let watch = Arc::new(End(Arc::downgrade(&process)));
         // an end that is told at once waits for the lock
         let mut state = lock(&process.state);
         let watching = Monitor::of_this_process()
-            .and_then(|monitor| monitor.watch(Arc::new(pidfd), Interest::Readable, None, watch));
+            .and_then(|monitor| monitor.watch(Arc::clone(&pidfd) as _, Interest::Readable, None, watch));
         let Ok(watching) = watching else { return Ok(None) };
-        state.watching = Some(watching);
+        (state.pidfd, state.watching) = (Some(pidfd), Some(watching));
         drop(state);
         Ok(Some(process))
+    }
+
+    fn has_ended(&self) -> bool {
+        let state = lock(&self.state);
+        state.ended || state.pidfd.as_ref().is_some_and(peer::has_ended)
     }
 
     /// Has `mortal` told of the end; at once, if that has come.
@@ -111,13 +119,10 @@ struct End(Weak<Process>);
 impl Watch for End {
     fn readable(&self) {
         let Some(process) = self.0.upgrade() else { return };
-        let (mortals, watching) = {
-            let mut state = lock(&process.state);
-            state.ended = true;
-            (std::mem::take(&mut state.mortals), state.watching.take())
-        };
+        let State { mortals, pidfd, watching, .. } =
+            std::mem::replace(&mut *lock(&process.state), State { ended: true, ..State::default() });
         // it stays readable for ever
-        drop(watching);
+        drop((watching, pidfd));
         for mortal in mortals.iter().filter_map(Weak::upgrade) {
             mortal.process_ended();
         }
@@ -130,7 +135,10 @@ impl Watch for End {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
     use std::sync::atomic::{AtomicU32, Ordering};
+
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
     use super::*;
 
@@ -151,5 +159,18 @@ mod tests {
         reaped.tell(Arc::downgrade(&ends) as _);
         assert_eq!(ends.0.load(Ordering::Relaxed), 1);
         assert!(Process::new(Err(Errno::NOSYS.into())).unwrap().is_none(), "of this one nothing is known");
+    }
+
+    /// Its number may be another's by then, who would be told that it has ended.
+    #[test]
+    fn a_process_has_ended_before_the_monitor_knows() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
+        let unwatched = State { pidfd: Some(Arc::new(pidfd)), ..State::default() };
+        let process = Process { state: Mutex::new(unwatched) };
+        assert!(!process.has_ended());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(process.has_ended());
     }
 }
