@@ -123,6 +123,36 @@ fn children_and_links_do_not_get_around_a_glob() {
     assert_eq!(ended.out, "", "{}", ended.err);
 }
 
+/// It cannot look whither a path leads, nor who asks. The program has called setresuid, so that it is looked at each time.
+#[test]
+fn a_link_does_not_get_around_a_tool_without_descriptors() {
+    let world = World::ordinary();
+    let bad = world.file("bad", "NEEDLE");
+    let link = world.dir().join("link");
+    std::os::unix::fs::symlink(&bad, &link).unwrap();
+    let script =
+        "exec setpriv --reuid=$(id -u) sh -c 'echo ready; read _; read line < \"$0\"; echo \"got $line.\"; read _' $0";
+    for rule in [["--deny", "bad"], ["--deny-content", "NEEDLE"]] {
+        let mut command = world.fltmc();
+        command.args(["run", "-q"]).args(rule).args(["--", "sh", "-c", script]).arg(&link);
+        let mut run = world.spawn(&mut command);
+        run.says("ready");
+        let pid = run.pid().to_string();
+        let limit = |number: u32| {
+            let ended = finish(world.command("prlimit").args(["--pid", &pid, &format!("--nofile={number}:")]));
+            assert_eq!(ended.code, Some(0), "{}", ended.err);
+        };
+        limit(3);
+        run.tell("go on\n");
+        assert_eq!(run.says("got"), "got .");
+        run.says("Too many open files in system");
+        // Without descriptors it could not clean up.
+        limit(64);
+        run.tell("end\n");
+        assert_eq!(run.end(), 0);
+    }
+}
+
 #[test]
 fn content_is_judged_by_a_scanner() {
     let world = World::ordinary();

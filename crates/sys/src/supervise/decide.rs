@@ -13,7 +13,7 @@ use super::call::{CALLS, Name, Shape};
 use super::held::{Held, How, reopen};
 use super::notify::Notification;
 use super::resolve::{self, Found, Walker};
-use super::tracee::{self, Likeness, Unread};
+use super::tracee::{self, Likeness, Unread, is_exhausted};
 use super::{Shared, bump};
 
 /// The flags that openat2 knows: unlike openat it refuses all others.
@@ -67,10 +67,13 @@ pub(super) fn decide(shared: &Arc<Shared>, notification: Notification) -> Option
         shared.sent(listener.go_on(id));
         return None;
     };
-    let (likeness, uid) = shared.likeness(notification.tid, call.kind == OpKind::Exec);
-    let caller = Caller { shared, notification, likeness, uid };
-    let result = match caller.judge(call.kind, call.shape) {
-        Ok(matter) => {
+    let known = shared.likeness(notification.tid, call.kind == OpKind::Exec);
+    let judged = known.map_err(Settled::Error).and_then(|(likeness, uid)| {
+        let caller = Caller { shared, notification, likeness, uid };
+        caller.judge(call.kind, call.shape).map(|matter| (matter, uid))
+    });
+    let result = match judged {
+        Ok((matter, uid)) => {
             return Some(Held {
                 shared: shared.clone(),
                 notification,
@@ -201,7 +204,7 @@ impl Caller<'_> {
         match start {
             Ok(start) => Ok(Place { start: Some(start), path }),
             Err(Errno::BADF) => Err(Settled::Error(Errno::BADF)),
-            Err(Errno::MFILE | Errno::NFILE) => Err(Settled::Error(Errno::NFILE)),
+            Err(errno) if is_exhausted(errno) => Err(Settled::Error(Errno::NFILE)),
             Err(_) => Err(Settled::Unreadable),
         }
     }
@@ -211,7 +214,7 @@ impl Caller<'_> {
         match result {
             Ok(found) => Ok(Some(found)),
             // Our own table of descriptors is full; it must not look as if the file were missing.
-            Err(Errno::MFILE) => Err(Settled::Error(Errno::NFILE)),
+            Err(errno) if is_exhausted(errno) => Err(Settled::Error(Errno::NFILE)),
             Err(errno) if self.likeness == Likeness::Same => Err(Settled::Error(errno)),
             Err(_) => Ok(None),
         }
@@ -353,14 +356,14 @@ impl Caller<'_> {
     fn continued_open(&self, name: Name, flags: u32, limits: ResolveFlags) -> Result<Matter, Settled> {
         let flags = OFlags::from_bits_retain(flags);
         let place = self.place_within(name, limits)?;
-        let path = self.reach(&place, follows(flags), limits);
+        let path = self.reach(&place, follows(flags), limits)?;
         Ok(Matter { writes: true, ..Matter::continued(path, Vec::new()) })
     }
 
     /// The absolute path of what an open would reach or make, to ask about: the kernel reads the path again.
-    fn reach(&self, place: &Place, follow: bool, limits: ResolveFlags) -> Vec<u8> {
+    fn reach(&self, place: &Place, follow: bool, limits: ResolveFlags) -> Result<Vec<u8>, Settled> {
         if self.likeness == Likeness::OtherPlace {
-            return place.text();
+            return Ok(place.text());
         }
         // The other limits end a way, but lead to no other object.
         let root = limits & ResolveFlags::IN_ROOT;
@@ -369,7 +372,7 @@ impl Caller<'_> {
         } else {
             let find = |path: &[u8], follow| resolve::fast(place.start(), path, follow, root).map(|(object, _)| object);
             find(&place.path, follow).map(|object| Found::Object { object, parent: None }).or_else(|errno| {
-                let (dir, name) = resolve::split(&place.path).ok_or(errno)?;
+                let (dir, name) = resolve::split(&place.path).filter(|_| !is_exhausted(errno)).ok_or(errno)?;
                 Ok(Found::Missing { parent: find(dir, true)?, name: name.to_vec() })
             })
         };
@@ -377,7 +380,10 @@ impl Caller<'_> {
             Found::Object { object, .. } => resolve::name_of(object.as_fd()),
             Found::Missing { parent, name } => Ok(resolve::join(&resolve::name_of(parent.as_fd())?, &name)),
         });
-        path.unwrap_or_else(|_| place.text())
+        match path {
+            Err(errno) if is_exhausted(errno) => Err(Settled::Error(Errno::NFILE)),
+            path => Ok(path.unwrap_or_else(|_| place.text())),
+        }
     }
 
     fn open(&self, name: Name, bits: u32, mode: u32, limits: ResolveFlags) -> Result<Matter, Settled> {
@@ -413,7 +419,7 @@ impl Caller<'_> {
                 Ok((object, stat)) if !create && !resolve::on_proc(object.as_fd(), &stat)? => {
                     Ok(Found::Object { object, parent: None })
                 }
-                _ => return Ok(by_path(self.reach(&place, follow, limits))),
+                _ => return Ok(by_path(self.reach(&place, follow, limits)?)),
             }
         } else if create {
             walker.creation(place.start(), &place.path, follow)

@@ -56,7 +56,7 @@ use maker::Maker;
 use notify::{Listener, Notification};
 use resolve::Guards;
 use spawn::Started;
-use tracee::{Identity, Likeness};
+use tracee::{Identity, Likeness, is_exhausted};
 
 /// A command and its descendants, whose file operations wait for answers.
 #[derive(Debug)]
@@ -247,12 +247,16 @@ impl Shared {
     /// How far this thread can be stood in for. Identity only changes by system calls, which are noted, and is
     /// inherited: while nobody has made one, one look at the first thread is good for all. Not at one that is about to
     /// execute the command: an exec gives and takes capabilities, the second one no others.
-    fn likeness(&self, tid: u32, executes: bool) -> (Likeness, u32) {
+    ///
+    /// # Errors
+    /// We have no descriptor to look with. Then it is nobody's to say that only the text of its paths can be judged.
+    fn likeness(&self, tid: u32, executes: bool) -> Result<(Likeness, u32), Errno> {
         let (likeness, uid) = match self.alike.load(Ordering::Acquire) {
             ALIKE => (Likeness::Same, self.ours.uid()),
             state => {
                 let (likeness, uid) = match Identity::of(tid) {
                     Ok(theirs) => (self.ours.likeness(&theirs), theirs.uid()),
+                    Err(error) if Errno::from_io_error(&error).is_some_and(is_exhausted) => return Err(Errno::NFILE),
                     Err(_) => (Likeness::OtherPlace, u32::MAX),
                 };
                 if state == UNKNOWN && !executes {
@@ -263,7 +267,7 @@ impl Shared {
             }
         };
         let least = if self.landlocked.load(Ordering::Acquire) { Likeness::OtherRights } else { Likeness::Same };
-        (likeness.max(least), uid)
+        Ok((likeness.max(least), uid))
     }
 
     fn identity_changes(&self, landlock: bool) {

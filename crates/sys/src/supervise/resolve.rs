@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::tracee::Status;
+use super::tracee::{Status, is_exhausted};
 
 const HERE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 /// More symbolic links than this are a loop to the kernel too (MAXSYMLINKS).
@@ -179,7 +179,10 @@ impl Walker {
                 return Ok(Target::Jump(fs::openat(dir, name, HERE, Mode::empty())?));
             }
             if name == b"self" || name == b"thread-self" {
-                let tgid = Status::of(self.tid).map_err(|_| Errno::SRCH)?.tgid;
+                let status = Status::of(self.tid).map_err(|error| {
+                    Errno::from_io_error(&error).filter(|errno| is_exhausted(*errno)).unwrap_or(Errno::SRCH)
+                });
+                let tgid = status?.tgid;
                 let thread = if name == b"self" { String::new() } else { format!("/task/{}", self.tid) };
                 return Ok(Target::Text(format!("{tgid}{thread}").into_bytes()));
             }

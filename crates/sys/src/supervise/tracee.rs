@@ -21,6 +21,11 @@ pub(super) enum Unread {
     Closed,
 }
 
+/// Whether there is no descriptor left to look with, ours or the system's.
+pub(super) fn is_exhausted(errno: Errno) -> bool {
+    matches!(errno, Errno::MFILE | Errno::NFILE)
+}
+
 /// Copies the path at this address of the thread.
 pub(super) fn read_path(tid: u32, address: u64) -> Result<Vec<u8>, Unread> {
     let mut path = vec![0; PATH_MAX];
