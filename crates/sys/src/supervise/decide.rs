@@ -356,14 +356,14 @@ impl Caller<'_> {
     fn continued_open(&self, name: Name, flags: u32, limits: ResolveFlags) -> Result<Matter, Settled> {
         let flags = OFlags::from_bits_retain(flags);
         let place = self.place_within(name, limits)?;
-        let path = self.reach(&place, follows(flags), limits)?;
-        Ok(Matter { writes: true, ..Matter::continued(path, Vec::new()) })
+        Ok(Matter { writes: true, ..self.reach(&place, follows(flags), limits)? })
     }
 
-    /// The absolute path of what an open would reach or make, to ask about: the kernel reads the path again.
-    fn reach(&self, place: &Place, follow: bool, limits: ResolveFlags) -> Result<Vec<u8>, Settled> {
+    /// What an open would reach or make, to ask about: the kernel reads the path again.
+    fn reach(&self, place: &Place, follow: bool, limits: ResolveFlags) -> Result<Matter, Settled> {
+        let by_path = |path| Matter::continued(path, Vec::new());
         if self.likeness == Likeness::OtherPlace {
-            return Ok(place.text());
+            return Ok(by_path(place.text()));
         }
         // The other limits end a way, but lead to no other object.
         let root = limits & ResolveFlags::IN_ROOT;
@@ -376,13 +376,19 @@ impl Caller<'_> {
                 Ok(Found::Missing { parent: find(dir, true)?, name: name.to_vec() })
             })
         };
-        let path = found.and_then(|found| match found {
-            Found::Object { object, .. } => resolve::name_of(object.as_fd()),
-            Found::Missing { parent, name } => Ok(resolve::join(&resolve::name_of(parent.as_fd())?, &name)),
+        let matter = found.and_then(|found| match found {
+            Found::Object { object, .. } => {
+                let stat = fs::fstat(&object)?;
+                let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+                let to_look_at = regular && !resolve::on_proc(object.as_fd(), &stat)?;
+                let path = resolve::name_of(object.as_fd())?;
+                Ok(Matter { object: to_look_at.then_some(object), ..by_path(path) })
+            }
+            Found::Missing { parent, name } => Ok(by_path(resolve::join(&resolve::name_of(parent.as_fd())?, &name))),
         });
-        match path {
+        match matter {
             Err(errno) if is_exhausted(errno) => Err(Settled::Error(Errno::NFILE)),
-            path => Ok(path.unwrap_or_else(|_| place.text())),
+            matter => Ok(matter.unwrap_or_else(|_| by_path(place.text()))),
         }
     }
 
@@ -419,7 +425,7 @@ impl Caller<'_> {
                 Ok((object, stat)) if !create && !resolve::on_proc(object.as_fd(), &stat)? => {
                     Ok(Found::Object { object, parent: None })
                 }
-                _ => return Ok(by_path(self.reach(&place, follow, limits)?)),
+                _ => return Ok(Matter { writes, ..self.reach(&place, follow, limits)? }),
             }
         } else if create {
             walker.creation(place.start(), &place.path, follow)

@@ -192,3 +192,20 @@ fn no_limit_makes_another_name_of_a_denied_file() {
     assert!(outcome.out.contains("all denied"), "{}{}", outcome.out, outcome.err);
     assert_eq!((outcome.asked(OpKind::Open, &hidden), outcome.asked(OpKind::Open, &made)), (5, 3), "{outcome:#?}");
 }
+
+/// A file that is made if it is not there, and an open of a later kernel's: they go on in the kernel.
+#[test]
+fn what_is_there_can_be_looked_into_whatever_the_limits() {
+    let world = World::new();
+    make_jail(&world.dir);
+    let made = world.path("jail/etc/made");
+    fs::write(&made, "hidden").unwrap();
+    let policy = |held: &Held| {
+        let file = held.file().unwrap()?;
+        let mut content = [0; 6];
+        let read = rustix::io::pread(&file, &mut content, 0).unwrap();
+        (&content[..read] == b"hidden").then_some(libc::EACCES)
+    };
+    let outcome = world.run(probe::command("openat2-denied"), OpSet::OPEN, policy);
+    assert!(outcome.out.contains("all denied"), "{}{}", outcome.out, outcome.err);
+}
