@@ -168,7 +168,8 @@ fn unlike(doing: String, what: impl Into<String>) -> Error {
 }
 
 fn resources(doing: String, error: std::io::Error) -> Error {
-    Error::with_source(Status::INSUFFICIENT_RESOURCES, doing, error)
+    let hint = error.to_string();
+    Error::with_source(Status::INSUFFICIENT_RESOURCES, doing, error).hint(hint)
 }
 
 /// Why no answer came.

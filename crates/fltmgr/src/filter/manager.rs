@@ -125,7 +125,10 @@ impl Builder {
             closed: AtomicBool::new(false),
             sequence: AtomicU64::new(0),
         });
-        let failed = |error| Error::with_source(Status::INSUFFICIENT_RESOURCES, "starting a thread", error);
+        let failed = |error: std::io::Error| {
+            let hint = error.to_string();
+            Error::with_source(Status::INSUFFICIENT_RESOURCES, "starting a thread", error).hint(hint)
+        };
         let timed = core.clone();
         let timer = thread::Builder::new().name("fltmgr-deadline".into()).spawn(move || {
             while let Due::Passed(pending, stage) = timed.deadlines.due() {

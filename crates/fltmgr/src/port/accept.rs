@@ -169,7 +169,10 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
     let sddl = options.security.to_string();
     let quotas = Quotas::new(options.limits());
     wait::warm_up();
-    let system = |error| Error::with_source(Status::INSUFFICIENT_RESOURCES, doing(), error);
+    let system = |error: std::io::Error| {
+        let hint = error.to_string();
+        Error::with_source(Status::INSUFFICIENT_RESOURCES, doing(), error).hint(hint)
+    };
     let monitor = Monitor::of_this_process().map_err(system)?;
     pool::start().map_err(system)?;
     let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
