@@ -181,6 +181,34 @@ fn help_shows_the_exit_codes() {
     }
 }
 
+/// With any number of threads that is too small. Each try is another user, because the dead count until they are waited
+/// for.
+#[test]
+fn a_process_without_threads_says_so() {
+    if !e2e::is_root() {
+        return e2e::skip_privileged("the limit counts all processes of a user, and the test has no user of its own");
+    }
+    let world = World::new();
+    std::fs::set_permissions(world.dir(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let tool = world.dir().join("tool");
+    std::fs::copy(e2e::binary("fltmc"), &tool).unwrap();
+    for (n, rule) in [["--deny", "*.virus"], ["--deny-content", "NEEDLE"]].into_iter().enumerate() {
+        let ran = (1..64).find(|limit| {
+            let user = 1_000_000_000 + (2 * std::process::id() + n as u32) * 64 + limit;
+            let mut command = world.command("setpriv");
+            command.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups", "prlimit"]);
+            command.arg(format!("--nproc={limit}")).arg(&tool).args(["run", "-q"]).args(rule).args(["--", "true"]);
+            let ended = finish(&mut command);
+            let said = ended.err.to_lowercase().contains("resource temporarily unavailable");
+            // a scanner that cannot work is one that does not answer
+            let refused = n == 1 && ended.code == Some(126);
+            assert!(ended.code == Some(0) || (ended.code == Some(1) && said) || refused, "{limit}: {ended:?}");
+            ended.code == Some(0)
+        });
+        assert!(ran.is_some_and(|limit| limit > 2), "{ran:?}");
+    }
+}
+
 /// With any number of descriptors that is too small, down to what the program needs to begin at all.
 #[test]
 fn a_process_without_descriptors_says_so() {

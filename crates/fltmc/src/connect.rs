@@ -11,7 +11,7 @@ use fltmgr::{Message, Status};
 use serde::Serialize;
 
 use crate::args::Connect;
-use crate::exit::Failure;
+use crate::exit::{Failure, no_thread};
 use crate::output::{self, DIM, ERROR, GOOD, HEAD, Safe, WARN};
 use crate::port;
 
@@ -56,7 +56,7 @@ pub(crate) fn connect(args: &Connect) -> Result<ExitCode, Failure> {
         (_, true) => Some(false),
         _ => None,
     };
-    let lines = all.is_none().then(lines);
+    let lines = all.is_none().then(lines).transpose()?;
     output::noteln!("fltmc: connected to {}; ends with the filter, or with Ctrl-C", Safe(connection.name()));
     let gone = |e: &fltmgr::Error| e.status() == Status::PORT_DISCONNECTED;
     loop {
@@ -209,16 +209,17 @@ fn report(args: &Connect, record: &Record, wants_reply: bool) -> Result<(), Fail
 }
 
 /// Lines of stdin, read beside the questions so that a waiting person does not keep us from seeing the filter end.
-fn lines() -> Receiver<String> {
+fn lines() -> Result<Receiver<String>, Failure> {
     let (give, take) = sync_channel(64);
-    std::thread::spawn(move || {
+    let reader = std::thread::Builder::new().spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             if give.send(line).is_err() {
                 break;
             }
         }
     });
-    take
+    reader.map_err(no_thread)?;
+    Ok(take)
 }
 
 /// Sixteen bytes a line: offset, hexadecimal, text.

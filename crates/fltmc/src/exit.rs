@@ -71,6 +71,12 @@ impl Failure {
     }
 }
 
+/// Why there is not one thread more.
+pub(crate) fn no_thread(error: std::io::Error) -> Failure {
+    let cause = crate::output::cause(&error);
+    Failure::new(Code::Other, format!("starting a thread: {cause}; are there threads and memory left? (ulimit -u, -v)"))
+}
+
 /// An I/O error of our own doing, with what was being done.
 pub(crate) trait Doing<T> {
     /// Turns the error into a sentence: `doing: cause`.

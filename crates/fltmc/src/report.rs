@@ -11,7 +11,7 @@ use std::time::Duration;
 use fltmgr::filter::{By, Counters, Record, Records, Verdict};
 use serde::Serialize;
 
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, Failure, no_thread};
 use crate::latency::Latencies;
 use crate::output::{self, DIM, ERROR, GOOD, HEAD, WARN};
 
@@ -75,8 +75,8 @@ pub(crate) struct Collector(JoinHandle<(Latencies, Result<(), Failure>)>);
 
 impl Collector {
     /// Gives each record to every sink, until that one fails; keeps the latencies of the application's answers.
-    pub(crate) fn start(records: Records, mut sinks: Vec<Sink>) -> Self {
-        Self(std::thread::spawn(move || {
+    pub(crate) fn start(records: Records, mut sinks: Vec<Sink>) -> Result<Self, Failure> {
+        let thread = std::thread::Builder::new().spawn(move || {
             let mut latencies = Latencies::new();
             let mut written = Ok(());
             while let Some(record) = records.recv() {
@@ -93,7 +93,8 @@ impl Collector {
                 });
             }
             (latencies, written)
-        }))
+        });
+        thread.map(Self).map_err(no_thread)
     }
 
     /// Waits for the last record. The manager must be gone, or this never ends.

@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGQUIT};
 
 use crate::args::Run;
-use crate::exit::{Code, Doing, Failure};
+use crate::exit::{Code, Doing, Failure, no_thread};
 use crate::gate::{Announce, Gate, Setting};
 use crate::report::{Collector, QUEUE, Sink, Summary, json_lines};
 use crate::signals::{Event, Events};
@@ -75,9 +75,10 @@ pub(crate) fn supervise(
 ) -> Result<Outcome, Failure> {
     let (builder, records) = gate.filters(Manager::builder())?.records(QUEUE);
     let source = Arc::new(Supervise::new(command).at_end(AtEnd::Kill));
-    let collector = Collector::start(records, sinks);
+    let collector = Collector::start(records, sinks)?;
+    // Before the program runs, which must not go on without it.
+    let (tell, forwarder) = forward(events, source.clone())?;
     let manager = builder.start(source.clone()).map_err(not_started)?;
-    let (tell, forwarder) = forward(events, source.clone());
     let status = source.wait();
     // Blocks at most until the forwarder has taken one of a full queue.
     let _ = tell.send(Event::Ended);
@@ -91,9 +92,9 @@ pub(crate) fn supervise(
 
 /// Passes signals on to the command. SIGINT and SIGQUIT are not: a terminal sends them to every process in the
 /// foreground, the command included, unless it did not run yet.
-fn forward(events: Events, source: Arc<Supervise>) -> (SyncSender<Event>, JoinHandle<()>) {
+fn forward(events: Events, source: Arc<Supervise>) -> Result<(SyncSender<Event>, JoinHandle<()>), Failure> {
     let tell = events.sender();
-    let forwarder = std::thread::spawn(move || {
+    let forwarder = std::thread::Builder::new().spawn(move || {
         let pid = source.pid().ok().and_then(|pid| Pid::from_raw(pid as i32));
         let early = events.so_far().into_iter().map(|event| (event, true));
         let later = std::iter::from_fn(|| events.next()).map(|event| (event, false));
@@ -108,7 +109,7 @@ fn forward(events: Events, source: Arc<Supervise>) -> (SyncSender<Event>, JoinHa
             }
         }
     });
-    (tell, forwarder)
+    Ok((tell, forwarder.map_err(no_thread)?))
 }
 
 /// Why supervision did not start.

@@ -20,8 +20,12 @@ pub(crate) fn scan(args: &Scan) -> Result<ExitCode, Failure> {
     let flags = if args.remember { AnswerFlags::CACHE } else { AnswerFlags::empty() };
     let threads = std::thread::available_parallelism().map_or(2, NonZero::get).clamp(2, MOST_THREADS);
     let ends: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| serve(&connection, &patterns, flags))).collect();
-        workers.into_iter().map(|worker| worker.join()).collect()
+        let work = || serve(&connection, &patterns, flags);
+        // Those that cannot be made are done without: this thread is one of them.
+        let helper = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+        let helpers: Vec<_> = (1..threads).map_while(helper).collect();
+        let own = work();
+        helpers.into_iter().map(|helper| helper.join()).chain([Ok(own)]).collect()
     });
     for end in ends {
         end.map_err(|_| Failure::new(Code::Other, "a scanning thread panicked; this is a bug"))??;

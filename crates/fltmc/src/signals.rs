@@ -6,7 +6,7 @@ use std::time::Instant;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
-use crate::exit::{Doing, Failure};
+use crate::exit::{Doing, Failure, no_thread};
 
 /// More than anybody sends at a time; what comes on top says nothing new.
 const QUEUE: usize = 16;
@@ -44,11 +44,12 @@ impl Events {
         let handle = signals.handle();
         let (sender, events) = sync_channel(QUEUE);
         let tell = sender.clone();
-        let thread = std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().spawn(move || {
             for signal in signals.forever().filter(|signal| *signal != SIGCHLD) {
                 let _ = tell.try_send(Event::Signal(signal));
             }
         });
+        let thread = thread.map_err(no_thread)?;
         Ok(Self { sender, events, handle, thread: Some(thread) })
     }
 

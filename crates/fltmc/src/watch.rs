@@ -9,7 +9,7 @@ use fltmgr::source::Fanotify;
 use fltmgr::{Error, Status};
 
 use crate::args::Watch;
-use crate::exit::{Code, Doing, Failure};
+use crate::exit::{Code, Doing, Failure, no_thread};
 use crate::gate::{Gate, Setting};
 use crate::output::{self, HEAD, Safe};
 use crate::report::{Collector, Line, QUEUE, Sink, json_lines};
@@ -50,7 +50,7 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
         };
         Box::new(move |record: &Record| if is_below(record) { sink(record) } else { Ok(()) }) as Sink
     };
-    let collector = Collector::start(records, sinks.map(below).collect());
+    let collector = Collector::start(records, sinks.map(below).collect())?;
     let manager = builder.start(source).map_err(not_watched)?;
     if !args.rules.quiet {
         let list = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -58,16 +58,17 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
     }
     let tell = events.sender();
     let ended = std::thread::scope(|scope| {
-        let source = scope.spawn(|| {
+        let source = std::thread::Builder::new().spawn_scoped(scope, || {
             let ended = manager.wait();
             let _ = tell.try_send(Event::Ended);
             ended
         });
+        let source = source.map_err(no_thread)?;
         while !matches!(events.next(), Some(Event::Signal(_) | Event::Ended) | None) {}
         manager.stop();
-        source.join()
+        Ok(source.join())
     });
-    let ended = ended.unwrap_or_else(|_| Err(Error::new(Status::INTERNAL_ERROR, "waiting for the source")));
+    let ended = ended?.unwrap_or_else(|_| Err(Error::new(Status::INTERNAL_ERROR, "waiting for the source")));
     let counters = manager.counters();
     drop(manager);
     gate.close();

@@ -27,7 +27,7 @@ pub struct Notify {
 pub fn notify() -> io::Result<Notify> {
     let (give, take) = sync_channel(1);
     // The program below holds for this thread only and ends with it.
-    let asker = std::thread::spawn(move || {
+    let asker = std::thread::Builder::new().spawn(move || {
         let listener = listen();
         let ask = listener.is_ok();
         if give.send(listener).is_ok() && ask {
@@ -36,7 +36,7 @@ pub fn notify() -> io::Result<Notify> {
         } else {
             -1
         }
-    });
+    })?;
     let answered = take.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())).and_then(answer);
     // The listener is closed by now, which ends the call even if it was not answered.
     let result = asker.join().unwrap_or(-1);
