@@ -162,6 +162,21 @@ fn a_full_disk_is_said_so() {
     fails(command.args(["-c", line]).arg(e2e::binary("fltmc")), 1, &["the report", "no space left"]);
 }
 
+/// The scanner's port is in the folder for temporary files, whatever the namespace.
+#[test]
+fn a_full_folder_for_temporary_files_is_the_one_that_is_named() {
+    if !e2e::is_root() {
+        return e2e::skip_privileged("a file system is mounted, and the test does not run as root");
+    }
+    let world = World::new();
+    std::fs::create_dir(world.dir().join("full")).unwrap();
+    let script = "mount -t tmpfs -o size=4k tmpfs full && echo > full/file && \
+        TMPDIR=$PWD/full exec \"$0\" run -q --deny-content x -- true";
+    let mut command = world.command("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script]).arg(world.tool());
+    fails(&mut command, 14, &["no space left", "/full, and TMPDIR names"]);
+}
+
 #[test]
 fn help_shows_the_exit_codes() {
     let world = World::ordinary();

@@ -94,8 +94,9 @@ impl Gate {
         let only = |patterns: &[String]| anchored(if patterns.is_empty() { &everything } else { patterns });
         let asking = guard("--port", PORT_ALTITUDE).ops(setting.ops).only(only(&rules.ask)).map_err(bad_pattern)?;
         if let Some(typed) = &rules.port {
-            let door = Door::open(&port::full_name(typed), Namespace::current(), setting.announce.clone());
-            let door = door.map_err(port::creating)?;
+            let namespace = Namespace::current();
+            let door = Door::open(&port::full_name(typed), namespace.clone(), setting.announce.clone());
+            let door = door.map_err(|error| port::creating(error, namespace.dir(), "FLTMGR_NAMESPACE"))?;
             gate.guards.push(asking.ask(Arc::new(door.applications.clone()), setting.ops));
             gate.door = Some(door);
         }
@@ -202,7 +203,8 @@ impl Scanner {
         let announce: Announce = Arc::new(move || {
             let _ = tell.try_send(());
         });
-        let door = Door::open(SCANNER_PORT, Namespace::at(namespace.path()), announce).map_err(port::creating)?;
+        let door = Door::open(SCANNER_PORT, Namespace::at(namespace.path()), announce)
+            .map_err(|error| port::creating(error, &std::env::temp_dir(), "TMPDIR"))?;
         let me = std::env::current_exe().doing(|| "finding this program's own file".into())?;
         let mut command = Command::new(me);
         command.env("FLTMGR_NAMESPACE", namespace.path()).args(["scan", SCANNER_PORT]);

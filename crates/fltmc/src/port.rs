@@ -1,6 +1,7 @@
 //! What the commands that use ports share: names as people type them, and errors as exit codes.
 
-use fltmgr::namespace::Namespace;
+use std::path::Path;
+
 use fltmgr::{Connection, Error, Status};
 
 use crate::exit::{Code, Failure};
@@ -27,18 +28,17 @@ pub(crate) fn connecting(error: Error) -> Failure {
     Failure::new(code, sentence(&error))
 }
 
-/// Why creating a port failed.
-pub(crate) fn creating(error: Error) -> Failure {
+/// Why creating a port failed, in the directory that `variable` names.
+pub(crate) fn creating(error: Error, dir: &Path, variable: &str) -> Failure {
     let code = match error.status() {
         Status::OBJECT_NAME_COLLISION => Code::NameInUse,
         Status::ACCESS_DENIED | Status::OBJECT_PATH_NOT_FOUND | Status::DISK_FULL => Code::Namespace,
         status => bad_name(status),
     };
     let mut sentence = sentence(&error);
-    let namespace = Namespace::current();
-    let dir = namespace.dir().display().to_string();
-    if code == Code::Namespace && !(sentence.contains(&dir) && sentence.contains("FLTMGR_NAMESPACE")) {
-        sentence.push_str(&format!("; ports are made in {dir}, and FLTMGR_NAMESPACE names another directory"));
+    let dir = dir.display().to_string();
+    if code == Code::Namespace && !(sentence.contains(&dir) && sentence.contains(variable)) {
+        sentence.push_str(&format!("; this port is made in {dir}, and {variable} names another directory"));
     }
     Failure::new(code, sentence)
 }
