@@ -240,3 +240,19 @@ fn a_process_without_descriptors_says_so() {
     });
     assert!(ran.is_some_and(|limit| limit > 5), "{ran:?}");
 }
+
+#[test]
+fn a_process_without_descriptors_leaves_no_folder() {
+    let world = World::ordinary();
+    let temporary = world.dir().join("tmp");
+    finish(world.command("mkdir").arg(&temporary));
+    let ran = (5..64).find(|limit| {
+        let script = format!("ulimit -n {limit}; exec \"$0\" run -q --deny-content NEEDLE -- true");
+        let mut command = world.command("sh");
+        let ended = finish(command.arg("-c").arg(script).arg(world.tool()).env("TMPDIR", &temporary));
+        let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{limit}: {left:?} {ended:?}");
+        ended.code == Some(0)
+    });
+    assert!(ran.is_some_and(|limit| limit > 5), "{ran:?}");
+}

@@ -203,8 +203,11 @@ impl Scanner {
         let announce: Announce = Arc::new(move || {
             let _ = tell.try_send(());
         });
-        let door = Door::open(SCANNER_PORT, Namespace::at(namespace.path()), announce)
-            .map_err(|error| port::creating(error, &std::env::temp_dir(), "TMPDIR"))?;
+        let door = Door::open(SCANNER_PORT, Namespace::at(namespace.path()), announce).map_err(|error| {
+            // Where there is no descriptor left to look into the folder, its owner cannot remove it.
+            let _ = std::fs::remove_dir(namespace.path());
+            port::creating(error, &std::env::temp_dir(), "TMPDIR")
+        })?;
         let me = std::env::current_exe().doing(|| "finding this program's own file".into())?;
         let mut command = Command::new(me);
         command.env("FLTMGR_NAMESPACE", namespace.path()).args(["scan", SCANNER_PORT]);
