@@ -28,6 +28,12 @@ impl Error {
         Self { status, doing: doing.into(), hint: None, source: Some(source) }
     }
 
+    /// There is too little of what the system's error says.
+    pub(crate) fn resources(doing: impl Into<String>, source: io::Error) -> Self {
+        let hint = source.to_string();
+        Self::with_source(Status::INSUFFICIENT_RESOURCES, doing, source).hint(hint)
+    }
+
     /// Adds what is known about the cause, or what to do: "served by pid 12".
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -66,7 +66,7 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
         pause = longest.min(pause * 2);
     };
     if options.inheritable {
-        socket.pass_exec().map_err(|error| resources(doing(), error))?;
+        socket.pass_exec().map_err(|error| Error::resources(doing(), error))?;
         // what came stays there, for every process that gets the handle
         return open(socket, &doing);
     }
@@ -117,7 +117,7 @@ pub(super) fn open(handle: Socket, doing: &impl Fn() -> String) -> Result<Arc<Li
     let Some(files) = seen.files else {
         return Err(unlike(doing(), "this is no handle of a connection"));
     };
-    let (ours, theirs) = Socket::pair().map_err(|error| resources(doing(), error))?;
+    let (ours, theirs) = Socket::pair().map_err(|error| Error::resources(doing(), error))?;
     let deadline = Instant::now() + ANSWER_TIME;
     let said = handle.send_deadline(&FromClient::Duplicate { in_use: true }.encode(), &[theirs.as_fd()], deadline);
     said.map_err(|error| unanswered(doing(), error))?;
@@ -126,7 +126,7 @@ pub(super) fn open(handle: Socket, doing: &impl Fn() -> String) -> Result<Arc<Li
     let Some(holder) = answer.holder else {
         return Err(unlike(doing(), "the host did not say which process this is"));
     };
-    let inheritable = handle.passes_exec().map_err(|error| resources(doing(), error))?.then_some(handle);
+    let inheritable = handle.passes_exec().map_err(|error| Error::resources(doing(), error))?.then_some(handle);
     establish(answer.name, holder, ours, inheritable, files, doing)
 }
 
@@ -149,7 +149,7 @@ fn answer(asked: &Socket, ours: &Socket, packet: &mut [u8], deadline: Instant) -
 /// Makes another handle that keeps a connection alive, and can be opened, with the memory in it.
 pub(super) fn duplicate(link: &Link) -> Result<OwnedFd, Error> {
     let doing = || format!("duplicating a handle of {}", link.name);
-    let (handle, theirs) = Socket::pair().map_err(|error| resources(doing(), error))?;
+    let (handle, theirs) = Socket::pair().map_err(|error| Error::resources(doing(), error))?;
     let deadline = Instant::now() + ANSWER_TIME;
     let duplicate = FromClient::Duplicate { in_use: false }.encode();
     let said = link.socket.send_deadline(&duplicate, &[theirs.as_fd()], deadline);
@@ -167,11 +167,6 @@ fn unlike(doing: String, what: impl Into<String>) -> Error {
     Error::new(Status::INVALID_PARAMETER, doing).hint(what.into())
 }
 
-fn resources(doing: String, error: std::io::Error) -> Error {
-    let hint = error.to_string();
-    Error::with_source(Status::INSUFFICIENT_RESOURCES, doing, error).hint(hint)
-}
-
 /// Why no answer came.
 fn unanswered(doing: String, error: std::io::Error) -> Error {
     match error.kind() {
@@ -182,7 +177,7 @@ fn unanswered(doing: String, error: std::io::Error) -> Error {
         }
         // of the host nothing is known; among these is ETOOMANYREFS: this user's handles that nobody has opened are
         // more descriptors than one process may have
-        _ => resources(doing, error),
+        _ => Error::resources(doing, error),
     }
 }
 
@@ -222,7 +217,7 @@ fn establish(
     files: [OwnedFd; WELCOME_FILES],
     doing: &impl Fn() -> String,
 ) -> Result<Arc<Link>, Error> {
-    let failed = |error| resources(doing(), error);
+    let failed = |error| Error::resources(doing(), error);
     let [host, shared] = &files;
     let memory = Memory::open(host.as_fd(), shared.as_fd()).map_err(failed)?;
     let alarm = Arc::new(Alarm { gone: AtomicBool::new(false), link: Mutex::new(Weak::new()) });

@@ -125,10 +125,7 @@ impl Builder {
             closed: AtomicBool::new(false),
             sequence: AtomicU64::new(0),
         });
-        let failed = |error: std::io::Error| {
-            let hint = error.to_string();
-            Error::with_source(Status::INSUFFICIENT_RESOURCES, "starting a thread", error).hint(hint)
-        };
+        let failed = |error| Error::resources("starting a thread", error);
         let timed = core.clone();
         let timer = thread::Builder::new().name("fltmgr-deadline".into()).spawn(move || {
             while let Due::Passed(pending, stage) = timed.deadlines.due() {

@@ -169,10 +169,7 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
     let sddl = options.security.to_string();
     let quotas = Quotas::new(options.limits());
     wait::warm_up();
-    let system = |error: std::io::Error| {
-        let hint = error.to_string();
-        Error::with_source(Status::INSUFFICIENT_RESOURCES, doing(), error).hint(hint)
-    };
+    let system = |error| Error::resources(doing(), error);
     let monitor = Monitor::of_this_process().map_err(system)?;
     pool::start().map_err(system)?;
     let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
