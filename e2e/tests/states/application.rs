@@ -311,7 +311,11 @@ fn case(host: &Host, state: &'static str, way: Way) -> Option<Duration> {
         go_on(host, state, &mut app, &client, under);
         return None;
     }
-    match (way, under.end()) {
+    let ended = under.end();
+    // all had been read when the application was struck, by a machine with much else to do
+    let over = state == "reading a long message" && matches!(ended, Some(Ok((Status::SUCCESS, _))));
+    match (way, ended) {
+        _ if over => {}
         // it is dropped, which answers it, before the connection is
         (Way::Panic, Some(Ok((answered, _)))) => assert_eq!(answered, Status::CANCELLED, "{state}"),
         (_, Some(ended)) => assert_eq!(ended, Err(Status::PORT_DISCONNECTED), "{state}, {way:?}"),
@@ -323,7 +327,7 @@ fn case(host: &Host, state: &'static str, way: Way) -> Option<Duration> {
     assert_eq!(status(client.send(b"?", Timeout::Never)), Status::PORT_DISCONNECTED);
     app.end();
     host.stays.try_iter().for_each(drop);
-    Some(took)
+    if over { case(host, state, way) } else { Some(took) }
 }
 
 /// The application was stopped and goes on with what it was doing.

@@ -30,6 +30,10 @@ const STATES: &[(&str, &[Way])] = &[
     ("creating a port", &[Way::Kill, Way::Exit, Way::StopAndKill]),
 ];
 
+/// States that end by themselves, soon.
+const LONG_CALLS: [&str; 4] =
+    ["reading a long request", "writing a long answer", "writing a long message", "reading a long reply"];
+
 // --- the host's process ---
 
 struct Filter {
@@ -256,6 +260,8 @@ fn case(dir: &Path, state: &'static str, way: Way) -> Option<Duration> {
         }
     };
     let took = begun.elapsed();
+    // all had been moved when the host was struck, by a machine with much else to do
+    let over = LONG_CALLS.contains(&state) && ended == Some(Status::SUCCESS);
     let expected: &[_] = match state {
         "waiting for a reply" | "waiting for a reply to call back" => &[Status::FLT_NO_WAITER_FOR_REPLY],
         // as far as it had come: the message was still being read, or was answered
@@ -267,7 +273,7 @@ fn case(dir: &Path, state: &'static str, way: Way) -> Option<Duration> {
         "in the connect callback" => &[Status::OBJECT_NAME_NOT_FOUND, Status::PORT_DISCONNECTED],
         _ => &[Status::PORT_DISCONNECTED],
     };
-    assert!(ended.is_none_or(|ended| expected.contains(&ended)), "{state}, {way:?}: {ended:?}");
+    assert!(over || ended.is_none_or(|ended| expected.contains(&ended)), "{state}, {way:?}: {ended:?}");
     host.end();
     if let Some(port) = port {
         assert_eq!(status(port.recv()), Status::PORT_DISCONNECTED, "{state}");
@@ -276,7 +282,7 @@ fn case(dir: &Path, state: &'static str, way: Way) -> Option<Duration> {
     }
     // its name is free
     Port::create(NAME, options(dir), Silent).unwrap();
-    Some(took)
+    if over { case(dir, state, way) } else { Some(took) }
 }
 
 /// The host lives, and goes on with what it was doing.
