@@ -567,7 +567,10 @@ fn a_fork_that_drops_a_port_leaves_all_of_it_to_the_parent() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    namespace.info(&name).unwrap();
+                    // a host whose machine has much else to do may not answer in time
+                    if let Err(error) = namespace.info(&name) {
+                        assert_eq!(error.status(), Status::IO_TIMEOUT, "{error}");
+                    }
                 }
             });
         }
