@@ -152,4 +152,10 @@ mod tests {
         }
         assert!(exists(std::process::id()) && !exists(0) && !exists(u32::MAX));
     }
+
+    /// The word of Linux 6.5 to 6.14, which this one may not use.
+    #[test]
+    fn a_peer_that_was_reaped_has_one_error() {
+        assert_eq!([Errno::INVAL, Errno::SRCH, Errno::MFILE].map(ended_or), [Errno::SRCH, Errno::SRCH, Errno::MFILE]);
+    }
 }
