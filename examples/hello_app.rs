@@ -7,10 +7,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("connected to {}", port.name());
     loop {
         let message = port.recv()?;
-        let question = Question::parse(message.body())?;
-        let answer = if question.path.ends_with(b".secret") { Answer::DENY } else { Answer::ALLOW };
+        let operation = Question::parse(message.body())?.operation;
+        let is_secret = operation.path.extension().is_some_and(|extension| extension == "secret");
+        let answer = if is_secret { Answer::DENY } else { Answer::ALLOW };
         let verdict = if answer.allow { "allow" } else { "deny" };
-        println!("{verdict} {} {}", question.kind, String::from_utf8_lossy(question.path));
+        println!("{verdict} {} {}", operation.kind, operation.path.display());
         if let Err(late) = message.reply(Status::SUCCESS, &answer.to_bytes()) {
             println!("{late}");
         }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fltmgr::filter::{Altitude, By, Filter, Manager, OpSet, Operation, Verdict};
+use fltmgr::filter::{Altitude, By, Filter, Manager, OpSet, PreOperation, Verdict};
 use fltmgr::source::Supervise;
 use fltmgr::{Client, Port, PortOptions, Question, Serve, Status, Timeout};
 
@@ -58,8 +58,8 @@ impl Filter for ScannerFilter {
         OpSet::OPEN
     }
 
-    fn pre(&self, operation: Operation) {
-        let extension = operation.path().extension().and_then(|extension| extension.to_str());
+    fn pre(&self, operation: PreOperation) {
+        let extension = operation.path.extension().and_then(|extension| extension.to_str());
         if !extension.is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())) {
             operation.allow();
             return;
@@ -71,7 +71,7 @@ impl Filter for ScannerFilter {
             return;
         };
         let question = Question {
-            message: operation.path().as_os_str().as_bytes().to_vec(),
+            message: operation.path.as_os_str().as_bytes().to_vec(),
             reply_len: 1,
             fd: Some(file),
             timeout: Timeout::After(operation.remaining()),

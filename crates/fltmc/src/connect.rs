@@ -1,11 +1,13 @@
 //! `fltmc connect`: a person as the application behind a port.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use fltmgr::filter::Operation;
 use fltmgr::guard::question::{Answer, Question};
 use fltmgr::{Message, Status};
 use serde::Serialize;
@@ -68,20 +70,22 @@ pub(crate) fn connect(args: &Connect) -> Result<ExitCode, Failure> {
             }
             Err(error) => return Err(port::other(error)),
         };
-        let question = Question::parse(message.body()).ok();
+        let operation = Question::parse(message.body()).ok().map(|question| question.operation);
+        let operation = operation.as_deref();
+        let caller = operation.map(|operation| operation.caller.look_up());
         let mut record = Record {
             id: message.id(),
-            op: question.map(|q| q.kind.to_string()),
-            path: question.map(|q| lossy(q.path)),
-            target: question.map(|q| lossy(q.target)).filter(|target| !target.is_empty()),
-            comm: question.map(|q| lossy(q.comm)),
-            pid: question.map(|q| q.pid),
-            uid: question.map(|q| q.uid),
+            op: operation.map(|operation| operation.kind.to_string()),
+            path: operation.map(|operation| lossy(&operation.path)),
+            target: operation.map(|operation| lossy(&operation.target)).filter(|target| !target.is_empty()),
+            comm: caller.map(|caller| lossy(&caller.command)),
+            pid: caller.map(|caller| caller.process),
+            uid: caller.map(|caller| caller.user),
             bytes: message.body().len(),
             answer: Outcome::None,
         };
         if !args.json {
-            show(&message, question.as_ref())?;
+            show(&message, operation)?;
         }
         let wants_reply = message.reply_capacity().is_some();
         let said = match (wants_reply, all, &lines) {
@@ -111,8 +115,8 @@ pub(crate) fn connect(args: &Connect) -> Result<ExitCode, Failure> {
     }
 }
 
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+fn lossy(text: impl AsRef<OsStr>) -> String {
+    text.as_ref().to_string_lossy().into_owned()
 }
 
 enum Said {
@@ -168,19 +172,20 @@ fn reply(message: Message, asked: bool, allow: bool) -> Outcome {
     }
 }
 
-fn show(message: &Message, question: Option<&Question<'_>>) -> Result<(), Failure> {
+fn show(message: &Message, operation: Option<&Operation>) -> Result<(), Failure> {
     let left = message.time_left().map(|left| format!(", {} left", output::brief(left))).unwrap_or_default();
-    match question {
-        Some(q) => {
-            let safe = |bytes: &[u8]| Safe(lossy(bytes)).to_string();
-            let target = if q.target.is_empty() { String::new() } else { format!(" to {}", safe(q.target)) };
+    match operation {
+        Some(Operation { kind, path, target, caller, .. }) => {
+            let target =
+                if target.as_os_str().is_empty() { String::new() } else { format!(" to {}", target.display()) };
+            let command = caller.command().display();
             output::showln!(
-                "{HEAD}{} {}{HEAD:#}{target} {DIM}by {} (pid {}, uid {}){left}{DIM:#}",
-                q.kind,
-                safe(q.path),
-                safe(q.comm),
-                q.pid,
-                q.uid
+                "{HEAD}{kind} {}{HEAD:#}{} {DIM}by {} (pid {}, uid {}){left}{DIM:#}",
+                Safe(path.display()),
+                Safe(target),
+                Safe(command),
+                caller.process(),
+                caller.user()
             )
         }
         None => {

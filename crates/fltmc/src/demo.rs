@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fltmgr::filter::{By, OpKind, OpSet, Record, Verdict};
+use fltmgr::filter::{By, OpKind, Record, Verdict};
+use fltmgr::source::Supervise;
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
@@ -120,7 +121,8 @@ impl Stage {
             let succeeded = codes.next().and_then(Result::ok).map(|code| code == 0);
             let got = std::fs::read(out).unwrap_or_default();
             let mut asked = seen.iter().filter(|record| {
-                record.comm == program.name && record.path.file_name().is_some_and(|name| name == sample.name)
+                record.operation.caller.command() == program.name
+                    && record.operation.path.file_name().is_some_and(|name| name == sample.name)
             });
             let fault = match asked.next() {
                 None => wrong("nobody was asked"),
@@ -168,7 +170,7 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     let files = stage.files()?;
     let rules = args::Rules::content(MARKER);
     let setting =
-        Setting { under: Vec::new(), ops: OpSet::all(), on_miss: args::Miss::Deny, announce: Arc::new(|| ()) };
+        Setting { under: Vec::new(), ops: Supervise::OPS, on_miss: args::Miss::Deny, announce: Arc::new(|| ()) };
     let mut gate = Gate::new(&rules, &setting)?;
     if let Some(signal) = events.signal() {
         return Ok(run::ended_by(signal));
@@ -179,7 +181,7 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     let seen: Arc<Mutex<Vec<Record>>> = Arc::default();
     let (keep, json, scanner) = (seen.clone(), args.json, gate.scanner_pid());
     let write = move |record: &Record| {
-        if record.kind != OpKind::Open || !record.path.starts_with(&files) {
+        if record.operation.kind != OpKind::Open || !record.operation.path.starts_with(&files) {
             return Ok(());
         }
         keep.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
@@ -234,10 +236,10 @@ fn row(record: &Record, scanner: Option<u32>) -> Result<(), Failure> {
         (By::Application, Some(pid)) => format!("the application, pid {pid}"),
         (by, _) => by.to_string(),
     };
-    let name = record.path.file_name().unwrap_or_default().display();
+    let name = record.operation.path.file_name().unwrap_or_default().display();
     output::showln!(
         "{:<6} {:<12} {style}{verdict:<8}{style:#} {by:<28} {DIM}{:>9}{DIM:#}",
-        Safe(&record.comm).to_string(),
+        Safe(record.operation.caller.command().display()).to_string(),
         Safe(name).to_string(),
         output::brief(record.latency)
     )

@@ -45,14 +45,15 @@ impl From<&Record> for Line {
             Verdict::Allow => None,
             Verdict::Deny(status) => Some(format!("{status:?}")),
         };
+        let operation = &record.operation;
         Self {
             sequence: record.sequence,
-            op: record.kind.name(),
-            path: record.path.to_string_lossy().into_owned(),
-            target: record.target.to_string_lossy().into_owned(),
-            pid: record.pid,
-            uid: record.uid,
-            comm: record.comm.clone(),
+            op: operation.kind.name(),
+            path: operation.path.to_string_lossy().into_owned(),
+            target: operation.target.to_string_lossy().into_owned(),
+            pid: operation.caller.process(),
+            uid: operation.caller.user(),
+            comm: operation.caller.command().to_string_lossy().into_owned(),
             allowed: record.verdict == Verdict::Allow,
             status,
             by: record.by.name(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 
-use fltmgr::filter::{Manager, OpSet};
+use fltmgr::filter::Manager;
 use fltmgr::source::{AtEnd, Supervise};
 use fltmgr::{Error, Status};
 use rustix::process::{Pid, Signal, kill_process};
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     let announce: Announce = Arc::new(move || {
         let _ = tell.try_send(Event::Connected);
     });
-    let setting = Setting { under: Vec::new(), ops: OpSet::all(), on_miss: args.on_miss, announce };
+    let setting = Setting { under: Vec::new(), ops: Supervise::OPS, on_miss: args.on_miss, announce };
     let mut gate = Gate::new(&args.rules, &setting)?;
     if let Some(signal) = gate.wait_for_application(&events, args.wait)? {
         return Ok(ended_by(signal));

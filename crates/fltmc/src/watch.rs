@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use fltmgr::filter::{Manager, OpSet, Record};
+use fltmgr::filter::{Manager, Record};
 use fltmgr::source::Fanotify;
 use fltmgr::{Error, Status};
 
@@ -33,8 +33,8 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
     let report = args.rules.report.as_deref().map(create).transpose()?;
     let events = Events::new()?;
 
-    let ops = OpSet::OPEN | OpSet::EXEC;
-    let setting = Setting { under: paths.clone(), ops, on_miss: args.on_miss, announce: Arc::new(|| ()) };
+    let setting =
+        Setting { under: paths.clone(), ops: Fanotify::OPS, on_miss: args.on_miss, announce: Arc::new(|| ()) };
     let mut gate = Gate::new(&args.rules, &setting)?;
     // An application must not wait for its own verdicts.
     gate.applications().for_each(|applications| source.exempt(Arc::new(applications.clone())));
@@ -46,7 +46,8 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
         let under = paths.clone();
         // What has no name may be below, and was judged as if it were.
         let is_below = move |record: &Record| {
-            record.path.as_os_str().is_empty() || under.iter().any(|path| record.path.starts_with(path))
+            let file = &record.operation.path;
+            file.as_os_str().is_empty() || under.iter().any(|path| file.starts_with(path))
         };
         Box::new(move |record: &Record| if is_below(record) { sink(record) } else { Ok(()) }) as Sink
     };

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use common::eventually;
 use common::ops::{PATIENT, Rule, keeper, rule};
-use fltmgr::filter::{Altitude, By, Filter, Manager, OnMiss, OpKind, OpSet, Operation, Verdict};
-use fltmgr::source::{Request, Source, Synthetic, Waiting};
+use fltmgr::filter::{Altitude, By, Filter, Manager, OnMiss, OpKind, OpSet, Operation, PreOperation, Verdict};
+use fltmgr::source::{Source, Synthetic, Waiting};
 use fltmgr::{Error, Status};
 
 const SHORT: Duration = Duration::from_millis(30);
 const DENIED: Verdict = Verdict::Deny(Status::ACCESS_DENIED);
 
-fn open() -> Request {
-    Request::new(OpKind::Open, "/some/file")
+fn open() -> Operation {
+    Synthetic::operation(OpKind::Open, "/some/file")
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn higher_filters_are_asked_first_and_a_deny_ends_it() {
         let log = log.clone();
         rule(altitude, move |operation| {
             log.lock().unwrap().push(altitude);
-            if operation.path().to_str() == Some(deny) {
+            if operation.path.to_str() == Some(deny) {
                 assert!(operation.deny(Status::ACCESS_DENIED));
             } else {
                 assert!(operation.allow());
@@ -39,14 +39,14 @@ fn higher_filters_are_asked_first_and_a_deny_ends_it() {
     let builder = builder.filter(logging(1, "/low")).unwrap().filter(logging(30, "/high")).unwrap();
     let manager = builder.filter(logging(7, "/middle")).unwrap().start(source.clone()).unwrap();
     let ask = |path: &str| {
-        let verdict = source.submit(Request::new(OpKind::Open, path)).wait(PATIENT).unwrap();
+        let verdict = source.submit(Synthetic::operation(OpKind::Open, path)).wait(PATIENT).unwrap();
         (verdict, std::mem::take(&mut *log.lock().unwrap()))
     };
     assert_eq!(ask("/none"), (Verdict::Allow, vec![30, 7, 1]));
     assert_eq!(ask("/high"), (DENIED, vec![30]));
     assert_eq!(ask("/middle"), (DENIED, vec![30, 7]));
     assert_eq!(ask("/low"), (DENIED, vec![30, 7, 1]));
-    let exec = source.submit(Request::new(OpKind::Exec, "/low"));
+    let exec = source.submit(Synthetic::operation(OpKind::Exec, "/low"));
     assert_eq!((exec.wait(PATIENT), log.lock().unwrap().len()), (Some(Verdict::Allow), 0));
     let counters = manager.counters();
     assert_eq!((counters.asked, counters.allowed(), counters.denied()), (4, 1, 3));
@@ -111,7 +111,7 @@ fn a_missed_filter_does_not_hide_the_one_below() {
 fn a_dropped_operation_and_a_panic_answer_by_policy() {
     let careless = Rule { on_miss: OnMiss::Deny, ..rule(5, drop) };
     let clumsy = rule(9, |operation| {
-        if operation.path().ends_with("boom") {
+        if operation.path.ends_with("boom") {
             std::panic::resume_unwind(Box::new("a bug"));
         }
         operation.allow();
@@ -119,7 +119,7 @@ fn a_dropped_operation_and_a_panic_answer_by_policy() {
     let source = Arc::new(Synthetic::new());
     let manager = Manager::builder().filter(careless).unwrap().filter(clumsy).unwrap().start(source.clone()).unwrap();
     assert_eq!(source.submit(open()).wait(PATIENT), Some(DENIED));
-    assert_eq!(source.submit(Request::new(OpKind::Open, "/boom")).wait(PATIENT), Some(DENIED));
+    assert_eq!(source.submit(Synthetic::operation(OpKind::Open, "/boom")).wait(PATIENT), Some(DENIED));
     assert_eq!(manager.counters().denied_by(By::Dropped), 2);
     // The drop is a part of the panic, which is counted when it is over.
     eventually(|| manager.counters().panicked == 1);
@@ -145,7 +145,7 @@ fn stopping_answers_what_waits() {
 struct Late {
     about: SyncSender<()>,
     go: Mutex<Receiver<()>>,
-    kept: Mutex<Vec<Operation>>,
+    kept: Mutex<Vec<PreOperation>>,
 }
 
 impl Filter for Late {
@@ -163,7 +163,7 @@ impl Filter for Late {
         self.go.lock().unwrap().recv().unwrap();
         PATIENT
     }
-    fn pre(&self, operation: Operation) {
+    fn pre(&self, operation: PreOperation) {
         self.kept.lock().unwrap().push(operation);
     }
 }
@@ -193,14 +193,14 @@ fn overload_is_answered_at_once() {
     let operations = [kept.recv_timeout(PATIENT).unwrap(), kept.recv_timeout(PATIENT).unwrap()];
     assert_eq!(source.submit(open()).wait(PATIENT), Some(DENIED));
     assert_eq!(manager.counters().denied_by(By::Overload), 1);
-    assert!(operations.into_iter().all(Operation::allow));
+    assert!(operations.into_iter().all(PreOperation::allow));
     assert!(held.iter().all(|made| made.wait(PATIENT) == Some(Verdict::Allow)));
 }
 
 /// Many threads answer, drop and time out at once; every operation gets one answer.
 #[test]
 fn every_operation_is_answered_once() {
-    let (give, take): (Sender<Operation>, Receiver<Operation>) = unbounded();
+    let (give, take): (Sender<PreOperation>, Receiver<PreOperation>) = unbounded();
     let give = Mutex::new(give);
     let busy = Rule {
         deadline: Duration::from_millis(2),
@@ -238,7 +238,7 @@ fn every_operation_is_answered_once() {
 
 /// The operations themselves are the limit here.
 #[allow(clippy::disallowed_methods)]
-fn unbounded() -> (Sender<Operation>, Receiver<Operation>) {
+fn unbounded() -> (Sender<PreOperation>, Receiver<PreOperation>) {
     std::sync::mpsc::channel()
 }
 
@@ -254,9 +254,13 @@ fn records_say_what_happened_and_never_wait() {
     // The record of the last one follows its answer.
     eventually(|| manager.counters().records_dropped == 3);
     let record = records.recv().unwrap();
-    assert_eq!((record.sequence, record.kind, record.path.to_str()), (0, OpKind::Open, Some("/some/file")));
+    let operation = &record.operation;
+    assert_eq!((record.sequence, operation.kind, operation.path.to_str()), (0, OpKind::Open, Some("/some/file")));
     assert_eq!((record.verdict, record.by, record.filter), (DENIED, By::Rule, Some(("test".into(), 5.into()))));
-    assert_eq!((record.pid, record.comm.as_str()), (std::process::id(), "synthetic"));
+    assert_eq!(
+        (operation.caller.process(), operation.caller.command().to_str()),
+        (std::process::id(), Some("synthetic"))
+    );
     assert_eq!(records.recv().unwrap().sequence, 1);
     drop(manager);
     assert!(records.recv().is_none());
@@ -300,8 +304,8 @@ fn a_source_that_nobody_can_read_is_stopped() {
 fn a_callback_that_blocks_holds_up_its_own_operation_only() {
     let (block, blocked) = sync_channel::<()>(0);
     let blocked = Arc::new(Mutex::new(blocked));
-    let pre = move |operation: Operation| {
-        if operation.path().to_str() == Some("/blocks") {
+    let pre = move |operation: PreOperation| {
+        if operation.path.to_str() == Some("/blocks") {
             // waits for the end of the test, one after the other
             let _ = blocked.lock().unwrap().recv();
         }
@@ -311,8 +315,8 @@ fn a_callback_that_blocks_holds_up_its_own_operation_only() {
     let slow = Rule { deadline: SHORT, on_miss: OnMiss::Deny, ..rule(7, pre) };
     let manager = Manager::builder().filter(slow).unwrap().start(source.clone()).unwrap();
     for held in 1..=20 {
-        let stuck = source.submit(Request::new(OpKind::Open, "/blocks"));
-        let others: Vec<_> = (0..10).map(|_| source.submit(Request::new(OpKind::Open, "/some/file"))).collect();
+        let stuck = source.submit(Synthetic::operation(OpKind::Open, "/blocks"));
+        let others: Vec<_> = (0..10).map(|_| source.submit(Synthetic::operation(OpKind::Open, "/some/file"))).collect();
         // answered by their filter, or by their deadline when the machine was slow: never not at all
         others.iter().for_each(|other| assert!(other.wait(PATIENT).is_some()));
         assert_eq!(stuck.wait(PATIENT), Some(DENIED), "its deadline counts, although the call has not returned");
@@ -326,7 +330,7 @@ fn a_callback_that_blocks_holds_up_its_own_operation_only() {
 fn a_callback_that_blocks_lower_down_holds_no_deadline_up() {
     let (block, blocked) = sync_channel::<()>(0);
     let blocked = Arc::new(Mutex::new(blocked));
-    let stuck = move |operation: Operation| {
+    let stuck = move |operation: PreOperation| {
         let _ = blocked.lock().unwrap().recv();
         operation.allow();
     };
@@ -336,7 +340,7 @@ fn a_callback_that_blocks_lower_down_holds_no_deadline_up() {
     let lower = Rule { deadline: SHORT, on_miss: OnMiss::Deny, ..rule(7, stuck) };
     let source = Arc::new(Synthetic::new());
     let manager = Manager::builder().filter(upper).unwrap().filter(lower).unwrap().start(source.clone()).unwrap();
-    let made: Vec<_> = (0..10).map(|_| source.submit(Request::new(OpKind::Open, "/some/file"))).collect();
+    let made: Vec<_> = (0..10).map(|_| source.submit(Synthetic::operation(OpKind::Open, "/some/file"))).collect();
     for made in made {
         assert_eq!(made.wait(PATIENT), Some(DENIED));
     }

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use common::eventually;
 use common::worker::Worker;
-use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Verdict};
-use fltmgr::guard::question::{Answer, AnswerFlags, Question, QuestionFlags};
+use fltmgr::filter::{By, Caller, CallerInfo, Manager, OnMiss, OpFlags, OpKind, OpSet, Operation, Verdict};
+use fltmgr::guard::question::{Answer, AnswerFlags, Question};
 use fltmgr::guard::{Applications, Ask, Done, Guard, scan};
 use fltmgr::namespace::Namespace;
-use fltmgr::source::{Request, Source, Supervise, Synthetic, Waiting};
+use fltmgr::source::{Source, Supervise, Synthetic, Waiting};
 use fltmgr::{Connection, Error, Port, PortOptions, Status};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -57,7 +57,10 @@ impl Ask for Oracle {
 struct Closed(Mutex<Option<Unopened>>, Arc<Mutex<Option<Verdict>>>);
 
 #[derive(Debug)]
-struct Unopened(Arc<Mutex<Option<Verdict>>>);
+struct Unopened {
+    operation: Arc<Operation>,
+    verdict: Arc<Mutex<Option<Verdict>>>,
+}
 
 impl Source for Closed {
     fn name(&self) -> &str {
@@ -67,7 +70,8 @@ impl Source for Closed {
         OpSet::all()
     }
     fn start(&self, _: OpSet) -> Result<(), Error> {
-        *self.0.lock().unwrap() = Some(Unopened(self.1.clone()));
+        *self.0.lock().unwrap() =
+            Some(Unopened { operation: Synthetic::operation(OpKind::Open, "/closed").into(), verdict: self.1.clone() });
         Ok(())
     }
     fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
@@ -77,26 +81,14 @@ impl Source for Closed {
 }
 
 impl Waiting for Unopened {
-    fn kind(&self) -> OpKind {
-        OpKind::Open
-    }
-    fn path(&self) -> &Path {
-        Path::new("/closed")
-    }
-    fn pid(&self) -> u32 {
-        1
-    }
-    fn uid(&self) -> u32 {
-        0
-    }
-    fn comm(&self) -> String {
-        String::new()
+    fn operation(&self) -> &Arc<Operation> {
+        &self.operation
     }
     fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
         Err(io::ErrorKind::WouldBlock.into())
     }
     fn answer(&self, verdict: Verdict) -> bool {
-        self.0.lock().unwrap().replace(verdict).is_none()
+        self.verdict.lock().unwrap().replace(verdict).is_none()
     }
 }
 
@@ -117,10 +109,10 @@ fn a_file_that_can_not_be_opened_is_a_miss() {
     }
 }
 
-fn request(kind: OpKind, path: &str, target: &str) -> Request {
-    let mut request = Request::new(kind, path);
-    request.target = target.into();
-    request
+fn operation(kind: OpKind, path: &str, target: &str) -> Operation {
+    let mut operation = Synthetic::operation(kind, path);
+    operation.target = target.into();
+    operation
 }
 
 #[test]
@@ -146,7 +138,7 @@ fn rules_match_paths_and_names() {
         (OpKind::Exec, "/x.keys", "", false),
     ];
     for (kind, path, target, denied) in rows {
-        let verdict = source.submit(request(kind, path, target)).wait(LONG).unwrap();
+        let verdict = source.submit(operation(kind, path, target)).wait(LONG).unwrap();
         assert_eq!(verdict, if denied { DENIED } else { Verdict::Allow }, "{kind} {path} {target}");
     }
     // What has no second name has none that a pattern matches, not even one that matches nothing at all.
@@ -154,7 +146,7 @@ fn rules_match_paths_and_names() {
         let guard = Guard::new().deny([pattern]).unwrap();
         let source = Arc::new(Synthetic::new());
         let _manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
-        let verdict = source.submit(request(OpKind::Open, "/some/file", "")).wait(LONG).unwrap();
+        let verdict = source.submit(operation(OpKind::Open, "/some/file", "")).wait(LONG).unwrap();
         assert_eq!(verdict, Verdict::Allow, "{pattern:?}");
     }
     let error = Guard::new().deny(["a[b"]).unwrap_err();
@@ -170,24 +162,27 @@ fn questions_carry_what_is_known() {
         Guard::new().ops(OpSet::all()).ask(oracle.clone(), OpSet::OPEN | OpSet::LINK).only(["/data/**"]).unwrap();
     let source = Arc::new(Synthetic::new());
     let manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
-    let mut first = request(OpKind::Link, "/data/a", "/data/b");
-    first.pid = 77;
-    first.uid = 1234;
-    first.comm = "ln".into();
-    first.file = Some(Arc::new(File::open("/dev/null").unwrap().into()));
-    assert_eq!(source.submit(first).wait(LONG), Some(DENIED));
+    let mut first = operation(OpKind::Link, "/data/a", "/data/b");
+    let caller = |process, user, command: &str| {
+        Arc::new(Caller::known(process, CallerInfo { process, user, command: command.into() }))
+    };
+    first.caller = caller(77, 1234, "ln");
+    let file = Arc::new(OwnedFd::from(File::open("/dev/null").unwrap()));
+    assert_eq!(source.submit_with(first, file).wait(LONG), Some(DENIED));
     // Out of scope, not of the kinds, and by the application itself: not asked.
-    let mut own = request(OpKind::Open, "/data/own", "");
-    own.pid = 4242;
-    for request in [request(OpKind::Open, "/other", ""), request(OpKind::Exec, "/data/x", ""), own] {
-        assert_eq!(source.submit(request).wait(LONG), Some(Verdict::Allow));
+    let mut own = operation(OpKind::Open, "/data/own", "");
+    own.caller = caller(4242, 0, "scanner");
+    for operation in [operation(OpKind::Open, "/other", ""), operation(OpKind::Exec, "/data/x", ""), own] {
+        assert_eq!(source.submit(operation).wait(LONG), Some(Verdict::Allow));
     }
     let asked = oracle.asked.lock().unwrap();
     let [(bytes, file)] = asked.as_slice() else { panic!("{asked:?}") };
     let question = Question::parse(bytes).unwrap();
-    assert_eq!((question.kind, question.path, question.target), (OpKind::Link, &b"/data/a"[..], &b"/data/b"[..]));
-    assert_eq!((question.pid, question.uid, question.comm, question.sequence), (77, 1234, &b"ln"[..], 0));
-    assert!(*file && question.flags == QuestionFlags::FILE && question.deadline > 0);
+    let Operation { kind, path, target, flags, caller, .. } = &*question.operation;
+    assert_eq!((*kind, path.as_path(), target.as_path()), (OpKind::Link, Path::new("/data/a"), Path::new("/data/b")));
+    assert_eq!((caller.process(), caller.user(), caller.command().to_str()), (77, 1234, Some("ln")));
+    assert!(*file && question.file && *flags == OpFlags::empty());
+    assert!(question.sequence == 0 && question.deadline > 0);
     assert_eq!(manager.counters().denied_by(By::Application), 1);
 }
 
@@ -213,7 +208,7 @@ fn every_kind_of_no_answer_has_its_name() {
             Guard::new().ask(oracle.clone(), OpSet::OPEN).on_miss(OnMiss::Deny).deadline(Duration::from_millis(30));
         let source = Arc::new(Synthetic::new());
         let manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
-        let made = source.submit(request(OpKind::Open, "/file", ""));
+        let made = source.submit(operation(OpKind::Open, "/file", ""));
         assert_eq!((made.wait(LONG), made.remembered()), (Some(verdict), remembered), "{reply:?}");
         let counters = manager.counters();
         assert_eq!(counters.allowed_by(by) + counters.denied_by(by), 1, "{reply:?}");

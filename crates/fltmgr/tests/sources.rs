@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use common::ops::{PATIENT, Rule, rule};
 use common::worker::Worker;
 use common::{PORT, eventually, skip};
-use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, Operation};
+use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, PreOperation};
 use fltmgr::guard::Applications;
 use fltmgr::namespace::Namespace;
 use fltmgr::source::{AtEnd, Fanotify, Source as _, Supervise};
@@ -59,8 +59,8 @@ fn a_supervised_command_is_held_back() {
     let dir = Dir::new();
     fs::write(dir.0.join("good"), "fine").unwrap();
     fs::write(dir.0.join("bad"), "worse").unwrap();
-    let judge = |operation: Operation| {
-        let status = match operation.path().file_name().and_then(|name| name.to_str()) {
+    let judge = |operation: PreOperation| {
+        let status = match operation.path.file_name().and_then(|name| name.to_str()) {
             Some("bad") => Status::ACCESS_DENIED,
             Some("busy") => Status::SHARING_VIOLATION,
             _ => return assert!(operation.allow()),
@@ -79,9 +79,10 @@ fn a_supervised_command_is_held_back() {
     assert_eq!(manager.counters().denied(), 2);
     drop(manager);
     let all: Vec<_> = std::iter::from_fn(|| records.recv()).collect();
-    let bad = all.iter().find(|record| record.path == dir.0.join("bad")).unwrap();
-    assert_eq!((bad.kind, bad.comm.as_str(), bad.by), (OpKind::Open, "cat", By::Rule));
-    assert!(bad.pid > 1 && bad.latency < PATIENT);
+    let bad = all.iter().find(|record| record.operation.path == dir.0.join("bad")).unwrap();
+    let caller = bad.operation.caller.look_up();
+    assert_eq!((bad.operation.kind, caller.command.to_str(), bad.by), (OpKind::Open, Some("cat"), By::Rule));
+    assert!(caller.process > 1 && bad.latency < PATIENT);
 }
 
 #[test]
@@ -90,8 +91,8 @@ fn a_silent_filter_holds_nobody_longer_than_its_deadline() {
         let dir = Dir::new();
         fs::write(dir.0.join("slow"), "fine").unwrap();
         let (keep, kept) = sync_channel(100);
-        let silent = move |operation: Operation| {
-            if operation.path().ends_with("slow") {
+        let silent = move |operation: PreOperation| {
+            if operation.path.ends_with("slow") {
                 keep.send(operation).unwrap();
             } else {
                 operation.allow();
@@ -112,7 +113,7 @@ fn a_silent_filter_holds_nobody_longer_than_its_deadline() {
 
 #[test]
 fn a_denied_or_missing_command_is_an_error() {
-    let deny = |operation: Operation| assert!(operation.deny(Status::ACCESS_DENIED));
+    let deny = |operation: PreOperation| assert!(operation.deny(Status::ACCESS_DENIED));
     let filter = |pre| Rule { ops: OpSet::EXEC, ..rule(1, pre) };
     let source = Arc::new(Supervise::new(Command::new("/bin/true")));
     let _manager = Manager::builder().filter(filter(deny)).unwrap().start(source.clone()).unwrap();
@@ -125,7 +126,7 @@ fn a_denied_or_missing_command_is_an_error() {
 #[test]
 fn killing_at_the_end_leaves_nothing() {
     let dir = Dir::new();
-    let allow = |operation: Operation| assert!(operation.allow());
+    let allow = |operation: PreOperation| assert!(operation.allow());
     let filter = rule(1, allow);
     let script = "sleep 1000 & echo $! > pid; exit 0";
     let source = Arc::new(Supervise::new(dir.shell(script)).at_end(AtEnd::Kill));
@@ -209,7 +210,7 @@ fn inside_a_pid_namespace() {
     let ports = std::env::var_os(PORTS).map(PathBuf::from).unwrap();
     fs::write(dir.join("file"), "text").unwrap();
     let (_port, applications) = port(&ports);
-    let deny = |operation: Operation| assert!(operation.deny(Status::ACCESS_DENIED));
+    let deny = |operation: PreOperation| assert!(operation.deny(Status::ACCESS_DENIED));
     let source = Arc::new(Fanotify::new([&dir]).unwrap());
     source.exempt(Arc::new(applications.clone()));
     let manager = Manager::builder().filter(rule(1, deny)).unwrap().start(source).unwrap();
@@ -287,7 +288,7 @@ fn callbacks_that_wait_for_each_other(dir: &Path) {
     let (arrived, all) = (Mutex::new(0), Condvar::new());
     let alone = Arc::new(AtomicU32::new(0));
     let left_alone = alone.clone();
-    let meet = move |operation: Operation| {
+    let meet = move |operation: PreOperation| {
         let mut count = arrived.lock().unwrap();
         *count += 1;
         all.notify_all();
@@ -324,7 +325,7 @@ fn a_start_that_fails_holds_nobody(dir: &Path) {
         let sources: Vec<_> = (0..50)
             .map(|_| {
                 let source = Arc::new(Fanotify::new([dir, Path::new("/proc")]).unwrap());
-                let allow = |operation: Operation| assert!(operation.allow());
+                let allow = |operation: PreOperation| assert!(operation.allow());
                 let error = Manager::builder().filter(rule(1, allow)).unwrap().start(source.clone()).unwrap_err();
                 assert_eq!(error.status(), Status::NOT_SUPPORTED, "{error}");
                 source
@@ -345,11 +346,11 @@ fn a_verdict_on_what_was_there_before_is_not_kept(dir: &Path) {
     let path = dir.join("changing");
     let written = Arc::new(AtomicU32::new(0));
     let first = written.clone();
-    let judge = move |operation: Operation| {
+    let judge = move |operation: PreOperation| {
         let mut seen = [0; 32];
         let file = operation.file().unwrap().unwrap();
         let length = rustix::io::pread(&file, &mut seen, 0).unwrap();
-        if !operation.path().ends_with("changing") {
+        if !operation.path.ends_with("changing") {
             operation.allow();
         } else if seen[..length].starts_with(b"foul") {
             operation.deny(Status::VIRUS_INFECTED);
@@ -379,11 +380,11 @@ fn an_open_that_hangs_holds_up_nobody_else(dir: &Path) {
     hangs.start(OpSet::OPEN).unwrap();
     let asked = other.0.join("asked");
     let kept = Mutex::new(Vec::new());
-    let silent = move |operation: Operation| {
-        if operation.path().ends_with("hangs") {
+    let silent = move |operation: PreOperation| {
+        if operation.path.ends_with("hangs") {
             fs::write(&asked, "").unwrap();
             kept.lock().unwrap().push(operation);
-        } else if operation.path().ends_with("other") {
+        } else if operation.path.ends_with("other") {
             kept.lock().unwrap().push(operation);
         } else {
             operation.allow();
@@ -411,7 +412,7 @@ fn an_application_is_exempt_as_long_as_it_is_one(dir: &Path) {
     let (_port, applications) = port(&ports.0);
     let source = Arc::new(Fanotify::new([dir]).unwrap());
     source.exempt(Arc::new(applications.clone()));
-    let deny = |operation: Operation| assert!(operation.deny(Status::ACCESS_DENIED));
+    let deny = |operation: PreOperation| assert!(operation.deny(Status::ACCESS_DENIED));
     let _manager = Manager::builder().filter(rule(1, deny)).unwrap().start(source).unwrap();
     let connection = connect(&ports);
     let mut application = Worker::with_handle_in(&ports.0, "line", &connection);
@@ -429,7 +430,7 @@ fn verdicts(dir: &Path) {
     fs::write(dir.join("bad"), "worse").unwrap();
     let held = Arc::new(Mutex::new(Vec::new()));
     let keep = held.clone();
-    let judge = move |operation: Operation| match operation.path().file_name().and_then(|name| name.to_str()) {
+    let judge = move |operation: PreOperation| match operation.path.file_name().and_then(|name| name.to_str()) {
         Some("bad") => assert!(operation.deny(Status::ACCESS_DENIED)),
         Some("slow") => keep.lock().unwrap().push(operation),
         Some("good") => {
@@ -461,8 +462,9 @@ fn verdicts(dir: &Path) {
     assert_eq!(cat("bad"), "worse", "stopped");
     drop(manager);
     let all: Vec<_> = std::iter::from_fn(|| records.recv()).collect();
-    let bad = all.iter().find(|record| record.path == dir.join("bad")).unwrap();
-    assert_eq!((bad.comm.as_str(), bad.uid), ("cat", 0));
+    let bad = all.iter().find(|record| record.operation.path == dir.join("bad")).unwrap();
+    let caller = &bad.operation.caller;
+    assert_eq!((caller.command().to_str(), caller.user()), (Some("cat"), 0));
     let wants = Rule { ops: OpSet::RENAME, ..rule(1, drop) };
     let error = Manager::builder().filter(wants).unwrap().start(source).unwrap_err();
     assert_eq!(error.status(), Status::NOT_SUPPORTED);

@@ -9,6 +9,7 @@ pub mod client;
 pub mod descriptor;
 pub mod host;
 pub mod name;
+pub mod operation;
 pub mod question;
 pub mod quota;
 pub mod sddl;

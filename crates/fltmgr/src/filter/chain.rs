@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use super::counters::{Tally, bump};
 use super::deadline::Deadlines;
-use super::{By, Filter, Operation, Record, Verdict};
+use super::{By, Filter, PreOperation, Record, Verdict};
 use crate::source::Waiting;
 use crate::sync::lock;
 
 /// Somebody has taken the right to answer for the filter whose turn it was.
 const CLAIMED: usize = usize::MAX;
 
-/// What all operations of a manager share.
-pub(super) struct Core {
+/// The filters of a manager, and what all its operations share.
+pub(super) struct Chain {
     /// Highest altitude first.
     pub(super) filters: Vec<Box<dyn Filter>>,
     pub(super) deadlines: Deadlines,
@@ -28,17 +28,17 @@ pub(super) struct Core {
     pub(super) sequence: AtomicU64,
 }
 
-impl fmt::Debug for Core {
+impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.filters.iter().map(|filter| filter.name()).collect();
-        f.debug_struct("Core").field("filters", &names).field("tally", &self.tally).finish_non_exhaustive()
+        f.debug_struct("Chain").field("filters", &names).field("tally", &self.tally).finish_non_exhaustive()
     }
 }
 
-/// An operation between its report and its answer.
+/// An operation between its report and its verdict.
 #[derive(Debug)]
-pub(super) struct Pending {
-    core: Arc<Core>,
+pub(super) struct Undecided {
+    chain: Arc<Chain>,
     pub(super) waiting: Box<dyn Waiting>,
     pub(super) sequence: u64,
     pub(super) reported: Duration,
@@ -48,12 +48,12 @@ pub(super) struct Pending {
     deadline: AtomicU64,
 }
 
-impl Core {
+impl Chain {
     /// An operation of the source: asks the first filter that wants it.
     pub(super) fn submit(self: &Arc<Self>, waiting: Box<dyn Waiting>) {
         bump(&self.tally.asked);
-        let pending = Arc::new(Pending {
-            core: self.clone(),
+        let undecided = Arc::new(Undecided {
+            chain: self.clone(),
             waiting,
             sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
             reported: sys::clock::monotonic(),
@@ -61,13 +61,13 @@ impl Core {
             deadline: AtomicU64::new(0),
         });
         let overload = self.deadlines.len() >= self.max_waiting;
-        pending.ask(0, None, if overload { Some(By::Overload) } else { None });
+        undecided.ask(0, None, if overload { Some(By::Overload) } else { None });
     }
 }
 
-impl Pending {
+impl Undecided {
     pub(super) fn filter(&self, stage: usize) -> &dyn Filter {
-        &*self.core.filters[stage]
+        &*self.chain.filters[stage]
     }
 
     pub(super) fn deadline(&self) -> Duration {
@@ -77,13 +77,13 @@ impl Pending {
     /// Asks the next filter from `stage` on; `last` is the one that allowed before. With `miss` nobody is asked: each
     /// takes its default.
     fn ask(self: Arc<Self>, stage: usize, mut last: Option<(usize, By)>, miss: Option<By>) {
-        let kind = self.waiting.kind().set();
-        for stage in stage..self.core.filters.len() {
+        let kind = self.waiting.operation().kind.set();
+        for stage in stage..self.chain.filters.len() {
             let filter = self.filter(stage);
             if !filter.ops().contains(kind) {
                 continue;
             }
-            let closed = self.core.closed.load(Ordering::Acquire).then_some(By::End);
+            let closed = self.chain.closed.load(Ordering::Acquire).then_some(By::End);
             if let Some(by) = miss.or(closed) {
                 let verdict = filter.on_miss().verdict();
                 last = Some((stage, by));
@@ -97,16 +97,16 @@ impl Pending {
             let deadline = Duration::from_nanos(nanos);
             self.deadline.store(nanos, Ordering::Relaxed);
             self.turn.store(stage, Ordering::Release);
-            self.core.deadlines.insert(deadline, &self, stage);
+            self.chain.deadlines.insert(deadline, &self, stage);
             // Whoever closes looks at what waits after that: this is seen there, or that here.
-            if self.core.closed.load(Ordering::Acquire) {
+            if self.chain.closed.load(Ordering::Acquire) {
                 self.clone().miss(stage, By::End);
                 return;
             }
-            let operation = Operation::new(self.clone(), stage);
+            let operation = PreOperation::new(self.clone(), stage);
             // A panic drops the operation, which answers it.
             if catch_unwind(AssertUnwindSafe(|| filter.pre(operation))).is_err() {
-                bump(&self.core.tally.panicked);
+                bump(&self.chain.tally.panicked);
             }
             return;
         }
@@ -117,11 +117,11 @@ impl Pending {
     pub(super) fn answer(self: Arc<Self>, stage: usize, verdict: Verdict, by: By) -> bool {
         if self.turn.compare_exchange(stage, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_err() {
             if !matches!(by, By::Deadline | By::End | By::Dropped) {
-                bump(&self.core.tally.late);
+                bump(&self.chain.tally.late);
             }
             return false;
         }
-        self.core.deadlines.remove(self.deadline(), self.sequence);
+        self.chain.deadlines.remove(self.deadline(), self.sequence);
         match verdict {
             Verdict::Allow => self.pass(stage, by),
             Verdict::Deny(_) => self.finish(verdict, Some((stage, by))),
@@ -132,8 +132,8 @@ impl Pending {
     /// The filter of this stage has allowed it: the next one's turn. That one's callback is not run on a thread that
     /// others wait for, as that of the deadlines or of an application's replies.
     fn pass(self: Arc<Self>, stage: usize, by: By) {
-        let kind = self.waiting.kind().set();
-        let asks = self.core.filters[stage + 1..].iter().any(|filter| filter.ops().contains(kind));
+        let kind = self.waiting.operation().kind.set();
+        let asks = self.chain.filters[stage + 1..].iter().any(|filter| filter.ops().contains(kind));
         if asks && !super::readers::reads_here() {
             crate::pool::run(move || self.ask(stage + 1, Some((stage, by)), None));
         } else {
@@ -148,10 +148,12 @@ impl Pending {
     }
 
     fn finish(&self, verdict: Verdict, last: Option<(usize, By)>) {
-        let tally = &self.core.tally;
-        let sender = lock(&self.core.records).clone();
-        // Before the answer: after it the process may be another.
-        let subject = sender.is_some().then(|| (self.waiting.pid(), self.waiting.uid(), self.waiting.comm()));
+        let tally = &self.chain.tally;
+        let sender = lock(&self.chain.records).clone();
+        if sender.is_some() {
+            // Before the answer: after it the thread may be another.
+            self.waiting.operation().caller.look_up();
+        }
         // An operation that no filter wanted is not a decision of anybody's; it counts as a rule to let it be.
         let by = last.map_or(By::Rule, |(_, by)| by);
         // Before the answer too, so that whoever was answered finds it counted.
@@ -159,15 +161,10 @@ impl Pending {
         if !self.waiting.answer(verdict) {
             bump(&tally.gone);
         }
-        let (Some(sender), Some((pid, uid, comm))) = (sender, subject) else { return };
+        let Some(sender) = sender else { return };
         let record = Record {
+            operation: self.waiting.operation().clone(),
             sequence: self.sequence,
-            kind: self.waiting.kind(),
-            path: self.waiting.path().to_owned(),
-            target: self.waiting.target().to_owned(),
-            pid,
-            uid,
-            comm,
             verdict,
             by,
             filter: last.map(|(stage, _)| (self.filter(stage).name().to_owned(), self.filter(stage).altitude())),

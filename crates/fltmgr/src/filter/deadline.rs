@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::chain::Pending;
+use super::chain::Undecided;
 use crate::sync::lock;
 
 /// Deadline (time since boot) and number.
@@ -13,13 +13,13 @@ type Key = (Duration, u64);
 /// All operations that wait for a filter.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
-    waiting: Mutex<Waiting>,
+    queue: Mutex<Queue>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    entries: BTreeMap<Key, (Arc<Pending>, usize)>,
+struct Queue {
+    entries: BTreeMap<Key, (Arc<Undecided>, usize)>,
     /// Until when the deadline thread sleeps. It is not woken for what is due later, and not when what it sleeps for is
     /// gone: most operations are answered long before their deadline, and a wake-up costs more than all the rest.
     asleep: Option<Duration>,
@@ -29,22 +29,22 @@ struct Waiting {
 /// What the deadline thread is to do next.
 pub(super) enum Due {
     /// This operation has waited long enough for this filter.
-    Passed(Arc<Pending>, usize),
+    Passed(Arc<Undecided>, usize),
     /// Nothing will ever be due again.
     Closed,
 }
 
 impl Deadlines {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        lock(&self.waiting)
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
     }
 
-    pub(super) fn insert(&self, at: Duration, pending: &Arc<Pending>, stage: usize) {
-        let key = (at, pending.sequence);
-        let mut waiting = self.lock();
-        waiting.entries.insert(key, (pending.clone(), stage));
-        let too_late = waiting.asleep.is_some_and(|until| at < until);
-        drop(waiting);
+    pub(super) fn insert(&self, at: Duration, undecided: &Arc<Undecided>, stage: usize) {
+        let key = (at, undecided.sequence);
+        let mut queue = self.lock();
+        queue.entries.insert(key, (undecided.clone(), stage));
+        let too_late = queue.asleep.is_some_and(|until| at < until);
+        drop(queue);
         if too_late {
             self.changed.notify_one();
         }
@@ -58,27 +58,27 @@ impl Deadlines {
 
     /// Waits for the next deadline to pass.
     pub(super) fn due(&self) -> Due {
-        let mut waiting = self.lock();
+        let mut queue = self.lock();
         loop {
             let now = sys::clock::monotonic();
-            match waiting.entries.first_key_value() {
+            match queue.entries.first_key_value() {
                 Some(((at, _), _)) if *at <= now => {
-                    if let Some((_, (pending, stage))) = waiting.entries.pop_first() {
-                        return Due::Passed(pending, stage);
+                    if let Some((_, (undecided, stage))) = queue.entries.pop_first() {
+                        return Due::Passed(undecided, stage);
                     }
                 }
                 Some(((at, _), _)) => {
                     let (at, rest) = (*at, *at - now);
-                    waiting.asleep = Some(at);
-                    waiting = self.changed.wait_timeout(waiting, rest).unwrap_or_else(PoisonError::into_inner).0;
+                    queue.asleep = Some(at);
+                    queue = self.changed.wait_timeout(queue, rest).unwrap_or_else(PoisonError::into_inner).0;
                 }
-                None if waiting.closed => return Due::Closed,
+                None if queue.closed => return Due::Closed,
                 None => {
-                    waiting.asleep = Some(Duration::MAX);
-                    waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                    queue.asleep = Some(Duration::MAX);
+                    queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 }
             }
-            waiting.asleep = None;
+            queue.asleep = None;
         }
     }
 
@@ -86,7 +86,7 @@ impl Deadlines {
         self.lock().entries.len()
     }
 
-    pub(super) fn all(&self) -> Vec<(Arc<Pending>, usize)> {
+    pub(super) fn all(&self) -> Vec<(Arc<Undecided>, usize)> {
         self.lock().entries.values().cloned().collect()
     }
 

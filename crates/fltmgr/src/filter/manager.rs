@@ -1,19 +1,19 @@
 //! Connects a source with filters.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use proto::operation::{OpSet, Operation};
 use proto::status::Status;
 
-use super::chain::Core;
+use super::chain::Chain;
 use super::counters::Tally;
 use super::deadline::{Deadlines, Due};
 use super::readers::Readers;
 use super::record::{self, Records};
-use super::{By, Counters, Filter, OnMiss, OpSet};
+use super::{By, Counters, Filter, OnMiss};
 use crate::Error;
 use crate::source::Source;
 use crate::sync::lock;
@@ -33,7 +33,7 @@ pub struct Builder {
 /// Dropped, it stops the source and answers what waits by the filters' policies.
 #[derive(Debug)]
 pub struct Manager {
-    core: Arc<Core>,
+    chain: Arc<Chain>,
     source: Arc<dyn Source>,
     readers: Arc<Readers>,
     watch: Option<JoinHandle<()>>,
@@ -44,12 +44,10 @@ pub struct Manager {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outstanding {
+    /// What is to be done, and by which thread.
+    pub operation: Arc<Operation>,
     /// Its number.
     pub sequence: u64,
-    /// The file.
-    pub path: PathBuf,
-    /// The process that waits.
-    pub pid: u32,
     /// The filter that has not answered.
     pub filter: String,
     /// For how long it has waited.
@@ -116,7 +114,7 @@ impl Builder {
             return Err(Error::new(Status::INVALID_PARAMETER, format!("starting the source {}", source.name()))
                 .hint("there is no filter that wants an operation"));
         }
-        let core = Arc::new(Core {
+        let chain = Arc::new(Chain {
             filters: self.filters,
             deadlines: Deadlines::default(),
             tally: Tally::default(),
@@ -126,22 +124,22 @@ impl Builder {
             sequence: AtomicU64::new(0),
         });
         let failed = |error| Error::resources("starting a thread", error);
-        let timed = core.clone();
+        let timed = chain.clone();
         let timer = thread::Builder::new().name("fltmgr-deadline".into()).spawn(move || {
-            while let Due::Passed(pending, stage) = timed.deadlines.due() {
+            while let Due::Passed(undecided, stage) = timed.deadlines.due() {
                 if timed.closed.load(Ordering::Acquire) {
-                    pending.miss(stage, By::End);
-                } else if pending.filter(stage).on_miss() == OnMiss::Allow {
+                    undecided.miss(stage, By::End);
+                } else if undecided.filter(stage).on_miss() == OnMiss::Allow {
                     // the source may open the file itself, and have to wait for its file system: this thread does not
-                    crate::pool::run(move || _ = pending.miss(stage, By::Deadline));
+                    crate::pool::run(move || _ = undecided.miss(stage, By::Deadline));
                 } else {
-                    pending.miss(stage, By::Deadline);
+                    undecided.miss(stage, By::Deadline);
                 }
             }
         });
-        let readers = Readers::new(core.clone(), source.clone());
+        let readers = Readers::new(chain.clone(), source.clone());
         // From here on the manager's drop ends what was started.
-        let mut manager = Manager { core, source, readers, watch: None, timer: Some(timer.map_err(failed)?) };
+        let mut manager = Manager { chain, source, readers, watch: None, timer: Some(timer.map_err(failed)?) };
         manager.source.start(ops)?;
         for _ in 0..manager.source.threads().max(1) {
             manager.readers.start().map_err(failed)?;
@@ -161,20 +159,19 @@ impl Manager {
 
     /// How operations ended so far.
     pub fn counters(&self) -> Counters {
-        self.core.tally.read()
+        self.chain.tally.read()
     }
 
     /// What waits at this moment, the nearest deadline first.
     pub fn outstanding(&self) -> Vec<Outstanding> {
         let now = sys::clock::monotonic();
-        let all = self.core.deadlines.all();
+        let all = self.chain.deadlines.all();
         all.into_iter()
-            .map(|(pending, stage)| Outstanding {
-                sequence: pending.sequence,
-                path: pending.waiting.path().to_owned(),
-                pid: pending.waiting.pid(),
-                filter: pending.filter(stage).name().to_owned(),
-                waited: now.saturating_sub(pending.reported),
+            .map(|(undecided, stage)| Outstanding {
+                operation: undecided.waiting.operation().clone(),
+                sequence: undecided.sequence,
+                filter: undecided.filter(stage).name().to_owned(),
+                waited: now.saturating_sub(undecided.reported),
             })
             .collect()
     }
@@ -201,10 +198,10 @@ impl Manager {
 
     /// Ends the source, and answers everything that waits by the filters' policies.
     pub fn stop(&self) {
-        self.core.closed.store(true, Ordering::Release);
+        self.chain.closed.store(true, Ordering::Release);
         self.source.stop();
-        for (pending, stage) in self.core.deadlines.all() {
-            pending.miss(stage, By::End);
+        for (undecided, stage) in self.chain.deadlines.all() {
+            undecided.miss(stage, By::End);
         }
     }
 }
@@ -215,17 +212,17 @@ impl Drop for Manager {
         // An error of the source was for `wait` to report.
         let _ = self.wait();
         // An operation that was on its way to a filter when we stopped.
-        for (pending, stage) in self.core.deadlines.all() {
-            pending.miss(stage, By::End);
+        for (undecided, stage) in self.chain.deadlines.all() {
+            undecided.miss(stage, By::End);
         }
         self.readers.close();
         if let Some(watch) = self.watch.take() {
             let _ = watch.join();
         }
-        self.core.deadlines.close();
+        self.chain.deadlines.close();
         if let Some(timer) = self.timer.take() {
             let _ = timer.join();
         }
-        lock(&self.core.records).take();
+        lock(&self.chain.records).take();
     }
 }

@@ -1,7 +1,7 @@
 //! Filters, and the manager that asks them about the operations of a source.
 //!
-//! A [`Filter`] says which operations it wants and gets each as an [`Operation`], before it happens. It answers with
-//! [`Operation::allow`] or [`Operation::deny`], now or later and from any thread. Filters stand in order of
+//! A [`Filter`] says which operations it wants and gets each as a [`PreOperation`], before it happens. It answers with
+//! [`PreOperation::allow`] or [`PreOperation::deny`], now or later and from any thread. Filters stand in order of
 //! [`Altitude`]; an *allow* passes the operation to the next lower one, a *deny* ends it. An operation is answered
 //! exactly once: by a filter, by the deadline, or by the end of the source, whichever comes first; dropped, it is
 //! answered by the filter's [`OnMiss`].
@@ -11,8 +11,8 @@
 //! use std::time::Duration;
 //!
 //! use fltmgr::Status;
-//! use fltmgr::filter::{Altitude, Filter, Manager, OpKind, OpSet, Operation, Verdict};
-//! use fltmgr::source::{Request, Synthetic};
+//! use fltmgr::filter::{Altitude, Filter, Manager, OpKind, OpSet, PreOperation, Verdict};
+//! use fltmgr::source::Synthetic;
 //!
 //! struct NoSecrets;
 //!
@@ -29,15 +29,15 @@
 //!         OpSet::OPEN
 //!     }
 //!
-//!     fn pre(&self, operation: Operation) {
-//!         if operation.path().ends_with("secret") { operation.deny(Status::ACCESS_DENIED) } else { operation.allow() };
+//!     fn pre(&self, operation: PreOperation) {
+//!         if operation.path.ends_with("secret") { operation.deny(Status::ACCESS_DENIED) } else { operation.allow() };
 //!     }
 //! }
 //!
 //! # fn main() -> Result<(), fltmgr::Error> {
 //! let made_up = Arc::new(Synthetic::new()); // a test's source; others see what programs really do
 //! let _manager = Manager::builder().filter(NoSecrets)?.start(made_up.clone())?;
-//! let opened = made_up.submit(Request::new(OpKind::Open, "/home/me/secret"));
+//! let opened = made_up.submit(Synthetic::operation(OpKind::Open, "/home/me/secret"));
 //! assert_eq!(opened.wait(Duration::from_secs(5)), Some(Verdict::Deny(Status::ACCESS_DENIED)));
 //! # Ok(()) }
 //! ```
@@ -47,7 +47,7 @@ mod chain;
 mod counters;
 mod deadline;
 mod manager;
-mod operation;
+mod pre_operation;
 mod readers;
 mod record;
 
@@ -57,8 +57,8 @@ use std::time::Duration;
 pub use altitude::Altitude;
 pub use counters::Counters;
 pub use manager::{Builder, Manager, Outstanding};
-pub use operation::Operation;
-pub use proto::question::{OpKind, OpSet};
+pub use pre_operation::PreOperation;
+pub use proto::operation::{Arguments, Caller, CallerInfo, OpFlags, OpKind, OpSet, Operation};
 pub use record::{Record, Records};
 
 use proto::status::Status;
@@ -192,5 +192,5 @@ pub trait Filter: Send + Sync + 'static {
     /// anything; but of 256 that block at one time nothing more is read. It must not open files that the source
     /// watches. A panic answers by [`Filter::on_miss`], and so does the deadline, whether the call has returned or not.
     #[doc(alias = "PFLT_PRE_OPERATION_CALLBACK")]
-    fn pre(&self, operation: Operation);
+    fn pre(&self, operation: PreOperation);
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::chain::Core;
+use super::chain::Chain;
 use crate::Error;
 use crate::source::Source;
 use crate::sync::lock;
@@ -28,7 +28,7 @@ pub(super) fn reads_here() -> bool {
 /// The threads that read one source.
 #[derive(Debug)]
 pub(super) struct Readers {
-    core: Arc<Core>,
+    chain: Arc<Chain>,
     source: Arc<dyn Source>,
     threads: Mutex<Vec<JoinHandle<Result<(), Error>>>>,
     /// Those that have not ended.
@@ -44,9 +44,9 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(core: Arc<Core>, source: Arc<dyn Source>) -> Arc<Self> {
+    pub(super) fn new(chain: Arc<Chain>, source: Arc<dyn Source>) -> Arc<Self> {
         Arc::new(Self {
-            core,
+            chain,
             source,
             threads: Mutex::default(),
             living: AtomicUsize::new(0),
@@ -95,7 +95,7 @@ impl Readers {
                 drop(self.closed.lock());
                 self.changed.notify_all();
             }
-            self.core.submit(waiting);
+            self.chain.submit(waiting);
             self.turns.fetch_add(1, Ordering::SeqCst);
             self.free.fetch_add(1, Ordering::SeqCst);
         }

@@ -1,29 +1,21 @@
 //! What happened, told to whoever watches, without holding up anybody.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
-use super::{Altitude, By, OpKind, Verdict};
+use proto::operation::Operation;
+
+use super::{Altitude, By, Verdict};
 
 /// One answered operation.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Record {
+    /// What was to be done; everything about its caller is known.
+    pub operation: Arc<Operation>,
     /// Its number in the source; a gap is a record that found no room.
     pub sequence: u64,
-    /// What was to be done.
-    pub kind: OpKind,
-    /// To which file.
-    pub path: PathBuf,
-    /// The new name of a rename or link; else empty.
-    pub target: PathBuf,
-    /// Process that asked.
-    pub pid: u32,
-    /// Its user.
-    pub uid: u32,
-    /// Its command name.
-    pub comm: String,
     /// How it ended.
     pub verdict: Verdict,
     /// Who decided.

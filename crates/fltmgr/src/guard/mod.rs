@@ -9,7 +9,6 @@ pub mod scan;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +19,8 @@ pub use applications::{Applications, Place};
 pub use proto::question;
 
 use crate::Error;
-use crate::filter::{Altitude, By, Filter, OnMiss, OpKind, OpSet, Operation, Verdict};
-use question::{AnswerFlags, Question, QuestionFlags};
+use crate::filter::{Altitude, By, Filter, OnMiss, OpKind, OpSet, Operation, PreOperation, Verdict};
+use question::{AnswerFlags, Question};
 
 /// Where a guard stands unless said otherwise: the lowest altitude that Windows gives to anti-virus filters.
 const ALTITUDE: u32 = 320_000;
@@ -96,13 +95,13 @@ fn globs(patterns: impl IntoIterator<Item = impl AsRef<str>>) -> Result<GlobSet,
 /// Whether one of the names of an operation matches, or its last part. Most have no second name: it is empty, and some
 /// patterns match that.
 fn matches(globs: &GlobSet, operation: &Operation) -> bool {
-    let names = [operation.path(), operation.target()].into_iter().filter(|path| !path.as_os_str().is_empty());
+    let names = [&operation.path, &operation.target].into_iter().filter(|path| !path.as_os_str().is_empty());
     names.into_iter().any(|path| globs.is_match(path) || path.file_name().is_some_and(|name| globs.is_match(name)))
 }
 
 /// Whether its file has no name that could be told, which nobody may take for one that no pattern matches.
 fn is_unnamed(operation: &Operation) -> bool {
-    operation.path().as_os_str().is_empty()
+    operation.path.as_os_str().is_empty()
 }
 
 impl Guard {
@@ -189,8 +188,8 @@ impl Guard {
             return true;
         }
         // A name that no file has, so that only a pattern for everything below the directory matches.
-        operation.kind() == OpKind::Rename
-            && [operation.path(), operation.target()]
+        operation.kind == OpKind::Rename
+            && [&operation.path, &operation.target]
                 .iter()
                 .any(|dir| !dir.as_os_str().is_empty() && self.deny.is_match(dir.join("\u{1}")))
     }
@@ -198,10 +197,10 @@ impl Guard {
     /// Who is to be asked, if anybody.
     fn asks(&self, operation: &Operation) -> Option<&Arc<dyn Ask>> {
         let ask = self.ask.as_ref()?;
-        let wanted = self.asked.contains(operation.kind().set())
+        let wanted = self.asked.contains(operation.kind.set())
             && (is_unnamed(operation) || self.only.as_ref().is_none_or(|only| matches(only, operation)));
         // An application that waited for its own answer would wait for ever.
-        (wanted && !ask.is_one(operation.pid())).then_some(ask)
+        (wanted && !ask.is_one(operation.caller.process())).then_some(ask)
     }
 }
 
@@ -226,7 +225,7 @@ impl Filter for Guard {
         self.on_miss
     }
 
-    fn pre(&self, operation: Operation) {
+    fn pre(&self, operation: PreOperation) {
         if !self.deny.is_empty() && self.denies(&operation) {
             operation.deny(Status::ACCESS_DENIED);
             return;
@@ -249,28 +248,17 @@ impl Filter for Guard {
     }
 }
 
-fn question_of(operation: &Operation, file: bool) -> Vec<u8> {
-    let mut flags = QuestionFlags::empty();
-    flags.set(QuestionFlags::FILE, file);
-    flags.set(QuestionFlags::WRITE, operation.writes());
-    flags.set(QuestionFlags::CREATE, operation.creates());
-    let comm = operation.comm();
+fn question_of(operation: &PreOperation, file: bool) -> Vec<u8> {
     let question = Question {
-        kind: operation.kind(),
-        flags,
+        operation: operation.operation().clone(),
         sequence: operation.sequence(),
         deadline: u64::try_from(operation.deadline().as_nanos()).unwrap_or(u64::MAX),
-        pid: operation.pid(),
-        tid: operation.tid(),
-        uid: operation.uid(),
-        path: operation.path().as_os_str().as_bytes(),
-        target: operation.target().as_os_str().as_bytes(),
-        comm: comm.as_bytes(),
+        file,
     };
     question.to_bytes()
 }
 
-fn answer(operation: Operation, outcome: Result<(Status, Vec<u8>), By>) {
+fn answer(operation: PreOperation, outcome: Result<(Status, Vec<u8>), By>) {
     let decided = outcome.and_then(|(status, bytes)| match question::Answer::parse(&bytes) {
         Ok(answer) if status == Status::SUCCESS => Ok(answer),
         _ => Err(By::Nonsense),

@@ -2,18 +2,19 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use std::{fmt, io};
 
+use proto::operation::{Caller, OpKind, OpSet, Operation};
 use proto::status::Status;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sys::fanotify::{EXEC, Event, Group, Names, OPEN, Permission};
 
 use super::{Source, Waiting};
 use crate::Error;
-use crate::filter::{OpKind, OpSet, Verdict};
+use crate::filter::Verdict;
 use crate::guard::Ask;
 use crate::sync::lock;
 
@@ -101,6 +102,9 @@ fn failed(doing: impl Into<String>, error: io::Error) -> Error {
 }
 
 impl Fanotify {
+    /// What it can hold back.
+    pub const OPS: OpSet = OpSet::OPEN.union(OpSet::EXEC);
+
     /// Will watch the file systems on which these paths are. Raises this process's soft limit of open files to the hard
     /// one.
     ///
@@ -139,7 +143,7 @@ impl Fanotify {
         self.exempt.applications.write().unwrap_or_else(PoisonError::into_inner).push(application);
     }
 
-    /// Forgets every verdict that [`remember`](crate::filter::Operation::remember) put into the kernel: after a change
+    /// Forgets every verdict that [`remember`](crate::filter::PreOperation::remember) put into the kernel: after a change
     /// of rules.
     ///
     /// # Errors
@@ -179,7 +183,7 @@ impl Source for Fanotify {
     }
 
     fn capabilities(&self) -> OpSet {
-        OpSet::OPEN | OpSet::EXEC
+        Self::OPS
     }
 
     fn start(&self, ops: OpSet) -> Result<(), Error> {
@@ -242,7 +246,7 @@ fn permission(event: Event) -> Option<Permission> {
 #[derive(Debug)]
 struct Open {
     event: Permission,
-    path: PathBuf,
+    operation: Arc<Operation>,
     room: Arc<Room>,
     /// Which contents it had before anybody looked.
     looked: OnceLock<Option<Version>>,
@@ -260,13 +264,9 @@ impl Open {
         *room.lock() += 1;
         // Asking for the name raises no event.
         let path = names.and_then(|names| names.of(event.file().as_fd())).unwrap_or_default();
-        Self { path, event, room, looked: OnceLock::new() }
-    }
-
-    fn status(&self, key: &str) -> Option<String> {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.event.pid())).ok()?;
-        let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
-        Some(value.trim().to_owned())
+        let kind = if event.exec() { OpKind::Exec } else { OpKind::Open };
+        let caller = Caller::new(event.pid(), sys::supervise::look_up).with_process(event.pid());
+        Self { operation: Arc::new(Operation::new(kind, path, caller)), event, room, looked: OnceLock::new() }
     }
 }
 
@@ -278,21 +278,8 @@ impl Drop for Open {
 }
 
 impl Waiting for Open {
-    fn kind(&self) -> OpKind {
-        if self.event.exec() { OpKind::Exec } else { OpKind::Open }
-    }
-    fn path(&self) -> &Path {
-        &self.path
-    }
-    fn pid(&self) -> u32 {
-        self.event.pid()
-    }
-    fn uid(&self) -> u32 {
-        let real = self.status("Uid").and_then(|uids| uids.split_whitespace().next()?.parse().ok());
-        real.unwrap_or(u32::MAX)
-    }
-    fn comm(&self) -> String {
-        self.status("Name").unwrap_or_default()
+    fn operation(&self) -> &Arc<Operation> {
+        &self.operation
     }
     fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
         self.looked.get_or_init(|| version(self.event.file()));

@@ -30,15 +30,16 @@ mod synthetic;
 use std::fmt::Debug;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 
 pub use fanotify::Fanotify;
-pub use supervise::{AtEnd, Supervise};
-pub use synthetic::{Made, Request, Synthetic};
+pub use supervise::{AtEnd, CallCounters, Supervise};
+pub use synthetic::{Submitted, Synthetic};
+
+use proto::operation::{OpSet, Operation};
 
 use crate::Error;
-use crate::filter::{OpKind, OpSet, Verdict};
+use crate::filter::Verdict;
 
 /// Reports operations before they happen, and carries the verdicts out.
 pub trait Source: Debug + Send + Sync + 'static {
@@ -74,31 +75,7 @@ pub trait Source: Debug + Send + Sync + 'static {
 /// An operation that a source holds back.
 pub trait Waiting: Debug + Send + Sync + 'static {
     /// What is to be done.
-    fn kind(&self) -> OpKind;
-    /// Absolute path; empty if it cannot be told.
-    fn path(&self) -> &Path;
-    /// The new name of a rename or link; else empty.
-    fn target(&self) -> &Path {
-        Path::new("")
-    }
-    /// Process that asks.
-    fn pid(&self) -> u32;
-    /// Thread that asks, where it is known.
-    fn tid(&self) -> u32 {
-        self.pid()
-    }
-    /// Its user.
-    fn uid(&self) -> u32;
-    /// Its command name.
-    fn comm(&self) -> String;
-    /// Whether an open asks for writing, truncating or creating.
-    fn writes(&self) -> bool {
-        false
-    }
-    /// Whether an open would create the file.
-    fn creates(&self) -> bool {
-        false
-    }
+    fn operation(&self) -> &Arc<Operation>;
     /// The file, open for reading; `None` if there is nothing to be read.
     ///
     /// # Errors

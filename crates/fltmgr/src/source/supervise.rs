@@ -1,20 +1,19 @@
 //! The operations of a command and its descendants, for any user.
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use proto::operation::{OpSet, Operation};
 use proto::status::Status;
 use rustix::io::Errno;
-use sys::supervise::{Counters, Held, Supervisor};
+pub use sys::supervise::CallCounters;
+use sys::supervise::{Held, Supervisor};
 
 use super::{Source, Waiting};
 use crate::Error;
-use crate::filter::{OpKind, OpSet, Verdict};
+use crate::filter::Verdict;
 use crate::sync::lock;
 
 /// What becomes of descendants that live longer than the command.
@@ -48,6 +47,9 @@ enum State {
 }
 
 impl Supervise {
+    /// What it can hold back.
+    pub const OPS: OpSet = sys::supervise::OPS;
+
     /// Will run this command when the manager starts. Its standard streams and directory are as the command says; pipes
     /// made by `Stdio::piped` can not be had.
     pub fn new(command: Command) -> Self {
@@ -105,7 +107,7 @@ impl Supervise {
     ///
     /// # Errors
     /// If the command was not started.
-    pub fn counters(&self) -> Result<Counters, Error> {
+    pub fn counters(&self) -> Result<CallCounters, Error> {
         Ok(self.supervisor()?.counters())
     }
 }
@@ -135,7 +137,7 @@ impl Source for Supervise {
     }
 
     fn capabilities(&self) -> OpSet {
-        OpSet::all()
+        Self::OPS
     }
 
     /// Two: a second one reads while the first is inside a slow file system.
@@ -171,7 +173,7 @@ impl Source for Supervise {
 
     fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
         let held = self.supervisor()?.next().map_err(|error| failed("listening to the command", error))?;
-        Ok(held.map(|held| Box::new(Call::new(held)) as _))
+        Ok(held.map(|held| Box::new(held) as _))
     }
 
     fn stop(&self) {
@@ -181,56 +183,17 @@ impl Source for Supervise {
     }
 }
 
-/// A system call that waits.
-#[derive(Debug)]
-struct Call {
-    held: Held,
-    path: PathBuf,
-    target: PathBuf,
-}
-
-impl Call {
-    fn new(held: Held) -> Self {
-        let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
-        Self { path: path(held.path()), target: path(held.target()), held }
-    }
-}
-
-impl Waiting for Call {
-    fn kind(&self) -> OpKind {
-        self.held.kind()
-    }
-    fn path(&self) -> &Path {
-        &self.path
-    }
-    fn target(&self) -> &Path {
-        &self.target
-    }
-    fn pid(&self) -> u32 {
-        self.held.pid()
-    }
-    fn tid(&self) -> u32 {
-        self.held.tid()
-    }
-    fn uid(&self) -> u32 {
-        self.held.uid()
-    }
-    fn comm(&self) -> String {
-        String::from_utf8_lossy(self.held.comm()).into_owned()
-    }
-    fn writes(&self) -> bool {
-        self.held.writes()
-    }
-    fn creates(&self) -> bool {
-        self.held.creates()
+impl Waiting for Held {
+    fn operation(&self) -> &Arc<Operation> {
+        Self::operation(self)
     }
     fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
-        self.held.file()
+        Self::file(self)
     }
     fn answer(&self, verdict: Verdict) -> bool {
         match verdict {
-            Verdict::Allow => self.held.allow(),
-            Verdict::Deny(status) => self.held.deny(errno(status).raw_os_error()),
+            Verdict::Allow => self.allow(),
+            Verdict::Deny(status) => self.deny(errno(status).raw_os_error()),
         }
     }
 }

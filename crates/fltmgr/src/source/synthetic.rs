@@ -3,53 +3,20 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use proto::operation::{Caller, CallerInfo, OpKind, OpSet, Operation};
+
 use super::{Source, Waiting};
 use crate::Error;
-use crate::filter::{OpKind, OpSet, Verdict};
+use crate::filter::Verdict;
 use crate::sync::lock;
 
-/// An operation that nobody makes.
+/// What became of an operation that was submitted.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Request {
-    /// What is to be done.
-    pub kind: OpKind,
-    /// To which file.
-    pub path: PathBuf,
-    /// The new name of a rename or link; else empty.
-    pub target: PathBuf,
-    /// By which process.
-    pub pid: u32,
-    /// By which user.
-    pub uid: u32,
-    /// With which command name.
-    pub comm: String,
-    /// The contents that an application may look at.
-    pub file: Option<Arc<OwnedFd>>,
-}
-
-impl Request {
-    /// An operation on a path by this process, as user 0.
-    pub fn new(kind: OpKind, path: impl Into<PathBuf>) -> Self {
-        Self {
-            kind,
-            path: path.into(),
-            target: PathBuf::new(),
-            pid: std::process::id(),
-            uid: 0,
-            comm: "synthetic".into(),
-            file: None,
-        }
-    }
-}
-
-/// What became of a [`Request`].
-#[derive(Clone, Debug)]
-pub struct Made(Arc<Outcome>);
+pub struct Submitted(Arc<Outcome>);
 
 #[derive(Debug, Default)]
 struct Outcome {
@@ -58,7 +25,7 @@ struct Outcome {
     answered: Condvar,
 }
 
-impl Made {
+impl Submitted {
     fn lock(&self) -> MutexGuard<'_, Vec<Verdict>> {
         lock(&self.0.verdicts)
     }
@@ -100,7 +67,7 @@ pub struct Synthetic {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Fiction>,
+    queue: VecDeque<Held>,
     started: OpSet,
     ended: bool,
 }
@@ -120,15 +87,28 @@ impl Synthetic {
         lock(&self.state)
     }
 
-    /// Reports an operation. One that no filter wants is allowed at once, as it would not be held back at all.
-    pub fn submit(&self, request: Request) -> Made {
-        let outcome = Made(Arc::default());
-        let fiction = Fiction { request, outcome: outcome.clone() };
+    /// An operation on a path, made by this process as user 0, to [`submit`](Self::submit) as it is or changed.
+    pub fn operation(kind: OpKind, path: impl Into<PathBuf>) -> Operation {
+        let process = std::process::id();
+        let info = CallerInfo { process, user: 0, command: "synthetic".into() };
+        Operation::new(kind, path, Caller::known(process, info))
+    }
+
+    /// Reports an operation on a file without contents. One that no filter wants is allowed at once, as it would not be
+    /// held back at all.
+    pub fn submit(&self, operation: Operation) -> Submitted {
+        self.submit_with(operation, None)
+    }
+
+    /// Reports an operation on a file with contents that an application may look at; as [`submit`](Self::submit).
+    pub fn submit_with(&self, operation: Operation, file: impl Into<Option<Arc<OwnedFd>>>) -> Submitted {
+        let outcome = Submitted(Arc::default());
+        let held = Held { operation: Arc::new(operation), file: file.into(), outcome: outcome.clone() };
         let mut state = self.lock();
-        if state.started.contains(fiction.request.kind.set()) && !state.ended {
-            state.queue.push_back(fiction);
+        if state.started.contains(held.operation.kind.set()) && !state.ended {
+            state.queue.push_back(held);
         } else {
-            fiction.answer(Verdict::Allow);
+            held.answer(Verdict::Allow);
         }
         drop(state);
         self.changed.notify_one();
@@ -160,7 +140,7 @@ impl Source for Synthetic {
         let mut state = self.lock();
         loop {
             match state.queue.pop_front() {
-                Some(fiction) => return Ok(Some(Box::new(fiction))),
+                Some(held) => return Ok(Some(Box::new(held))),
                 None if state.ended => return Ok(None),
                 None => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             }
@@ -174,32 +154,18 @@ impl Source for Synthetic {
 }
 
 #[derive(Debug)]
-struct Fiction {
-    request: Request,
-    outcome: Made,
+struct Held {
+    operation: Arc<Operation>,
+    file: Option<Arc<OwnedFd>>,
+    outcome: Submitted,
 }
 
-impl Waiting for Fiction {
-    fn kind(&self) -> OpKind {
-        self.request.kind
-    }
-    fn path(&self) -> &Path {
-        &self.request.path
-    }
-    fn target(&self) -> &Path {
-        &self.request.target
-    }
-    fn pid(&self) -> u32 {
-        self.request.pid
-    }
-    fn uid(&self) -> u32 {
-        self.request.uid
-    }
-    fn comm(&self) -> String {
-        self.request.comm.clone()
+impl Waiting for Held {
+    fn operation(&self) -> &Arc<Operation> {
+        &self.operation
     }
     fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
-        Ok(self.request.file.clone())
+        Ok(self.file.clone())
     }
     fn answer(&self, verdict: Verdict) -> bool {
         self.outcome.lock().push(verdict);

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use fltmgr::filter::{Altitude, Filter, OnMiss, OpSet, Operation};
+use fltmgr::filter::{Altitude, Filter, OnMiss, OpSet, PreOperation};
 
 /// Long enough that only a hang gets there.
 pub(crate) const PATIENT: Duration = Duration::from_secs(30);
@@ -18,17 +18,17 @@ pub(crate) struct Rule<F> {
 }
 
 /// A rule about opening files, which has time and allows what it misses.
-pub(crate) fn rule<F: Fn(Operation) + Send + Sync + 'static>(altitude: u32, pre: F) -> Rule<F> {
+pub(crate) fn rule<F: Fn(PreOperation) + Send + Sync + 'static>(altitude: u32, pre: F) -> Rule<F> {
     Rule { altitude, ops: OpSet::OPEN, deadline: PATIENT, on_miss: OnMiss::Allow, pre }
 }
 
 /// A rule that hands its operations out.
-pub(crate) fn keeper(altitude: u32) -> (Rule<impl Fn(Operation) + Send + Sync + 'static>, Receiver<Operation>) {
-    let (give, take): (SyncSender<Operation>, _) = sync_channel(100);
+pub(crate) fn keeper(altitude: u32) -> (Rule<impl Fn(PreOperation) + Send + Sync + 'static>, Receiver<PreOperation>) {
+    let (give, take): (SyncSender<PreOperation>, _) = sync_channel(100);
     (rule(altitude, move |operation| give.send(operation).unwrap()), take)
 }
 
-impl<F: Fn(Operation) + Send + Sync + 'static> Filter for Rule<F> {
+impl<F: Fn(PreOperation) + Send + Sync + 'static> Filter for Rule<F> {
     fn name(&self) -> &str {
         "test"
     }
@@ -49,7 +49,7 @@ impl<F: Fn(Operation) + Send + Sync + 'static> Filter for Rule<F> {
         self.on_miss
     }
 
-    fn pre(&self, operation: Operation) {
+    fn pre(&self, operation: PreOperation) {
         (self.pre)(operation);
     }
 }

@@ -5,9 +5,9 @@
 //! not name cost next to nothing.
 
 use libc::{c_long, sock_filter};
-use proto::question::OpSet;
+use proto::operation::OpSet;
 
-use super::call::{self, Shape};
+use super::call::{self, Call, Shape, Value};
 
 #[cfg(target_arch = "x86_64")]
 const ARCH: u32 = 0xC000_003E;
@@ -57,7 +57,7 @@ pub(super) fn program(ops: OpSet) -> Vec<sock_filter> {
     #[cfg(target_arch = "x86_64")]
     code.extend([jump(ANY_BIT, X32, 0, 1), put(RETURN, refuse(libc::ENOSYS))]);
     for call in call::CALLS.iter().filter(|call| ops.contains(call.kind.set())) {
-        rule(&mut code, call.nr, &body(call.shape));
+        rule(&mut code, call.nr, &body(call));
     }
     // A ring would open files without a system call that we could see.
     for nr in [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register] {
@@ -91,8 +91,8 @@ pub(super) fn program(ops: OpSet) -> Vec<sock_filter> {
 }
 
 /// What to do about a call once its number has matched. Flags in registers can be judged here without a race.
-fn body(shape: Shape) -> Vec<sock_filter> {
-    let Shape::Open { flags } = shape else { return vec![put(RETURN, ASK)] };
+fn body(call: &Call) -> Vec<sock_filter> {
+    let (Shape::Open(_), Value::Register(flags)) = (call.shape, call.flags) else { return vec![put(RETURN, ASK)] };
     let directory = libc::O_DIRECTORY as u32;
     let unless = directory | libc::O_CREAT as u32 | libc::O_TMPFILE as u32;
     vec![
@@ -115,7 +115,7 @@ fn rule(code: &mut Vec<sock_filter>, nr: c_long, body: &[sock_filter]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::question::OpKind;
+    use proto::operation::OpKind;
 
     /// Runs a program as the kernel would.
     fn run(program: &[sock_filter], arch: u32, nr: u32, args: [u64; 6]) -> u32 {
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn registered_calls_are_asked_and_others_are_not() {
-        for kind in OpKind::ALL {
+        for kind in OpKind::ALL.iter().copied() {
             for call in call::CALLS {
                 let expected = if call.kind == kind { ASK } else { ALLOW };
                 assert_eq!(verdict(kind.set(), call.nr, [0; 6]), expected, "{kind} {}", call.nr);

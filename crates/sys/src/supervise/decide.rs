@@ -1,15 +1,17 @@
 //! From a notification to an operation, or to an answer that needs no question.
 
+use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use libc::c_long;
-use proto::question::OpKind;
+use proto::operation::{Arguments, Caller, OpFlags, OpKind, Operation};
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::call::{CALLS, Name, Shape};
+use super::call::{CALLS, Call, Name, Shape};
 use super::held::{Held, How, reopen};
 use super::notify::Notification;
 use super::resolve::{self, Found, Walker};
@@ -43,18 +45,18 @@ impl From<Errno> for Settled {
     }
 }
 
-/// What is to be asked.
-struct Matter {
-    path: Vec<u8>,
-    target: Vec<u8>,
+/// What is to be asked, and how it is let happen.
+struct Judged {
+    operation: Operation,
     how: How,
+    /// The object itself (O_PATH), if it is a regular file.
     object: Option<OwnedFd>,
-    writes: bool,
 }
 
-impl Matter {
-    fn continued(path: Vec<u8>, target: Vec<u8>) -> Self {
-        Self { path, target, how: How::GoOn, object: None, writes: false }
+impl Judged {
+    /// What the kernel runs as it stands.
+    fn continued(operation: Operation) -> Self {
+        Self { operation, how: How::GoOn, object: None }
     }
 }
 
@@ -69,24 +71,18 @@ pub(super) fn decide(shared: &Arc<Shared>, notification: Notification) -> Option
     };
     let known = shared.likeness(notification.tid, call.kind == OpKind::Exec);
     let judged = known.map_err(Settled::Error).and_then(|(likeness, uid)| {
-        let caller = Caller { shared, notification, likeness, uid };
-        caller.judge(call.kind, call.shape).map(|matter| (matter, uid))
+        let arguments = call.arguments(notification.args);
+        Judge { shared, notification, call, arguments, likeness, uid }.judge()
     });
     let result = match judged {
-        Ok((matter, uid)) => {
+        Ok(Judged { operation, how, object }) => {
             return Some(Held {
                 shared: shared.clone(),
                 notification,
-                kind: call.kind,
-                uid,
-                path: matter.path,
-                target: matter.target,
-                how: matter.how,
-                object: matter.object,
-                writes: matter.writes,
+                operation: Arc::new(operation),
+                how,
+                object,
                 file: OnceLock::new(),
-                pid: OnceLock::new(),
-                comm: OnceLock::new(),
                 answered: AtomicBool::new(false),
             });
         }
@@ -120,9 +116,13 @@ fn note_identity(shared: &Shared, notification: Notification) {
     shared.identity_changes(nr == libc::SYS_landlock_restrict_self);
 }
 
-struct Caller<'a> {
+/// Looks at one call that waits.
+#[derive(Clone, Copy)]
+struct Judge<'a> {
     shared: &'a Shared,
     notification: Notification,
+    call: &'a Call,
+    arguments: Arguments,
     likeness: Likeness,
     uid: u32,
 }
@@ -150,14 +150,37 @@ impl Place {
     }
 }
 
-impl Caller<'_> {
+impl Judge<'_> {
     fn arg(&self, n: u32) -> u64 {
         self.notification.args[n as usize]
     }
 
-    /// Whether a flag (register, bit) is set, if the call has it.
-    fn has(&self, flag: Option<(u32, u32)>) -> bool {
-        flag.is_some_and(|(register, bit)| self.arg(register) as u32 & bit != 0)
+    fn has(&self, flag: i32) -> bool {
+        self.arguments.flags as i32 & flag != 0
+    }
+
+    /// The operation of this call, on this path.
+    fn operation(&self, path: Vec<u8>) -> Operation {
+        let caller = Caller::new(self.notification.tid, tracee::look_up).with_user(self.uid);
+        let mut operation = Operation::new(self.call.kind, OsString::from_vec(path), caller);
+        operation.arguments = Some(self.arguments);
+        let writes = match self.call.kind {
+            OpKind::Open => {
+                let flags = self.open_flags();
+                flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC | OFlags::CREATE)
+                    || flags.contains(OFlags::TMPFILE)
+            }
+            kind => kind == OpKind::Truncate,
+        };
+        operation.flags.set(OpFlags::WRITE, writes);
+        operation
+    }
+
+    /// The same with a second path.
+    fn pair(&self, path: Vec<u8>, target: Vec<u8>) -> Operation {
+        let mut operation = self.operation(path);
+        operation.target = OsString::from_vec(target).into();
+        operation
     }
 
     /// The absolute path of what a name leads to, links followed.
@@ -220,25 +243,15 @@ impl Caller<'_> {
         }
     }
 
-    fn judge(&self, kind: OpKind, shape: Shape) -> Result<Matter, Settled> {
-        match shape {
-            Shape::Open { flags } => {
-                let at = flags.checked_sub(2);
-                let name = Name { at, path: flags - 1 };
-                let mode = self.arg(flags + 1) as u32;
-                self.open(name, self.arg(flags) as u32, mode, ResolveFlags::empty())
-            }
-            #[cfg(target_arch = "x86_64")]
-            Shape::Creat => {
-                let flags = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u32;
-                self.open(Name { at: None, path: 0 }, flags, self.arg(1) as u32, ResolveFlags::empty())
-            }
+    fn judge(&self) -> Result<Judged, Settled> {
+        match self.call.shape {
+            Shape::Open(name) => self.open(name),
             Shape::Open2 => self.open2(),
-            Shape::Object { name, nofollow, empty } => self.object(kind, name, nofollow, empty),
+            Shape::Object { name, nofollow, empty } => self.object(name, nofollow, empty),
             Shape::Entry { name, fresh } => {
                 let place = self.place(name)?;
                 let path = self.entry(&place, Some(fresh))?;
-                Ok(Matter::continued(path, Vec::new()))
+                Ok(Judged::continued(self.operation(path)))
             }
             Shape::Pair { from, to, follow } => {
                 let from = self.place(from)?;
@@ -253,14 +266,14 @@ impl Caller<'_> {
                     }
                 };
                 let target = self.entry(&self.place(to)?, None)?;
-                Ok(Matter::continued(path, target))
+                Ok(Judged::continued(self.pair(path, target)))
             }
             Shape::Symlink { text, to } => {
                 let text = self.text_at(text)?;
                 let target = self.entry(&self.place(to)?, Some(true))?;
                 let dir = target.iter().rposition(|&byte| byte == b'/').map_or(&target[..], |at| &target[..at]);
                 let path = if text.starts_with(b"/") { text } else { resolve::join(dir, &text) };
-                Ok(Matter::continued(resolve::normalize(&path), target))
+                Ok(Judged::continued(self.pair(resolve::normalize(&path), target)))
             }
         }
     }
@@ -299,13 +312,7 @@ impl Caller<'_> {
     }
 
     /// exec and truncate: the kernel reads the path again.
-    fn object(
-        &self,
-        kind: OpKind,
-        name: Name,
-        nofollow: Option<(u32, u32)>,
-        empty: Option<(u32, u32)>,
-    ) -> Result<Matter, Settled> {
+    fn object(&self, name: Name, nofollow: i32, empty: i32) -> Result<Judged, Settled> {
         let place = self.place(name)?;
         let found = if place.path.is_empty() && self.has(empty) {
             place.start().try_clone_to_owned().map_err(|_| Errno::NFILE).map(Some)?
@@ -314,14 +321,13 @@ impl Caller<'_> {
         } else {
             self.lookup(self.walker().object(place.start(), &place.path, !self.has(nofollow)))?
         };
-        let Some(object) = found else { return Ok(Matter::continued(place.text(), Vec::new())) };
+        let Some(object) = found else { return Ok(Judged::continued(self.operation(place.text()))) };
         let path = resolve::name_of(object.as_fd())?;
         let regular = FileType::from_raw_mode(fs::fstat(&object)?.st_mode) == FileType::RegularFile;
-        let writes = kind == OpKind::Truncate;
-        Ok(Matter { path, target: Vec::new(), how: How::GoOn, object: regular.then_some(object), writes })
+        Ok(Judged { object: regular.then_some(object), ..Judged::continued(self.operation(path)) })
     }
 
-    fn open2(&self) -> Result<Matter, Settled> {
+    fn open2(&self) -> Result<Judged, Settled> {
         const SIZE: usize = size_of::<libc::open_how>();
         let size = self.arg(3);
         if size < SIZE as u64 {
@@ -344,29 +350,40 @@ impl Caller<'_> {
         // Another size, an unknown flag or limit is an error, or a later kernel's; either is the kernel's to judge.
         let strange = size != SIZE as u64 || flags & !u64::from(FLAGS.bits()) != 0;
         // Paths, O_PATH and directories: as the filter program does for openat.
-        let flags = flags as u32;
-        if flags & libc::O_PATH as u32 != 0 {
+        if flags & libc::O_PATH as u64 != 0 {
             return Err(Settled::GoOn);
         }
-        let limits = ResolveFlags::from_bits_retain(resolve);
-        if strange { self.continued_open(name, flags, limits) } else { self.open(name, flags, mode as u32, limits) }
+        let mut arguments = Arguments::default();
+        (arguments.flags, arguments.mode, arguments.resolve) = (flags, mode as u32, resolve);
+        let this = Self { arguments, ..*self };
+        if strange { this.continued_open(name) } else { this.open(name) }
+    }
+
+    fn open_flags(&self) -> OFlags {
+        OFlags::from_bits_retain(self.arguments.flags as u32)
+    }
+
+    fn limits(&self) -> ResolveFlags {
+        ResolveFlags::from_bits_retain(self.arguments.resolve)
     }
 
     /// An open that we can not make in the caller's name: asked by path, then continued.
-    fn continued_open(&self, name: Name, flags: u32, limits: ResolveFlags) -> Result<Matter, Settled> {
-        let flags = OFlags::from_bits_retain(flags);
-        let place = self.place_within(name, limits)?;
-        Ok(Matter { writes: true, ..self.reach(&place, follows(flags), limits)? })
+    fn continued_open(&self, name: Name) -> Result<Judged, Settled> {
+        let place = self.place_within(name, self.limits())?;
+        let mut judged = self.reach(&place)?;
+        judged.operation.flags |= OpFlags::WRITE;
+        Ok(judged)
     }
 
     /// What an open would reach or make, to ask about: the kernel reads the path again.
-    fn reach(&self, place: &Place, follow: bool, limits: ResolveFlags) -> Result<Matter, Settled> {
-        let by_path = |path| Matter::continued(path, Vec::new());
+    fn reach(&self, place: &Place) -> Result<Judged, Settled> {
+        let by_path = |path| Judged::continued(self.operation(path));
+        let follow = follows(self.open_flags());
         if self.likeness == Likeness::OtherPlace {
             return Ok(by_path(place.text()));
         }
         // The other limits end a way, but lead to no other object.
-        let root = limits & ResolveFlags::IN_ROOT;
+        let root = self.limits() & ResolveFlags::IN_ROOT;
         let found = if root.is_empty() {
             self.walker().walk(place.start(), &place.path, follow, true)
         } else {
@@ -376,24 +393,24 @@ impl Caller<'_> {
                 Ok(Found::Missing { parent: find(dir, true)?, name: name.to_vec() })
             })
         };
-        let matter = found.and_then(|found| match found {
+        let judged = found.and_then(|found| match found {
             Found::Object { object, .. } => {
                 let stat = fs::fstat(&object)?;
                 let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
                 let to_look_at = regular && !resolve::on_proc(object.as_fd(), &stat)?;
                 let path = resolve::name_of(object.as_fd())?;
-                Ok(Matter { object: to_look_at.then_some(object), ..by_path(path) })
+                Ok(Judged { object: to_look_at.then_some(object), ..by_path(path) })
             }
             Found::Missing { parent, name } => Ok(by_path(resolve::join(&resolve::name_of(parent.as_fd())?, &name))),
         });
-        match matter {
+        match judged {
             Err(errno) if is_exhausted(errno) => Err(Settled::Error(Errno::NFILE)),
-            matter => Ok(matter.unwrap_or_else(|_| by_path(place.text()))),
+            judged => Ok(judged.unwrap_or_else(|_| by_path(place.text()))),
         }
     }
 
-    fn open(&self, name: Name, bits: u32, mode: u32, limits: ResolveFlags) -> Result<Matter, Settled> {
-        let flags = OFlags::from_bits_retain(bits);
+    fn open(&self, name: Name) -> Result<Judged, Settled> {
+        let (flags, limits) = (self.open_flags(), self.limits());
         let temporary = flags.contains(OFlags::TMPFILE);
         let create = flags.contains(OFlags::CREATE) && !temporary;
         // Wrong flags are told before the path is read.
@@ -404,14 +421,13 @@ impl Caller<'_> {
         if wrong || (both && self.shared.refuses_create_directory) {
             return Err(Settled::Error(Errno::INVAL));
         } else if both {
-            return self.continued_open(name, bits, limits);
+            return self.continued_open(name);
         }
         let place = self.place_within(name, limits)?;
         if place.path.is_empty() {
             return Err(Settled::Error(Errno::NOENT));
         }
-        let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC | OFlags::CREATE) || temporary;
-        let by_path = |path| Matter { writes, ..Matter::continued(path, Vec::new()) };
+        let by_path = |path| Judged::continued(self.operation(path));
         if self.likeness == Likeness::OtherPlace {
             return Ok(by_path(place.text()));
         }
@@ -425,7 +441,7 @@ impl Caller<'_> {
                 Ok((object, stat)) if !create && !resolve::on_proc(object.as_fd(), &stat)? => {
                     Ok(Found::Object { object, parent: None })
                 }
-                _ => return Ok(Matter { writes, ..self.reach(&place, follow, limits)? }),
+                _ => return self.reach(&place),
             }
         } else if create {
             walker.creation(place.start(), &place.path, follow)
@@ -433,15 +449,13 @@ impl Caller<'_> {
             walker.object(place.start(), &place.path, follow).map(|object| Found::Object { object, parent: None })
         };
         let Some(found) = self.lookup(found)? else { return Ok(by_path(place.text())) };
-        let mode = Mode::from_raw_mode(mode & 0o7777);
         let (object, parent) = match found {
             Found::Missing { parent, name } => {
                 let path = resolve::join(&resolve::name_of(parent.as_fd())?, &name);
                 if self.likeness != Likeness::Same {
                     return Ok(by_path(path));
                 }
-                let how = How::Create { parent: Arc::new(parent), name, flags, mode };
-                return Ok(Matter { path, target: Vec::new(), how, object: None, writes: true });
+                return Ok(self.creation(path, parent, name));
             }
             Found::Object { object, parent } => (object, parent),
         };
@@ -452,13 +466,10 @@ impl Caller<'_> {
         }
         let path = resolve::name_of(object.as_fd())?;
         if self.likeness != Likeness::Same {
-            return Ok(Matter { object: (kind == FileType::RegularFile).then_some(object), ..by_path(path) });
+            return Ok(Judged { object: (kind == FileType::RegularFile).then_some(object), ..by_path(path) });
         }
         match kind {
-            FileType::Directory if temporary => {
-                let how = How::Create { parent: Arc::new(object), name: b".".to_vec(), flags, mode };
-                Ok(Matter { path, target: Vec::new(), how, object: None, writes })
-            }
+            FileType::Directory if temporary => Ok(self.creation(path, object, b".".to_vec())),
             FileType::Directory if create => Err(Settled::Error(Errno::ISDIR)),
             FileType::Directory => Err(Settled::Give(object, flags - OFlags::NOFOLLOW)),
             _ if flags.contains(OFlags::DIRECTORY) => Err(Settled::Error(Errno::NOTDIR)),
@@ -474,11 +485,20 @@ impl Caller<'_> {
                     // procfs answers according to who opens.
                     return Ok(by_path(path));
                 }
-                Ok(Matter { path, target: Vec::new(), how: How::Reopen { flags }, object: Some(object), writes })
+                Ok(Judged { operation: self.operation(path), how: How::Reopen { flags }, object: Some(object) })
             }
             // Opening a fifo may wait for ever, a device or a terminal depends on who opens it.
             _ => Ok(by_path(path)),
         }
+    }
+
+    /// The open of a file that we are to make.
+    fn creation(&self, path: Vec<u8>, parent: OwnedFd, name: Vec<u8>) -> Judged {
+        let mut operation = self.operation(path);
+        operation.flags |= OpFlags::CREATE;
+        let mode = Mode::from_raw_mode(self.arguments.mode & 0o7777);
+        let how = How::Create { parent: Arc::new(parent), name, flags: self.open_flags(), mode };
+        Judged { operation, how, object: None }
     }
 }
 

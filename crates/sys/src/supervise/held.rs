@@ -5,14 +5,14 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use proto::question::OpKind;
+use proto::operation::Operation;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Shared;
 use super::maker::{Job, Made};
 use super::notify::Notification;
-use super::tracee::{Status, read_proc};
+use super::tracee::Status;
 
 /// How to let an operation happen.
 #[derive(Debug)]
@@ -32,71 +32,19 @@ pub(super) enum How {
 pub struct Held {
     pub(super) shared: Arc<Shared>,
     pub(super) notification: Notification,
-    pub(super) kind: OpKind,
-    pub(super) uid: u32,
-    pub(super) path: Vec<u8>,
-    pub(super) target: Vec<u8>,
+    pub(super) operation: Arc<Operation>,
     pub(super) how: How,
     /// The object itself (O_PATH), if it is a regular file.
     pub(super) object: Option<OwnedFd>,
-    pub(super) writes: bool,
     pub(super) file: OnceLock<Result<Option<Arc<OwnedFd>>, Errno>>,
-    pub(super) pid: OnceLock<u32>,
-    pub(super) comm: OnceLock<Vec<u8>>,
     pub(super) answered: AtomicBool,
 }
 
 impl Held {
-    /// What is to be done.
-    pub fn kind(&self) -> OpKind {
-        self.kind
-    }
-
-    /// The thread that waits.
-    pub fn tid(&self) -> u32 {
-        self.notification.tid
-    }
-
-    /// Its process (thread group); 0 if it ended before anybody asked. Reads procfs at the first call.
-    pub fn pid(&self) -> u32 {
-        *self.pid.get_or_init(|| Status::of(self.tid()).map_or(0, |status| status.tgid))
-    }
-
-    /// Its real user.
-    pub fn uid(&self) -> u32 {
-        self.uid
-    }
-
-    /// Its command name; empty if it had ended before anybody asked. Reads procfs at the first call.
-    pub fn comm(&self) -> &[u8] {
-        self.comm.get_or_init(|| {
-            let mut comm = read_proc(&format!("/proc/{}/comm", self.tid())).unwrap_or_default();
-            if comm.last() == Some(&b'\n') {
-                comm.pop();
-            }
-            comm
-        })
-    }
-
-    /// The absolute path, with symbolic links resolved; only made absolute where another mount namespace or root keeps
-    /// us from resolving it.
-    pub fn path(&self) -> &[u8] {
-        &self.path
-    }
-
-    /// The new name of a rename or link; else empty.
-    pub fn target(&self) -> &[u8] {
-        &self.target
-    }
-
-    /// Whether the open asks for writing, truncation or creation.
-    pub fn writes(&self) -> bool {
-        self.writes
-    }
-
-    /// Whether the open would create the file.
-    pub fn creates(&self) -> bool {
-        matches!(self.how, How::Create { .. })
+    /// What is to be done. Paths are absolute, with symbolic links resolved; only made absolute where another mount
+    /// namespace or root keeps us from resolving them. What its caller lacks is read from procfs at the first look.
+    pub fn operation(&self) -> &Arc<Operation> {
+        &self.operation
     }
 
     /// The file, open for reading, with a position of its own; opened at the first call. `None` if it is not a regular
@@ -142,7 +90,9 @@ impl Held {
     fn give_object(&self, flags: OFlags) -> io::Result<()> {
         let id = self.notification.id;
         let Some(object) = &self.object else { return self.shared.go_on(id) };
-        if flags.contains(OFlags::TRUNC) && Status::of(self.tid()).is_ok_and(|status| !status.has_room(self.tid())) {
+        if flags.contains(OFlags::TRUNC)
+            && Status::of(self.notification.tid).is_ok_and(|status| !status.has_room(self.notification.tid))
+        {
             return self.shared.listener.fail(id, libc::EMFILE);
         }
         let ours = (flags - OFlags::CREATE - OFlags::EXCL - OFlags::NOFOLLOW) | OFlags::CLOEXEC | OFlags::NOCTTY;
@@ -163,10 +113,10 @@ impl Held {
 
     fn give_new(&self, parent: &Arc<OwnedFd>, name: &[u8], flags: OFlags, mode: Mode) -> io::Result<()> {
         let id = self.notification.id;
-        let Ok(status) = Status::of(self.tid()) else {
+        let Ok(status) = Status::of(self.notification.tid) else {
             return self.shared.listener.fail(id, libc::EACCES);
         };
-        if !status.has_room(self.tid()) {
+        if !status.has_room(self.notification.tid) {
             return self.shared.listener.fail(id, libc::EMFILE);
         }
         // Only a name that is still free is created: what stands there meanwhile was not asked about.

@@ -16,7 +16,7 @@
 //!
 //! Not asked at all: reading and writing of open files, descriptors that come over a socket, files that the kernel
 //! opens itself (a script's interpreter). Refused: io_uring (ENOSYS), opening by handle (EPERM), 32-bit and x32 system
-//! calls (ENOSYS), paths of a thread whose memory we may not read (EACCES, counted as [`Counters::unreadable`]), and what
+//! calls (ENOSYS), paths of a thread whose memory we may not read (EACCES, counted as [`CallCounters::unreadable`]), and what
 //! is so deep that its absolute path is longer than PATH_MAX (ENAMETOOLONG), however short the one that was given.
 //!
 //! When the supervisor dies, the command is killed (PR_SET_PDEATHSIG), and calls of its descendants that would wait
@@ -46,16 +46,18 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use proto::question::OpSet;
+use proto::operation::OpSet;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+pub use call::OPS;
 pub use held::Held;
 use maker::Maker;
 use notify::{Listener, Notification};
 use resolve::Guards;
 use spawn::Started;
+pub use tracee::look_up;
 use tracee::{Identity, Likeness, is_exhausted};
 
 /// A command and its descendants, whose file operations wait for answers.
@@ -108,10 +110,10 @@ struct Tally {
     gone: AtomicU64,
 }
 
-/// What happened so far.
+/// What happened to the calls of a tree so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counters {
+pub struct CallCounters {
     /// Operations given out by [`Supervisor::next`].
     pub held: u64,
     /// Allowed calls that continued in the kernel with their path unprotected.
@@ -207,10 +209,10 @@ impl Supervisor {
     }
 
     /// What happened so far.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> CallCounters {
         let tally = &self.shared.tally;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counters {
+        CallCounters {
             held: read(&tally.held),
             continued: read(&tally.continued),
             unreadable: read(&tally.unreadable),

@@ -1,9 +1,12 @@
 //! What there is to know about a thread whose system call waits: its memory, who it is, where it stands.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStringExt as _;
 
 use libc::c_void;
+use proto::operation::CallerInfo;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 
@@ -96,6 +99,7 @@ pub(super) fn read_proc(path: &str) -> io::Result<Vec<u8>> {
 /// The lines of /proc/TID/status that we use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Status {
+    command: OsString,
     pub(super) tgid: u32,
     pub(super) parent: u32,
     pub(super) umask: u32,
@@ -110,12 +114,17 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn of(tid: u32) -> io::Result<Self> {
-        Ok(Self::parse(&String::from_utf8_lossy(&read_proc(&format!("/proc/{tid}/status"))?)))
+        Ok(Self::parse(&read_proc(&format!("/proc/{tid}/status"))?))
     }
 
-    fn parse(text: &str) -> Self {
+    fn parse(text: &[u8]) -> Self {
         let mut status = Self::default();
-        for line in text.lines() {
+        for line in text.split(|&byte| byte == b'\n') {
+            if let Some(name) = line.strip_prefix(b"Name:\t") {
+                status.command = OsString::from_vec(unescaped(name));
+                continue;
+            }
+            let Ok(line) = str::from_utf8(line) else { continue };
             let Some((key, value)) = line.split_once(':') else { continue };
             let value = value.trim();
             let numbers = || value.split_whitespace().map(|n| n.parse().unwrap_or(u32::MAX));
@@ -166,6 +175,31 @@ impl Status {
             && self.groups == other.groups
             && self.capabilities == other.capabilities
     }
+}
+
+/// A command name as it is: procfs escapes line ends and backslashes.
+fn unescaped(name: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(name.len());
+    let mut bytes = name.iter().copied();
+    while let Some(byte) = bytes.next() {
+        plain.push(match byte {
+            b'\\' => match bytes.next() {
+                Some(b'n') => b'\n',
+                Some(other) => other,
+                None => b'\\',
+            },
+            byte => byte,
+        });
+    }
+    plain
+}
+
+/// What can be told of a thread by its number.
+pub fn look_up(tid: u32) -> CallerInfo {
+    Status::of(tid).map_or_else(
+        |_| CallerInfo::default(),
+        |status| CallerInfo { process: status.tgid, user: status.uid(), command: status.command },
+    )
 }
 
 /// How far a thread can be stood in for.
@@ -257,13 +291,14 @@ pub(super) fn start(tid: u32, dirfd: Option<i32>) -> Result<rustix::fd::OwnedFd,
 mod tests {
     use super::*;
 
-    const TEXT: &str = "Name:\tcat: x\nUmask:\t0027\nState:\tR (running)\nTgid:\t42\nNgid:\t0\nPid:\t43\nPPid:\t7\n\
+    const TEXT: &str = "Name:\tcat: \\\\x\\n\nUmask:\t0027\nState:\tR (running)\nTgid:\t42\nNgid:\t0\nPid:\t43\nPPid:\t7\n\
         Uid:\t1000\t1000\t1000\t1000\nGid:\t100\t101\t102\t103\nFDSize:\t64\nGroups:\t4 20 100 \nCapEff:\t000001ffffffffff\n\
         Seccomp:\t2\nSeccomp_filters:\t3\n";
 
     #[test]
     fn status_lines_are_read() {
-        let status = Status::parse(TEXT);
+        let status = Status::parse(TEXT.as_bytes());
+        assert_eq!(status.command, *"cat: \\x\n");
         assert_eq!((status.tgid, status.parent, status.umask, status.seccomp_filters), (42, 7, 0o27, 3));
         assert_eq!((status.uids, status.gids, status.table), ([1000; 4], [100, 101, 102, 103], 64));
         assert_eq!((status.groups.as_slice(), status.capabilities), ([4, 20, 100].as_slice(), 0x1ff_ffff_ffff));
@@ -271,11 +306,11 @@ mod tests {
 
     #[test]
     fn any_difference_in_rights_is_seen() {
-        let ours = Status::parse(TEXT);
+        let ours = Status::parse(TEXT.as_bytes());
         for (from, to) in [("\t1000\n", "\t0\n"), ("\t103\n", "\t9\n"), ("4 20", "4 21"), ("1ffff", "0ffff")] {
-            assert!(!ours.same_rights(&Status::parse(&TEXT.replace(from, to))), "{from}");
+            assert!(!ours.same_rights(&Status::parse(TEXT.replace(from, to).as_bytes())), "{from}");
         }
-        assert!(ours.same_rights(&Status::parse(&TEXT.replace("0027", "0022"))));
+        assert!(ours.same_rights(&Status::parse(TEXT.replace("0027", "0022").as_bytes())));
     }
 
     #[test]

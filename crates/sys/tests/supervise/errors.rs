@@ -11,7 +11,7 @@ use libc::{
     O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TMPFILE,
     O_TRUNC, O_WRONLY,
 };
-use proto::question::OpSet;
+use proto::operation::OpSet;
 
 use crate::probe;
 use crate::world::{World, allow_all};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use proto::question::OpSet;
+use proto::operation::{OpFlags, OpSet};
 use sys::supervise::Supervisor;
 
 use crate::probe;
-use crate::world::{Watchdog, World, allow_all, as_path, eventually, is_alive};
+use crate::world::{Watchdog, World, allow_all, eventually, is_alive};
 
 #[test]
 fn the_exit_of_the_command_is_reported() {
@@ -26,9 +26,9 @@ fn an_answer_to_a_dead_caller_is_told() {
     let late = AtomicU32::new(0);
     let script = "cat slow & sleep 0; while ! [ -e held ]; do :; done; kill -9 $!; wait; echo over";
     let outcome = world.sh(script, OpSet::OPEN, |held| {
-        if as_path(held.path()).ends_with("slow") {
+        if held.operation().path.ends_with("slow") {
             std::fs::write(world.path("held"), "").unwrap();
-            eventually("the caller dies", || !is_alive(held.tid()));
+            eventually("the caller dies", || !is_alive(held.operation().caller.thread()));
             late.store(u32::from(!held.allow()), Ordering::Relaxed);
         }
         None
@@ -57,13 +57,13 @@ fn a_name_taken_while_asked_is_asked_again() {
     let mut times = 0;
     let raced = std::sync::Mutex::new(&mut times);
     let outcome = world.sh("echo mine >> raced", OpSet::OPEN, |held| {
-        if as_path(held.path()).ends_with("raced") {
+        if held.operation().path.ends_with("raced") {
             let mut times = raced.lock().unwrap();
             if **times == 0 {
-                assert!(held.creates());
+                assert!(held.operation().flags.contains(OpFlags::CREATE));
                 std::fs::write(world.path("raced"), "theirs\n").unwrap();
             } else {
-                assert!(!held.creates());
+                assert!(!held.operation().flags.contains(OpFlags::CREATE));
             }
             **times += 1;
         }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::Command;
 
-use proto::question::OpSet;
+use proto::operation::OpSet;
 
 use crate::world::{World, allow_all};
 use crate::{probe, skip};

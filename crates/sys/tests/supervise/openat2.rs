@@ -12,11 +12,11 @@ use libc::{
     AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_PATH, O_RDONLY, O_TMPFILE, O_WRONLY, RESOLVE_BENEATH, RESOLVE_CACHED,
     RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV,
 };
-use proto::question::{OpKind, OpSet};
+use proto::operation::{OpKind, OpSet};
 use sys::supervise::Held;
 
 use crate::probe;
-use crate::world::{World, allow_all, as_path};
+use crate::world::{World, allow_all};
 
 /// struct open_how, and what a later kernel may have added to it.
 #[repr(C)]
@@ -187,7 +187,7 @@ fn no_limit_makes_another_name_of_a_denied_file() {
     let world = World::new();
     make_jail(&world.dir);
     let [hidden, made] = ["hidden", "made"].map(|name| world.path("jail/etc").join(name));
-    let policy = |held: &Held| [&hidden, &made].contains(&&as_path(held.path())).then_some(libc::EACCES);
+    let policy = |held: &Held| [&hidden, &made].contains(&&held.operation().path).then_some(libc::EACCES);
     let outcome = world.run(probe::command("openat2-denied"), OpSet::OPEN, policy);
     assert!(outcome.out.contains("all denied"), "{}{}", outcome.out, outcome.err);
     assert_eq!((outcome.asked(OpKind::Open, &hidden), outcome.asked(OpKind::Open, &made)), (5, 3), "{outcome:#?}");

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use proto::question::{OpKind, OpSet};
+use proto::operation::{OpKind, OpSet};
 
 use crate::probe;
-use crate::world::{World, allow_all, as_path, deny};
+use crate::world::{World, allow_all, deny};
 
 #[test]
 fn an_allowed_file_is_read_intact() {
@@ -19,7 +19,7 @@ fn an_allowed_file_is_read_intact() {
     let outcome = world.sh("exec cat big", OpSet::OPEN, allow_all).ok();
     assert!(outcome.out == text);
     assert_eq!(outcome.asked(OpKind::Open, &path), 1);
-    assert!(outcome.asked.iter().any(|asked| asked.path == path && asked.comm == "cat"));
+    assert!(outcome.asked.iter().any(|asked| asked.path == path && asked.command == "cat"));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_file_that_can_not_be_looked_at_is_told_from_none() {
     if lease(libc::F_WRLCK) != 0 {
         return println!("SKIP: no leases on this file system");
     }
-    let outcome = world.sh("cat leased; echo new > fresh", OpSet::OPEN, |held| match as_path(held.path()) {
+    let outcome = world.sh("cat leased; echo new > fresh", OpSet::OPEN, |held| match &held.operation().path {
         path if path.ends_with("leased") => {
             let error = held.file().unwrap_err();
             lease(libc::F_UNLCK);
@@ -178,8 +178,8 @@ fn no_other_name_reaches_a_denied_file() {
         world.sh("exec 3< secret; cat /proc/self/fd/3; cat /dev/fd/3; cat /dev/stdin < secret", OpSet::OPEN, {
             let seen = AtomicU32::new(0);
             move |held| {
-                let again =
-                    as_path(held.path()).ends_with("secret") && !seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(4);
+                let again = held.operation().path.ends_with("secret")
+                    && !seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(4);
                 again.then_some(libc::EACCES)
             }
         });

@@ -4,10 +4,14 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
 
-use proto::question::{OpKind, OpSet};
+use proto::operation::{Arguments, OpFlags, OpKind, OpSet};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, ResolveFlags};
+use sys::supervise::Held;
 
-use crate::world::{Asked, World, allow_all, as_path, deny};
+use crate::probe;
+use crate::world::{Asked, World, allow_all, deny};
 
 #[test]
 fn the_command_itself_is_asked_about() {
@@ -63,7 +67,7 @@ fn changes_of_the_tree_can_be_denied() {
             fs::create_dir(world.path("empty")).unwrap();
             let (victim, new) = (world.path(path), world.path(target));
             let outcome = world.sh(script, OpSet::all(), |held| {
-                (denied && held.kind() == kind && as_path(held.path()) == victim).then_some(libc::EACCES)
+                (denied && held.operation().kind == kind && held.operation().path == victim).then_some(libc::EACCES)
             });
             let new = if target.is_empty() { PathBuf::new() } else { new };
             let right = |asked: &Asked| asked.kind == kind && asked.path == victim && (asked.target == new || denied);
@@ -84,7 +88,7 @@ fn removing_what_is_not_there_asks_nobody() {
     let outcome = world.sh(
         "rm -f none; mkdir -p .; rmdir none 2>/dev/null; mv none other 2>/dev/null; true",
         OpSet::all(),
-        |held| as_path(held.path()).starts_with(&world.dir).then_some(libc::EACCES),
+        |held| held.operation().path.starts_with(&world.dir).then_some(libc::EACCES),
     );
     assert_eq!(outcome.out + &outcome.err, "");
     assert!(!outcome.asked.iter().any(|asked| asked.path.starts_with(&world.dir)), "{:#?}", outcome.asked);
@@ -96,8 +100,51 @@ fn a_link_by_descriptor_is_asked_about_by_its_file() {
     let world = World::new();
     let path = world.file("secret", "hidden");
     let outcome = world.sh("exec 3< secret; ln -L /proc/self/fd/3 copy", OpSet::LINK, |held| {
-        as_path(held.path()).ends_with("secret").then_some(libc::EACCES)
+        held.operation().path.ends_with("secret").then_some(libc::EACCES)
     });
     assert_eq!(outcome.asked(OpKind::Link, &path), 1, "{outcome:#?}");
     assert!(!world.path("copy").exists());
+}
+
+/// Makes the calls of the test below: libc's own functions, so that each is one call with these arguments.
+pub(crate) fn arguments() {
+    rustix::fs::mkdir("made", Mode::from_raw_mode(0o750)).unwrap();
+    rustix::fs::renameat_with(CWD, "precious", CWD, "moved", RenameFlags::NOREPLACE).unwrap();
+    // SAFETY: the path is a string of C.
+    assert_eq!(unsafe { libc::truncate(c"moved".as_ptr(), 3) }, 0);
+    fs::remove_dir("made").unwrap();
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::open("new", flags, Mode::from_raw_mode(0o640)).unwrap();
+    rustix::fs::openat2(CWD, "new", OFlags::RDONLY, Mode::empty(), ResolveFlags::BENEATH).unwrap();
+}
+
+#[test]
+fn the_arguments_of_a_call_come_with_its_operation() {
+    let world = World::new();
+    world.file("precious", "data");
+    let all = Mutex::new(Vec::new());
+    let keep = |held: &Held| {
+        let operation = held.operation();
+        if let Ok(name) = operation.path.strip_prefix(&world.dir) {
+            let Arguments { flags, mode, resolve, length, .. } = operation.arguments.unwrap();
+            // what rustix adds to every open
+            let flags = flags & !u64::from(OFlags::LARGEFILE.bits());
+            let call = (operation.kind, name.to_str().unwrap().to_owned());
+            all.lock().unwrap().push((call, (flags, mode, resolve, length), operation.flags));
+        }
+        None
+    };
+    world.run(probe::command("arguments"), OpSet::all(), keep).ok();
+    let call = |kind, name: &str| (kind, name.to_owned());
+    let (none, flag) = (OpFlags::empty(), |flag: i32| flag as u64);
+    let creates = flag(libc::O_CREAT | libc::O_WRONLY | libc::O_CLOEXEC);
+    let expected = [
+        (call(OpKind::Mkdir, "made"), (0, 0o750, 0, 0), none),
+        (call(OpKind::Rename, "precious"), (libc::RENAME_NOREPLACE.into(), 0, 0, 0), none),
+        (call(OpKind::Truncate, "moved"), (0, 0, 0, 3), OpFlags::WRITE),
+        (call(OpKind::Unlink, "made"), (flag(libc::AT_REMOVEDIR), 0, 0, 0), none),
+        (call(OpKind::Open, "new"), (creates, 0o640, 0, 0), OpFlags::WRITE | OpFlags::CREATE),
+        (call(OpKind::Open, "new"), (0, 0, libc::RESOLVE_BENEATH, 0), none),
+    ];
+    assert_eq!(all.into_inner().unwrap(), expected);
 }

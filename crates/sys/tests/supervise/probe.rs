@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::Arc;
 
-use proto::question::OpSet;
+use proto::operation::OpSet;
 use sys::supervise::Supervisor;
 
 use crate::world::{eventually, is_alive};
@@ -42,6 +42,7 @@ fn program() {
         Ok("leave") => leave(),
         Ok("leave-others") => leave_others(),
         Ok("hold") => hold(),
+        Ok("arguments") => crate::others::arguments(),
         other => eprintln!("not meant to be run by hand: {other:?}"),
     }
 }
@@ -167,9 +168,9 @@ fn leave() {
     let thread = std::thread::spawn(move || {
         let mut sleepers = Vec::new();
         while let Some(held) = server.next().unwrap() {
-            let path = String::from_utf8_lossy(held.path()).into_owned();
+            let path = held.operation().path.to_string_lossy().into_owned();
             if path.ends_with("/sleep") || path.contains("coreutils") {
-                sleepers.push(held.tid());
+                sleepers.push(held.operation().caller.thread());
             }
             held.allow();
         }

@@ -1,5 +1,6 @@
 //! A directory of its own, commands run under supervision in it, and what they asked.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -9,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use proto::question::{OpKind, OpSet};
-use sys::supervise::{Counters, Held, Supervisor};
+use proto::operation::{OpKind, OpSet};
+use sys::supervise::{CallCounters, Held, Supervisor};
 
 /// No supervised command of these tests needs longer, on a loaded machine too. An emulated one takes `FLTMGR_SLOW` times
 /// as long.
@@ -28,7 +29,7 @@ pub(crate) struct Asked {
     pub(crate) kind: OpKind,
     pub(crate) path: PathBuf,
     pub(crate) target: PathBuf,
-    pub(crate) comm: String,
+    pub(crate) command: OsString,
 }
 
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub(crate) struct Outcome {
     pub(crate) out: String,
     pub(crate) err: String,
     pub(crate) asked: Vec<Asked>,
-    pub(crate) counters: Counters,
+    pub(crate) counters: CallCounters,
 }
 
 impl Outcome {
@@ -94,10 +95,10 @@ impl World {
                 scope.spawn(|| {
                     while let Some(held) = supervisor.next().unwrap() {
                         asked.lock().unwrap().push(Asked {
-                            kind: held.kind(),
-                            path: as_path(held.path()),
-                            target: as_path(held.target()),
-                            comm: String::from_utf8_lossy(held.comm()).into_owned(),
+                            kind: held.operation().kind,
+                            path: held.operation().path.clone(),
+                            target: held.operation().target.clone(),
+                            command: held.operation().caller.command().to_owned(),
                         });
                         match policy(&held) {
                             None => held.allow(),
@@ -129,18 +130,13 @@ impl Drop for World {
     }
 }
 
-pub(crate) fn as_path(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
 pub(crate) fn allow_all(_: &Held) -> Option<i32> {
     None
 }
 
 /// Denies the files with this name.
 pub(crate) fn deny(name: &'static str) -> impl Fn(&Held) -> Option<i32> + Send + Sync {
-    move |held| as_path(held.path()).ends_with(name).then_some(libc::EACCES)
+    move |held| held.operation().path.ends_with(name).then_some(libc::EACCES)
 }
 
 /// Ends a test that hangs: kills the command, which ends every wait.
