@@ -18,9 +18,10 @@ bench:
 loom:
     RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" cargo test -p fltmgr-proto --release --test loom
 
-# The long ones: everything optimised, a million access checks against Samba, 10 million messages, loom.
+# The long ones: everything optimised, a million access checks against Samba, 10 million messages, 20,000 tries of each race, loom.
 deep: loom
     FLTMGR_ORACLE_ROUNDS=40 cargo test --workspace --release
+    FLTMGR_TRIES=20000 cargo test --release -p e2e --test attack
     FLTMGR_LOAD=10000000 cargo test --release -p e2e --test load -- --nocapture --test-threads=1
 
 # One fuzz target (name, sddl, descriptor, wire, slots, host, client) for so many seconds. Needs a nightly compiler, cargo-fuzz and g++.

@@ -79,9 +79,6 @@ impl World {
             for path in [world.dir().to_owned(), world.namespace()] {
                 std::os::unix::fs::chown(&path, Some(uid), Some(uid)).expect("root may give folders away");
             }
-            // The target directory need not be readable for others.
-            std::fs::copy(binary("fltmc"), world.dir().join("fltmc")).expect("a copy of the tool");
-            mode(&world.dir().join("fltmc"), 0o755);
         }
         world
     }
@@ -115,7 +112,23 @@ impl World {
     /// Where the tool is, for programs of this world that start it.
     #[must_use]
     pub fn tool(&self) -> PathBuf {
-        if self.user.is_some() { self.dir().join("fltmc") } else { binary("fltmc") }
+        self.program("fltmc")
+    }
+
+    /// Where a program of this workspace is, so that the world's user can run it.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        let built = binary(name);
+        if self.user.is_none() {
+            return built;
+        }
+        // The target directory need not be readable for others.
+        let copy = self.dir().join(name);
+        if !copy.exists() {
+            std::fs::copy(built, &copy).expect("a copy of a program");
+            mode(&copy, 0o755);
+        }
+        copy
     }
 
     /// Any program, in this world: its user, its namespace, no colour, the world's folder as the current one.
