@@ -4,7 +4,7 @@
 check:
     cargo fmt --check
     cargo clippy --workspace --all-targets -- -D warnings
-    cargo test -p fltmgr-proto -p fltmgr --lib
+    cargo test -p fltmgr-proto -p fltport -p fltmgr --lib
 
 # Everything CI runs, with the packages the tests need (see .ci/run).
 test:

@@ -8,8 +8,8 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fltmgr::namespace::Namespace;
-use fltmgr::{Client, Connection, Port, PortOptions, SecurityDescriptor, Serve, Status};
+use fltport::namespace::Namespace;
+use fltport::{Client, Connection, Port, PortOptions, SecurityDescriptor, Serve, Status};
 use rustix::process::{Resource, getrlimit};
 
 const PORT: &str = r"\ManyPort";

@@ -18,8 +18,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use fltmgr::namespace::Namespace;
-use fltmgr::{Client, Connection, Port, PortOptions, SecurityDescriptor, Serve, Status, Timeout};
+use fltport::namespace::Namespace;
+use fltport::{Client, Connection, Port, PortOptions, SecurityDescriptor, Serve, Status, Timeout};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use sys::futex;
 use sys::memory::Memory;

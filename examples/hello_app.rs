@@ -1,6 +1,6 @@
 //! The smallest application: refuses the shell of hello_filter what is named *.secret.
-use fltmgr::guard::question::{Answer, Question};
-use fltmgr::{Connection, Status};
+use fltport::question::{Answer, Question};
+use fltport::{Connection, Status};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = Connection::connect(r"\HelloPort", b"")?;

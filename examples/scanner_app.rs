@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
-use fltmgr::{Connection, Message, Status};
+use fltport::{Connection, Message, Status};
 
 const FOUL: &[u8] = b"foul";
 const THREADS: usize = 2;
@@ -16,7 +16,7 @@ fn is_safe(message: &mut Message) -> bool {
 }
 
 /// One of the threads that serve the connection: get a message, judge, reply.
-fn work(port: &Connection) -> Result<(), fltmgr::Error> {
+fn work(port: &Connection) -> Result<(), fltport::Error> {
     loop {
         let mut message = match port.recv() {
             Ok(message) => message,
@@ -32,7 +32,7 @@ fn work(port: &Connection) -> Result<(), fltmgr::Error> {
     }
 }
 
-fn main() -> Result<(), fltmgr::Error> {
+fn main() -> Result<(), fltport::Error> {
     let port = Connection::connect(r"\ScannerPort", b"")?;
     println!("connected to {}", port.name());
     std::thread::scope(|scope| {

@@ -1,11 +1,11 @@
 //! An application whose host writes what it likes into both regions, between any two steps of the application.
 
-use proto::client::{self, Posted, Publish, ReplyTo};
-use proto::slots::{
+use fltmgr_proto::client::{self, Posted, Publish, ReplyTo};
+use fltmgr_proto::slots::{
     Claim, GETS, HOST_INLINE, Holder, HostRegion, REPLY_INLINE, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW,
     Wake, Word, read_words,
 };
-use proto::sync::Ordering::Relaxed;
+use fltmgr_proto::sync::Ordering::Relaxed;
 
 use super::memory;
 use super::steps::Steps;

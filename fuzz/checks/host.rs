@@ -1,12 +1,12 @@
 //! A host whose client writes what it likes into the shared memory, between any two steps of the host.
 
-use proto::client::{self, ReplyTo};
-use proto::host::{self, Header, Host, Outcome, Spare, Take, Taken, Waiter};
-use proto::slots::{
+use fltmgr_proto::client::{self, ReplyTo};
+use fltmgr_proto::host::{self, Header, Host, Outcome, Spare, Take, Taken, Waiter};
+use fltmgr_proto::slots::{
     ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, Desk, GETS, Holder, HostRegion, REPLY_INLINE, Requests, SENDS,
     SLOTS, SharedRegion, WAITERS, read_words,
 };
-use proto::sync::Ordering::Relaxed;
+use fltmgr_proto::sync::Ordering::Relaxed;
 
 use super::memory;
 use super::steps::Steps;
@@ -148,7 +148,7 @@ impl Filter<'_> {
 
     fn complete(&mut self, taken: Taken, outcome: Outcome, len: usize) {
         assert!(taken.slot < SLOTS);
-        let payload = vec![7; len.min(proto::slots::WINDOW)];
+        let payload = vec![7; len.min(fltmgr_proto::slots::WINDOW)];
         let header = Header {
             outcome,
             len: len as u64,

@@ -14,10 +14,10 @@ mod steps;
 #[path = "../../crates/proto/tests/pair/world.rs"]
 mod world;
 
-use proto::access::{AccessMask, GenericMapping, Token, access_check, explain};
-use proto::descriptor::SecurityDescriptor;
-use proto::name::{MAX_FILE_COMPONENT_LEN, PortName};
-use proto::wire::{FromClient, FromHost, MAX_MESSAGE_LEN};
+use fltmgr_proto::access::{AccessMask, GenericMapping, Token, access_check, explain};
+use fltmgr_proto::descriptor::SecurityDescriptor;
+use fltmgr_proto::name::{MAX_FILE_COMPONENT_LEN, PortName};
+use fltmgr_proto::wire::{FromClient, FromHost, MAX_MESSAGE_LEN};
 
 #[allow(unused_imports, reason = "each target uses one of them")]
 pub use {client::client, host::host, slots::slots};

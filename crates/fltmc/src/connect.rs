@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use fltmgr::filter::Operation;
-use fltmgr::guard::question::{Answer, Question};
+use fltmgr::question::{Answer, Question};
 use fltmgr::{Message, Status};
 use serde::Serialize;
 

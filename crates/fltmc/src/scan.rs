@@ -3,8 +3,8 @@
 use std::num::NonZero;
 use std::process::ExitCode;
 
-use fltmgr::guard::question::{Answer, AnswerFlags, Question};
 use fltmgr::guard::scan::Patterns;
+use fltmgr::question::{Answer, AnswerFlags, Question};
 use fltmgr::{Connection, Message, Status};
 
 use crate::args::Scan;

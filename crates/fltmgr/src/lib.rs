@@ -1,84 +1,45 @@
-//! Windows Filter Manager communication ports, and the filter manager behind them, for Linux.
+//! Windows' Filter Manager for Linux: filters that decide about file operations before they happen, and communication
+//! ports to the applications that they ask.
 //!
-//! A *filter* sees file operations before they happen, an *application* decides about them, and a named,
-//! access-controlled *port* with replies and deadlines connects the two.
-//!
-//! - The filter's end of a port is [`Port`]: it admits applications ([`SecurityDescriptor`]), calls the filter's [`Serve`]
-//!   back, and sends to each [`Client`].
-//! - The application's end is [`Connection`]: it receives each [`Message`] and replies, and sends requests of its own.
-//! - [`filter`] asks filters about the operations of a [`source`]; [`guard`] is the filter that is built in.
+//! - A [`source`] reports operations, a [`filter::Manager`] puts them before each [`filter::Filter`], and answers them.
+//! - [`guard`] is the filter that is built in: rules on names, and a question to an application for the rest.
+//! - A [`Port`] connects a filter with applications. Ports are a crate of their own, [`fltport`], whose items are here too:
+//!   a filter imports this crate alone, an application that only answers imports `fltport`.
 //!
 //! Every error is an [`Error`] with the [`Status`] that Windows would give. Search for a Windows name, and you find the
 //! item that stands for it.
 //!
-//! Both ends in one process; usually each has its own:
+//! A command whose opens of `*.secret` are denied, and asked about otherwise:
 //!
-//! ```
-//! use std::sync::mpsc::{SyncSender, sync_channel};
-//! use std::thread;
-//! use std::time::Duration;
+//! ```no_run
+//! use std::process::Command;
+//! use std::sync::Arc;
 //!
-//! use fltmgr::namespace::Namespace;
-//! use fltmgr::{Client, ConnectOptions, Port, PortOptions, Serve, Status, Timeout};
+//! use fltmgr::filter::{Manager, OpSet};
+//! use fltmgr::guard::{Applications, Guard};
+//! use fltmgr::source::Supervise;
+//! use fltmgr::{Port, PortOptions};
 //!
-//! /// A filter that hands on whoever connects.
-//! struct Doorman(SyncSender<Client>);
-//!
-//! impl Serve for Doorman {
-//!     type Session = ();
-//!
-//!     fn connect(&self, client: &Client, context: &[u8]) -> Result<(), Status> {
-//!         if context != b"scanner" {
-//!             return Err(Status::ACCESS_DENIED);
-//!         }
-//!         self.0.try_send(client.clone()).map_err(|_| Status::CONNECTION_COUNT_LIMIT)
-//!     }
-//! }
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let dir = tempfile::tempdir()?; // Namespace::current() is where all look who say nothing else
-//! let namespace = Namespace::at(dir.path());
-//! let (connected, clients) = sync_channel(1);
-//! let _port = Port::create(r"\Scan", PortOptions::default().namespace(namespace.clone()), Doorman(connected))?;
-//!
-//! let scanner = ConnectOptions::default().namespace(namespace).connect(r"\Scan", b"scanner")?;
-//! let application = thread::spawn(move || {
-//!     let message = scanner.recv()?;
-//!     let clean = !message.body().ends_with(b".virus");
-//!     message.reply(Status::SUCCESS, &[clean.into()])?;
-//!     Ok::<_, fltmgr::Error>(scanner) // kept: a disconnect would win over a reply that is not picked up yet
-//! });
-//!
-//! let mut verdict = [0];
-//! let reply = clients.recv()?.ask(b"/tmp/a.virus", &mut verdict, Timeout::After(Duration::from_secs(5)))?;
-//! assert_eq!((reply.status, reply.len, verdict), (Status::SUCCESS, 1, [0]));
-//! application.join().unwrap()?;
+//! # fn main() -> Result<(), fltmgr::Error> {
+//! let applications = Applications::new();
+//! let _port = Port::create(r"\ScannerPort", PortOptions::default(), applications.clone())?;
+//! let guard = Guard::new().deny(["*.secret"])?.ask(Arc::new(applications), OpSet::OPEN);
+//! let command = Arc::new(Supervise::new(Command::new("make")));
+//! let _manager = Manager::builder().filter(guard)?.start(command.clone())?;
+//! let status = command.wait()?;
 //! # Ok(()) }
 //! ```
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "tokio")]
-mod aio;
-mod connection;
-mod error;
 pub mod filter;
 pub mod guard;
-pub mod namespace;
-mod pool;
-mod port;
 pub mod source;
-mod sync;
-mod wait;
 
-#[cfg(feature = "tokio")]
-pub use aio::Messages;
-pub use connection::{Completed, Completions, ConnectOptions, Connection, Message, Pollable, Received, Receiver};
-pub use error::Error;
-pub use port::{Answer, Answered, Client, Pending, Port, PortOptions, Question, Reply, Serve, Usage};
-pub use proto::access;
-pub use proto::descriptor::{self, SecurityDescriptor};
-pub use proto::name::PortName;
-pub use proto::sid::{self, Sid};
-pub use proto::status::{self, Status};
-pub use sys::peer::Credentials;
-pub use wait::Timeout;
+#[cfg(feature = "async")]
+pub use fltport::Messages;
+pub use fltport::{
+    Answer, Answered, Client, Completed, Completions, ConnectOptions, Connection, Credentials, Error, Message, Pending,
+    Pollable, Port, PortName, PortOptions, Question, Received, Receiver, Reply, SecurityDescriptor, Serve, Sid, Status,
+    Timeout, Usage,
+};
+pub use fltport::{access, descriptor, namespace, operation, question, sid, status};

@@ -1,6 +1,8 @@
 //! The manager's promises, on made-up operations.
 
+#[path = "../../fltport/tests/common/mod.rs"]
 mod common;
+mod rule;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
@@ -8,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::eventually;
-use common::ops::{PATIENT, Rule, keeper, rule};
 use fltmgr::filter::{Altitude, By, Filter, Manager, OnMiss, OpKind, OpSet, Operation, PreOperation, Verdict};
 use fltmgr::source::{Source, Synthetic, Waiting};
 use fltmgr::{Error, Status};
+use rule::{PATIENT, Rule, keeper, rule};
 
 const SHORT: Duration = Duration::from_millis(30);
 const DENIED: Verdict = Verdict::Deny(Status::ACCESS_DENIED);

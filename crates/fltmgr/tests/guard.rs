@@ -1,5 +1,6 @@
 //! The built-in filter: rules, questions, and a whole way from a supervised program to a scanner and back.
 
+#[path = "../../fltport/tests/common/mod.rs"]
 mod common;
 
 use std::fs::{self, File};
@@ -13,9 +14,9 @@ use std::time::Duration;
 use common::eventually;
 use common::worker::Worker;
 use fltmgr::filter::{By, Caller, CallerInfo, Manager, OnMiss, OpFlags, OpKind, OpSet, Operation, Verdict};
-use fltmgr::guard::question::{Answer, AnswerFlags, Question};
 use fltmgr::guard::{Applications, Ask, Done, Guard, scan};
 use fltmgr::namespace::Namespace;
+use fltmgr::question::{Answer, AnswerFlags, Question};
 use fltmgr::source::{Source, Supervise, Synthetic, Waiting};
 use fltmgr::{Connection, Error, Port, PortOptions, Status};
 

@@ -1,6 +1,8 @@
 //! The manager on real operations: a supervised command, and (as root) a file system of its own.
 
+#[path = "../../fltport/tests/common/mod.rs"]
 mod common;
+mod rule;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -11,7 +13,6 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use common::ops::{PATIENT, Rule, rule};
 use common::worker::Worker;
 use common::{PORT, eventually, skip};
 use fltmgr::filter::{By, Manager, OnMiss, OpKind, OpSet, PreOperation};
@@ -19,6 +20,7 @@ use fltmgr::guard::Applications;
 use fltmgr::namespace::Namespace;
 use fltmgr::source::{AtEnd, Fanotify, Source as _, Supervise};
 use fltmgr::{Connection, Port, PortOptions, SecurityDescriptor, Status};
+use rule::{PATIENT, Rule, rule};
 
 struct Dir(PathBuf);
 

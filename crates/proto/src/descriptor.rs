@@ -20,8 +20,8 @@ pub use binary::{DescriptorError, MAX_LIST_LEN};
 /// descriptor by naming them.
 ///
 /// ```
-/// # use proto::descriptor::{Ace, Control, Dacl, SecurityDescriptor};
-/// # use proto::{access::AccessMask, sid::Sid};
+/// # use fltmgr_proto::descriptor::{Ace, Control, Dacl, SecurityDescriptor};
+/// # use fltmgr_proto::{access::AccessMask, sid::Sid};
 /// let descriptor = SecurityDescriptor {
 ///     owner: Some(Sid::SYSTEM),
 ///     group: None,

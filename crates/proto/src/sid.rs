@@ -13,11 +13,11 @@ pub(crate) use known::{Known, NEEDS_DOMAIN};
 /// A security identifier: an authority (48 bits) and up to 15 numbers below it. Lives without heap.
 ///
 /// ```
-/// # use proto::sid::Sid;
+/// # use fltmgr_proto::sid::Sid;
 /// let administrators: Sid = "S-1-5-32-544".parse()?;
 /// assert_eq!(administrators, Sid::ADMINISTRATORS);
 /// assert_eq!(Sid::from_uid(1000).to_string(), "S-1-22-1-1000");
-/// # Ok::<(), proto::sddl::SyntaxError>(())
+/// # Ok::<(), fltmgr_proto::sddl::SyntaxError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sid {

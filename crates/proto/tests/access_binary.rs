@@ -1,9 +1,9 @@
 //! SIDs and descriptors as bytes, written out by hand, and every way in which bytes can be wrong.
 #![allow(missing_docs, reason = "a test")]
-use proto::access::AccessMask;
-use proto::descriptor::{Ace, AceFlags, Control, Dacl, DescriptorError, MAX_LIST_LEN, SecurityDescriptor};
-use proto::sid::{Sid, SidError};
-use proto::status::Status;
+use fltmgr_proto::access::AccessMask;
+use fltmgr_proto::descriptor::{Ace, AceFlags, Control, Dacl, DescriptorError, MAX_LIST_LEN, SecurityDescriptor};
+use fltmgr_proto::sid::{Sid, SidError};
+use fltmgr_proto::status::Status;
 use windows_sys::Win32::Security as windows;
 
 /// S-1-5-18.

@@ -1,9 +1,9 @@
 //! The access check, case by case, and the words in which it is explained.
 #![allow(missing_docs, reason = "a test")]
-use proto::access::{AccessMask, GenericMapping, Privileges, Token, access_check, check_connect, explain};
-use proto::descriptor::{Ace, AceFlags, Dacl, SecurityDescriptor};
-use proto::sid::Sid;
-use proto::status::Status;
+use fltmgr_proto::access::{AccessMask, GenericMapping, Privileges, Token, access_check, check_connect, explain};
+use fltmgr_proto::descriptor::{Ace, AceFlags, Dacl, SecurityDescriptor};
+use fltmgr_proto::sid::Sid;
+use fltmgr_proto::status::Status;
 
 const ALL: AccessMask = AccessMask::PORT_ALL_ACCESS;
 const MAX: AccessMask = AccessMask::MAXIMUM_ALLOWED;

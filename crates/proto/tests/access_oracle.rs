@@ -8,10 +8,10 @@
 //! ACCESS_SYSTEM_SECURITY or MAXIMUM_ALLOWED, which only a privilege can give and which nobody can: the cases here have
 //! no such entries (`access_cases` has).
 #![allow(missing_docs, reason = "a test")]
-use proto::access::{AccessMask, GenericMapping, Privileges, Token, access_check};
-use proto::descriptor::{Ace, AceFlags, AceKind, Control, Dacl, SecurityDescriptor};
-use proto::sid::Sid;
-use proto::status::Status;
+use fltmgr_proto::access::{AccessMask, GenericMapping, Privileges, Token, access_check};
+use fltmgr_proto::descriptor::{Ace, AceFlags, AceKind, Control, Dacl, SecurityDescriptor};
+use fltmgr_proto::sid::Sid;
+use fltmgr_proto::status::Status;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

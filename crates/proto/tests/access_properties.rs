@@ -1,12 +1,12 @@
 //! What holds for every descriptor: what is written is read back, nothing panics, and the laws of the access check.
 #![allow(missing_docs, reason = "a test")]
+use fltmgr_proto::access::{AccessMask, GenericMapping, Privileges, Token, access_check, check_connect, explain};
+use fltmgr_proto::descriptor::{Ace, AceFlags, AceKind, Control, Dacl, SecurityDescriptor};
+use fltmgr_proto::sid::Sid;
+use fltmgr_proto::status::Status;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use proto::access::{AccessMask, GenericMapping, Privileges, Token, access_check, check_connect, explain};
-use proto::descriptor::{Ace, AceFlags, AceKind, Control, Dacl, SecurityDescriptor};
-use proto::sid::Sid;
-use proto::status::Status;
 
 const PORT: &GenericMapping = &GenericMapping::PORT;
 

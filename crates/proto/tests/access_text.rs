@@ -1,10 +1,10 @@
 //! SIDs and descriptors as text: what is read, what is written, what is refused and with which words.
 #![allow(missing_docs, reason = "a test")]
-use proto::access::AccessMask;
-use proto::descriptor::{Ace, AceFlags, Control, Dacl, SecurityDescriptor};
-use proto::sddl::{Problem, SyntaxError};
-use proto::sid::Sid;
-use proto::status::Status;
+use fltmgr_proto::access::AccessMask;
+use fltmgr_proto::descriptor::{Ace, AceFlags, Control, Dacl, SecurityDescriptor};
+use fltmgr_proto::sddl::{Problem, SyntaxError};
+use fltmgr_proto::sid::Sid;
+use fltmgr_proto::status::Status;
 
 fn sid(text: &str) -> Sid {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use proto::client::{self, Publish, ReplyTo};
-use proto::host::holders::{HOLDERS, Holder};
-use proto::host::{self, Header, Host, Outcome, Take, Waiter};
-use proto::slots::{GETS, Generation, HostRegion, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word};
-use proto::sync::Ordering::SeqCst;
+use fltmgr_proto::client::{self, Publish, ReplyTo};
+use fltmgr_proto::host::holders::{HOLDERS, Holder};
+use fltmgr_proto::host::{self, Header, Host, Outcome, Take, Waiter};
+use fltmgr_proto::slots::{GETS, Generation, HostRegion, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word};
+use fltmgr_proto::sync::Ordering::SeqCst;
 
 const LIVING: Holder = Holder::FIRST;
 

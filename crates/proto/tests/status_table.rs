@@ -1,6 +1,6 @@
 //! The statuses against sections 1.4 and 3 of the specification: numbers, translations, severities.
 #![allow(missing_docs, reason = "a test")]
-use proto::status::{HResult, Status};
+use fltmgr_proto::status::{HResult, Status};
 
 /// NTSTATUS, Win32 code (None: the specification gives none), HRESULT: section 1.4, line by line.
 const SPECIFIED: &[(u32, Option<u32>, u32)] = &[

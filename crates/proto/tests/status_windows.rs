@@ -1,6 +1,6 @@
 //! Our numbers against those of the `windows-sys` crate, which are made from Microsoft's metadata.
 #![allow(missing_docs, reason = "a test")]
-use proto::status::{HResult, Status};
+use fltmgr_proto::status::{HResult, Status};
 use std::collections::BTreeMap;
 use windows_sys::Win32::Foundation as windows;
 

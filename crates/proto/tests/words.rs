@@ -3,16 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use proptest::prelude::*;
-use proto::client::{self, Publish, ReplyTo, Wake};
-use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Host, Outcome, Spare, Take, Waiter};
-use proto::slots::{
+use fltmgr_proto::client::{self, Publish, ReplyTo, Wake};
+use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Host, Outcome, Spare, Take, Waiter};
+use fltmgr_proto::slots::{
     ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Chunks,
     Claim, Desk, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED,
     REQUEST_RING, Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word, read_words, write_words,
 };
-use proto::sync::{AtomicU32, AtomicU64, Ordering::SeqCst};
-use proto::violation::Violation;
+use fltmgr_proto::sync::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use fltmgr_proto::violation::Violation;
+use proptest::prelude::*;
 
 const STATES: [State; 5] = [State::Free, State::Posted, State::Taken, State::Done, State::Expired];
 

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::mem::{offset_of, size_of};
 
-use proto::name::PortName;
-use proto::slots::{
+use fltmgr_proto::name::PortName;
+use fltmgr_proto::slots::{
     ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, Allocation, Claim, GETS, HostRegion,
     HostSlot, HostWaiter, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, SENDS, SLOTS, SharedRegion, SharedSlot,
     SharedWaiter, WAITERS, WINDOW, Word,
 };
-use proto::status::Status;
-use proto::wire::{FromClient, FromHost, Refused};
+use fltmgr_proto::status::Status;
+use fltmgr_proto::wire::{FromClient, FromHost, Refused};
 
 const DOCUMENT: &str = include_str!("../../../doc/wire.md");
 

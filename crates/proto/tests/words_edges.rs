@@ -1,13 +1,13 @@
 //! What the words say at their edges: the last index that exists, one flag without the others, a second time.
 #![cfg(not(loom))]
 
-use proto::client::{self, Posted};
-use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, FLAG_REPLY, Header, Host, Outcome, Rung, Take};
-use proto::slots::{
+use fltmgr_proto::client::{self, Posted};
+use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, FLAG_REPLY, Header, Host, Outcome, Rung, Take};
+use fltmgr_proto::slots::{
     ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, Desk, GETS, Generation, HOLDERS, HOST_INLINE, Holder, HostRegion,
     REPLY_INLINE, REQUEST_PARKED, Requests, SLOTS, SharedRegion, State, WAITERS, Wake, Word,
 };
-use proto::sync::{AtomicU64, Ordering::SeqCst};
+use fltmgr_proto::sync::{AtomicU64, Ordering::SeqCst};
 
 #[test]
 fn each_send_rings_its_own_bit() {

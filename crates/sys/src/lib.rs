@@ -5,12 +5,15 @@
 
 pub mod clock;
 pub mod descriptors;
+#[cfg(feature = "sources")]
 pub mod fanotify;
 pub mod fork;
 pub mod futex;
 pub mod memory;
 pub mod monitor;
 pub mod peer;
+#[cfg(feature = "sources")]
 pub mod probe;
 pub mod socket;
+#[cfg(feature = "sources")]
 pub mod supervise;

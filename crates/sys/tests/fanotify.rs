@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use sys::fanotify::{EXEC, Event, Group, OPEN, Permission};
+use fltmgr_sys::fanotify::{EXEC, Event, Group, OPEN, Permission};
 
 const INSIDE: &str = "FLTMGR_TEST_MOUNTED";
 

@@ -10,12 +10,12 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use fltmgr_sys::peer::{self, Credentials};
+use fltmgr_sys::socket::{Listener, MAX_FILES, Socket};
 use proto::wire::MAX_MESSAGE_LEN;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
-use sys::peer::{self, Credentials};
-use sys::socket::{Listener, MAX_FILES, Socket};
 use tempfile::TempDir;
 
 /// Long enough for any machine; never waited for unless a test fails.

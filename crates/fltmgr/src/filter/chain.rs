@@ -11,7 +11,7 @@ use super::counters::{Tally, bump};
 use super::deadline::Deadlines;
 use super::{By, Filter, PreOperation, Record, Verdict};
 use crate::source::Waiting;
-use crate::sync::lock;
+use fltport::internal::lock;
 
 /// Somebody has taken the right to answer for the filter whose turn it was.
 const CLAIMED: usize = usize::MAX;
@@ -135,7 +135,7 @@ impl Undecided {
         let kind = self.waiting.operation().kind.set();
         let asks = self.chain.filters[stage + 1..].iter().any(|filter| filter.ops().contains(kind));
         if asks && !super::readers::reads_here() {
-            crate::pool::run(move || self.ask(stage + 1, Some((stage, by)), None));
+            fltport::internal::run(move || self.ask(stage + 1, Some((stage, by)), None));
         } else {
             self.ask(stage + 1, Some((stage, by)), None);
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::chain::Undecided;
-use crate::sync::lock;
+use fltport::internal::lock;
 
 /// Deadline (time since boot) and number.
 type Key = (Duration, u64);

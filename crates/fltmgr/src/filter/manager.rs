@@ -16,7 +16,7 @@ use super::record::{self, Records};
 use super::{By, Counters, Filter, OnMiss};
 use crate::Error;
 use crate::source::Source;
-use crate::sync::lock;
+use fltport::internal::lock;
 
 /// More operations than this do not wait at one time, unless said otherwise.
 const MAX_WAITING: usize = 16_384;
@@ -131,7 +131,7 @@ impl Builder {
                     undecided.miss(stage, By::End);
                 } else if undecided.filter(stage).on_miss() == OnMiss::Allow {
                     // the source may open the file itself, and have to wait for its file system: this thread does not
-                    crate::pool::run(move || _ = undecided.miss(stage, By::Deadline));
+                    fltport::internal::run(move || _ = undecided.miss(stage, By::Deadline));
                 } else {
                     undecided.miss(stage, By::Deadline);
                 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::chain::Chain;
 use crate::Error;
 use crate::source::Source;
-use crate::sync::lock;
+use fltport::internal::lock;
 
 /// When nobody has read the source for so long, somebody else begins to.
 const HELD_UP: Duration = Duration::from_millis(5);

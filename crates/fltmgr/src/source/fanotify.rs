@@ -16,7 +16,7 @@ use super::{Source, Waiting};
 use crate::Error;
 use crate::filter::Verdict;
 use crate::guard::Ask;
-use crate::sync::lock;
+use fltport::internal::lock;
 
 /// Opens and execs on file systems, whoever makes them: fanotify, with CAP_SYS_ADMIN in the initial user namespace.
 ///

@@ -14,7 +14,7 @@ use sys::supervise::{Held, Supervisor};
 use super::{Source, Waiting};
 use crate::Error;
 use crate::filter::Verdict;
-use crate::sync::lock;
+use fltport::internal::lock;
 
 /// What becomes of descendants that live longer than the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -12,7 +12,7 @@ use proto::operation::{Caller, CallerInfo, OpKind, OpSet, Operation};
 use super::{Source, Waiting};
 use crate::Error;
 use crate::filter::Verdict;
-use crate::sync::lock;
+use fltport::internal::lock;
 
 /// What became of an operation that was submitted.
 #[derive(Clone, Debug)]

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use loom::sync::atomic::Ordering;
 use loom::thread;
 
-use proto::client::{self, Posted};
-use proto::host::Waiter;
-use proto::slots::{ATTENTION_DEAD, ATTENTION_HUNGRY, Attention, Holder, REASON_BUFFER, REASON_REPLY, Requests, Word};
+use fltmgr_proto::client::{self, Posted};
+use fltmgr_proto::host::Waiter;
+use fltmgr_proto::slots::{
+    ATTENTION_DEAD, ATTENTION_HUNGRY, Attention, Holder, REASON_BUFFER, REASON_REPLY, Requests, Word,
+};
 
 use crate::model;
 use crate::world::{ANY, World, upper, wait};

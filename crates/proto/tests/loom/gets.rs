@@ -5,9 +5,9 @@ use std::sync::Arc;
 use loom::sync::atomic::Ordering;
 use loom::thread;
 
-use proto::client;
-use proto::host::{Rung, Take};
-use proto::slots::{GETS, Holder, REASON_BUFFER};
+use fltmgr_proto::client;
+use fltmgr_proto::host::{Rung, Take};
+use fltmgr_proto::slots::{GETS, Holder, REASON_BUFFER};
 
 use crate::model;
 use crate::world::{ANY, World, upper, wait};

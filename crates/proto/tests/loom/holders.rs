@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use proto::client;
-use proto::host;
-use proto::slots::Holder;
+use fltmgr_proto::client;
+use fltmgr_proto::host;
+use fltmgr_proto::slots::Holder;
 
 use crate::model;
 use crate::world::World;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-use proto::client;
-use proto::host;
-use proto::slots::Holder;
-use proto::slots::{read_words, write_words};
+use fltmgr_proto::client;
+use fltmgr_proto::host;
+use fltmgr_proto::slots::Holder;
+use fltmgr_proto::slots::{read_words, write_words};
 
 use crate::model;
 use crate::world::{ANY, Futex, World};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use proto::client;
-use proto::host::{self, FLAG_ATTENTION};
-use proto::slots::GETS;
+use fltmgr_proto::client;
+use fltmgr_proto::host::{self, FLAG_ATTENTION};
+use fltmgr_proto::slots::GETS;
 
 use crate::model;
 use crate::world::World;
@@ -97,7 +97,7 @@ fn a_late_reply_stays_out_of_the_next_message() {
         let mut book = world.book.lock().unwrap();
         book.host.collect(&world.spare);
         assert_eq!(book.host.waiting(), 0);
-        for _ in 0..proto::slots::WAITERS {
+        for _ in 0..fltmgr_proto::slots::WAITERS {
             assert!(book.host.arm(&world.host, &world.shared, 8, 0).is_some());
         }
     });
@@ -124,7 +124,7 @@ fn waiters_come_back_beside_the_book() {
         other.join().unwrap();
         let (last, _) = world.arm(0);
         assert_ne!(again.index, last.index);
-        assert_eq!(world.book.lock().unwrap().host.waiting(), proto::slots::WAITERS);
+        assert_eq!(world.book.lock().unwrap().host.waiting(), fltmgr_proto::slots::WAITERS);
     });
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use proto::slots::{Desk, Requests, Wake};
+use fltmgr_proto::slots::{Desk, Requests, Wake};
 
 use crate::model;
 use crate::world::{ANY, World, upper, wait};

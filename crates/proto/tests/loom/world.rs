@@ -5,9 +5,9 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Condvar, Mutex};
 
-use proto::client::{self, Posted, Publish, ReplyTo};
-use proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Waiter};
-use proto::slots::{
+use fltmgr_proto::client::{self, Posted, Publish, ReplyTo};
+use fltmgr_proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Waiter};
+use fltmgr_proto::slots::{
     ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Holder,
     HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, Wake, read_words,
 };

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use proto::slots::{HostRegion, SharedRegion};
+use fltmgr_proto::slots::{HostRegion, SharedRegion};
 use zerocopy::FromZeros as _;
 
 type Regions = (Box<HostRegion>, Box<SharedRegion>);

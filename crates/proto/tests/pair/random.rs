@@ -1,6 +1,6 @@
 //! What drives a schedule: a seed, or bytes that a fuzzer chose. The same again gives the same again.
 
-use proto::slots::{HOST_INLINE, REPLY_INLINE, WINDOW};
+use fltmgr_proto::slots::{HOST_INLINE, REPLY_INLINE, WINDOW};
 
 /// SplitMix64, or the bytes of a script, which go on as zeros.
 pub(crate) struct Random {

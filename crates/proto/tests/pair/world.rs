@@ -1,8 +1,8 @@
 //! One connection on ordinary memory: the filter's end, the application's end, and what both should do.
 
-use proto::client::{self, Posted, Publish, ReplyTo};
-use proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Taken, Waiter};
-use proto::slots::{
+use fltmgr_proto::client::{self, Posted, Publish, ReplyTo};
+use fltmgr_proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Taken, Waiter};
+use fltmgr_proto::slots::{
     ATTENTION_DEAD, Attention, GETS, Holder, HostRegion, REPLY_INLINE, SLOTS, SharedRegion, WAITERS, WINDOW, Word,
     read_words, write_words,
 };
@@ -389,7 +389,7 @@ impl Connection {
             return self.end(index, Fate::Disconnected);
         };
         let number = u64::from(published.status);
-        let room = self.host.waiters[waiter.index].capacity.load(proto::sync::Ordering::Relaxed) as usize;
+        let room = self.host.waiters[waiter.index].capacity.load(fltmgr_proto::sync::Ordering::Relaxed) as usize;
         let mut payload = vec![0; usize::try_from(published.len).unwrap_or(usize::MAX).min(room).min(WINDOW)];
         match published.window {
             Some(window) => read_words(&self.shared.windows[window].words, &mut payload),
@@ -425,7 +425,7 @@ impl Connection {
             return;
         }
         self.model.dead = true;
-        self.shared.attention.word.fetch_or(ATTENTION_DEAD, proto::sync::Ordering::SeqCst);
+        self.shared.attention.word.fetch_or(ATTENTION_DEAD, fltmgr_proto::sync::Ordering::SeqCst);
         for waiter in self.sending.iter().filter_map(|sending| sending.waiter) {
             Word::bury(&self.shared.waiters[waiter.index].word);
         }
@@ -443,7 +443,7 @@ impl Connection {
 
     /// Overwrites words that the application can write.
     fn scribble(&mut self, random: &mut Random) {
-        use proto::sync::Ordering::Relaxed;
+        use fltmgr_proto::sync::Ordering::Relaxed;
         for _ in 0..random.below(8) + 1 {
             let (raw, small) = (random.raw(), random.below(12));
             let value = if random.below(2) == 0 { raw } else { small };
@@ -495,7 +495,7 @@ impl Connection {
             self.cancel(random);
             self.receive(random);
         }
-        assert_eq!(self.shared.allocation.used.load(proto::sync::Ordering::Relaxed), 0, "slots are left in use");
+        assert_eq!(self.shared.allocation.used.load(fltmgr_proto::sync::Ordering::Relaxed), 0, "slots are left in use");
         let used = self.model.messages.iter().filter(|message| message.id != 0).count().min(WAITERS);
         for _ in 0..used {
             self.book.arm(&self.host, &self.shared, 0, 0).unwrap();

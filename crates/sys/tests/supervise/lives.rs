@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use fltmgr_sys::supervise::Supervisor;
 use proto::operation::{OpFlags, OpSet};
-use sys::supervise::Supervisor;
 
 use crate::probe;
 use crate::world::{Watchdog, World, allow_all, eventually, is_alive};

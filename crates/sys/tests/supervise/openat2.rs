@@ -8,12 +8,12 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use fltmgr_sys::supervise::Held;
 use libc::{
     AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_PATH, O_RDONLY, O_TMPFILE, O_WRONLY, RESOLVE_BENEATH, RESOLVE_CACHED,
     RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV,
 };
 use proto::operation::{OpKind, OpSet};
-use sys::supervise::Held;
 
 use crate::probe;
 use crate::world::{World, allow_all};

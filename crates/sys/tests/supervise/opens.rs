@@ -114,7 +114,7 @@ fn a_denied_truncation_keeps_the_data() {
 /// No copy of a descriptor stays with us: it would hold a lock, or a program as one that is written ("text file busy").
 #[test]
 fn what_a_program_closes_is_closed() {
-    if !sys::probe::notify().unwrap().wait_killable {
+    if !fltmgr_sys::probe::notify().unwrap().wait_killable {
         return println!("SKIP: before Linux 5.19 a copy stays for a moment");
     }
     // In a process of its own: what other tests fork has copies of all our descriptors until its exec.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
+use fltmgr_sys::supervise::Held;
 use proto::operation::{Arguments, OpFlags, OpKind, OpSet};
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, ResolveFlags};
-use sys::supervise::Held;
 
 use crate::probe;
 use crate::world::{Asked, World, allow_all, deny};

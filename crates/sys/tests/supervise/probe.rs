@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::Arc;
 
+use fltmgr_sys::supervise::Supervisor;
 use proto::operation::OpSet;
-use sys::supervise::Supervisor;
 
 use crate::world::{eventually, is_alive};
 
@@ -160,7 +160,7 @@ fn nested() {
 
 /// Starts a supervised shell that leaves three processes behind, and kills them.
 fn leave() {
-    sys::supervise::adopt_orphans().unwrap();
+    fltmgr_sys::supervise::adopt_orphans().unwrap();
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "sleep 1000 & setsid sleep 1000 & (sleep 1000 & echo) & sleep 0.2"]);
     let supervisor = Arc::new(Supervisor::start(command, OpSet::OPEN | OpSet::EXEC).unwrap());
@@ -190,7 +190,7 @@ fn leave() {
 /// Ends a tree beside a child that has a seccomp program of its own, and one that is a supervisor itself.
 fn leave_others() {
     use std::os::unix::process::CommandExt;
-    sys::supervise::adopt_orphans().unwrap();
+    fltmgr_sys::supervise::adopt_orphans().unwrap();
     let world = crate::world::World::new();
     let mut filtered = Command::new("/bin/sleep");
     // SAFETY: between fork and exec the child makes system calls and touches its own stack.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use fltmgr_sys::supervise::{CallCounters, Held, Supervisor};
 use proto::operation::{OpKind, OpSet};
-use sys::supervise::{CallCounters, Held, Supervisor};
 
 /// No supervised command of these tests needs longer, on a loaded machine too. An emulated one takes `FLTMGR_SLOW` times
 /// as long.

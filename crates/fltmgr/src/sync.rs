@@ -1,9 +1,0 @@
-//! Locking.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks, whatever a thread has done that panicked with the lock held: nothing here leaves a state that others cannot
-/// use.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -1,0 +1,251 @@
+//! The handshake, seen from the application: how a process comes to use a connection.
+
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use proto::name::PortName;
+use proto::slots::Holder;
+use proto::status::Status;
+use proto::wait::Patience;
+use proto::wire::{self, FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN, WELCOME_FILES};
+use sys::fork::ForkGuard;
+use sys::memory::Memory;
+use sys::monitor::{Interest, Monitor};
+use sys::socket::{Received, Socket};
+
+use super::completions::Register;
+use super::{Alarm, ConnectOptions, Link, lock};
+use crate::namespace::Namespace;
+use crate::{Error, wait};
+
+/// How long a host has to answer what it answers without asking its filter.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// How long a wait for such an answer sleeps before it looks whether the connection lives: the answer comes on a socket
+/// of its own, which does not tell.
+const ANSWER_SLICE: Duration = Duration::from_millis(20);
+
+/// How long a client goes on trying after it was first turned away unheard: the host gives those in its way, and itself,
+/// a second.
+const UNHEARD_TIME: Duration = Duration::from_secs(3);
+
+/// The first and the longest pause before it tries again.
+const UNHEARD_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
+
+/// What a Welcome brings.
+struct Welcome {
+    name: PortName,
+    holder: Option<Holder>,
+    files: Option<[OwnedFd; WELCOME_FILES]>,
+}
+
+pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> Result<Arc<Link>, Error> {
+    let doing = || format!("connecting to {name}");
+    let port = PortName::parse(name).map_err(|status| Error::new(status, doing()))?;
+    let flags = if options.inheritable { HelloFlags::INHERIT } else { HelloFlags::empty() };
+    let hello = Hello::new(flags, port.clone(), context).map_err(|status| {
+        Error::new(status, doing()).hint(format!("the context is {} bytes, 65,511 are the limit", context.len()))
+    })?;
+    wait::warm_up();
+    let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
+    let hello = FromClient::Hello(hello).encode();
+    let mut first = None;
+    let (mut pause, longest) = UNHEARD_PAUSE;
+    let socket = loop {
+        let (socket, unheard) = knock(&namespace, &port, &hello, deadline, &doing)?;
+        let now = Instant::now();
+        let in_time = deadline.is_none_or(|deadline| now + pause < deadline);
+        if !unheard || !in_time || now - *first.get_or_insert(now) > UNHEARD_TIME {
+            break socket;
+        }
+        std::thread::sleep(pause);
+        pause = longest.min(pause * 2);
+    };
+    if options.inheritable {
+        socket.pass_exec().map_err(|error| Error::resources(doing(), error))?;
+        // what came stays there, for every process that gets the handle
+        return open(socket, &doing);
+    }
+    match welcome(&doing, |packet| socket.recv(packet))? {
+        Welcome { holder: Some(holder), files: Some(files), .. } => {
+            establish(port, holder, socket, None, files, &doing)
+        }
+        _ => Err(unlike(doing(), "the host answered, but not with the connection's memory")),
+    }
+}
+
+/// Says to the port's host what is wanted, and waits for the answer, which stays in the socket. True: the host has not
+/// heard it, and it may be said again.
+fn knock(
+    namespace: &Namespace,
+    port: &PortName,
+    hello: &[u8],
+    deadline: Option<Instant>,
+    doing: &impl Fn() -> String,
+) -> Result<(Socket, bool), Error> {
+    let find = || {
+        namespace.find_deadline(port, deadline).map_err(|error| match error.status() {
+            // there was no place in its queue when the time of this call was over
+            Status::IO_TIMEOUT => unanswered(doing(), ErrorKind::TimedOut.into()),
+            _ => error,
+        })
+    };
+    let socket = find()?;
+    match socket.send(hello, &[]) {
+        Ok(()) => {}
+        // a host that has turned us away already may have said why
+        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+        Err(error) => return Err(unanswered(doing(), error)),
+    }
+    socket.wait_readable(deadline).map_err(|error| unanswered(doing(), error))?;
+    let mut start = [0; wire::UNHEARD.len()];
+    if !socket.peek(&mut start).is_ok_and(|answer| answer.len != 0) {
+        // the port has closed, or its host has ended, before it answered: most likely there is no such port any more
+        find()?;
+    }
+    Ok((socket, start == wire::UNHEARD))
+}
+
+/// Uses the connection that `handle` keeps alive; keeps it, if it is one that children inherit, or lets go of it.
+pub(super) fn open(handle: Socket, doing: &impl Fn() -> String) -> Result<Arc<Link>, Error> {
+    wait::warm_up();
+    let seen = welcome(doing, |packet| handle.peek(packet))?;
+    let Some(files) = seen.files else {
+        return Err(unlike(doing(), "this is no handle of a connection"));
+    };
+    let (ours, theirs) = Socket::pair().map_err(|error| Error::resources(doing(), error))?;
+    let deadline = Instant::now() + ANSWER_TIME;
+    let said = handle.send_deadline(&FromClient::Duplicate { in_use: true }.encode(), &[theirs.as_fd()], deadline);
+    said.map_err(|error| unanswered(doing(), error))?;
+    drop(theirs);
+    let answer = welcome(doing, |packet| answer(&handle, &ours, packet, deadline))?;
+    let Some(holder) = answer.holder else {
+        return Err(unlike(doing(), "the host did not say which process this is"));
+    };
+    let inheritable = handle.passes_exec().map_err(|error| Error::resources(doing(), error))?.then_some(handle);
+    establish(answer.name, holder, ours, inheritable, files, doing)
+}
+
+/// Receives on `ours` the answer to what was said on `asked`, as long as the connection lives there.
+fn answer(asked: &Socket, ours: &Socket, packet: &mut [u8], deadline: Instant) -> std::io::Result<Received> {
+    loop {
+        // looked at first: what was answered before the end is there by now
+        let ended = asked.hung_up();
+        let slice = if ended { Instant::now() } else { deadline.min(Instant::now() + ANSWER_SLICE) };
+        match ours.recv_deadline(packet, slice) {
+            Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
+            Err(_) if ended => return Err(ErrorKind::NotConnected.into()),
+            Err(error) if slice == deadline => return Err(error),
+            Err(_) => {}
+            received => return received,
+        }
+    }
+}
+
+/// Makes another handle that keeps a connection alive, and can be opened, with the memory in it.
+pub(super) fn duplicate(link: &Link) -> Result<OwnedFd, Error> {
+    let doing = || format!("duplicating a handle of {}", link.name);
+    let (handle, theirs) = Socket::pair().map_err(|error| Error::resources(doing(), error))?;
+    let deadline = Instant::now() + ANSWER_TIME;
+    let duplicate = FromClient::Duplicate { in_use: false }.encode();
+    let said = link.socket.send_deadline(&duplicate, &[theirs.as_fd()], deadline);
+    said.map_err(|error| unanswered(doing(), error))?;
+    welcome(&doing, |packet| answer(&link.socket, &handle, packet, deadline))?;
+    let content = FromHost::Welcome { holder: None, name: link.name.clone() }.encode();
+    let [host, shared] = &link.passed_on;
+    // in its time too: a host that means harm has the other end as well, and may have filled it
+    let put = theirs.send_deadline(&content, &[host.as_fd(), shared.as_fd()], deadline);
+    put.map_err(|error| unanswered(doing(), error))?;
+    Ok(handle.into())
+}
+
+fn unlike(doing: String, what: impl Into<String>) -> Error {
+    Error::new(Status::INVALID_PARAMETER, doing).hint(what.into())
+}
+
+/// Why no answer came.
+fn unanswered(doing: String, error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::TimedOut => Error::new(Status::TIMEOUT, doing).hint("the filter's host did not answer in time"),
+        ErrorKind::WouldBlock => unlike(doing, "this is no handle of a connection: nothing lies in it"),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected => {
+            Error::with_source(Status::PORT_DISCONNECTED, doing, error)
+        }
+        // of the host nothing is known; among these is ETOOMANYREFS: this user's handles that nobody has opened are
+        // more descriptors than one process may have
+        _ => Error::resources(doing, error),
+    }
+}
+
+/// The host's answer: a Welcome, or its refusal.
+fn welcome(
+    doing: &impl Fn() -> String,
+    receive: impl FnOnce(&mut [u8]) -> std::io::Result<Received>,
+) -> Result<Welcome, Error> {
+    let mut packet = vec![0; MAX_MESSAGE_LEN];
+    let received = receive(&mut packet).map_err(|error| unanswered(doing(), error))?;
+    if received.len == 0 {
+        return Err(
+            Error::new(Status::PORT_DISCONNECTED, doing()).hint("the filter ended, or its host refuses to talk")
+        );
+    }
+    let (holder, name) = match FromHost::parse(&packet[..received.len]) {
+        Ok(FromHost::Welcome { holder, name }) => (holder, name),
+        Ok(FromHost::Refused(refused)) => {
+            let error = Error::new(refused.status(), doing());
+            return Err(if refused.sentence().is_empty() { error } else { error.hint(refused.sentence()) });
+        }
+        Ok(_) => return Err(unlike(doing(), "the host answered something else than yes or no")),
+        Err(violation) => return Err(unlike(doing(), format!("the host speaks another protocol: {violation}"))),
+    };
+    if received.truncated {
+        return Err(Error::new(Status::INSUFFICIENT_RESOURCES, doing())
+            .hint("the connection's memory did not arrive; are there file descriptors left? (ulimit -n)"));
+    }
+    Ok(Welcome { name, holder, files: received.files.try_into().ok() })
+}
+
+fn establish(
+    name: PortName,
+    holder: Holder,
+    socket: Socket,
+    inheritable: Option<Socket>,
+    files: [OwnedFd; WELCOME_FILES],
+    doing: &impl Fn() -> String,
+) -> Result<Arc<Link>, Error> {
+    let failed = |error| Error::resources(doing(), error);
+    let [host, shared] = &files;
+    let memory = Memory::open(host.as_fd(), shared.as_fd()).map_err(failed)?;
+    let alarm = Arc::new(Alarm { gone: AtomicBool::new(false), link: Mutex::new(Weak::new()) });
+    let socket = Arc::new(socket);
+    let link = Arc::new(Link {
+        name,
+        holder,
+        memory,
+        passed_on: files,
+        socket: Arc::clone(&socket),
+        inheritable: Mutex::new(inheritable),
+        guard: ForkGuard::new(),
+        alarm: Arc::clone(&alarm),
+        watching: OnceLock::new(),
+        receives: Patience::default(),
+        sends: Patience::default(),
+        asleep: AtomicUsize::new(0),
+        files: Mutex::default(),
+        slots: Default::default(),
+        windows: Mutex::default(),
+        completions: Register::default(),
+        #[cfg(feature = "async")]
+        requests: crate::aio::Requests::new(),
+    });
+    *lock(&alarm.link) = Arc::downgrade(&link);
+    let monitor = Monitor::of_this_process().map_err(failed)?;
+    let watching = monitor.watch(socket, Interest::Hangup, None, alarm).map_err(failed)?;
+    // set once, here
+    let _ = link.watching.set(watching);
+    Ok(link)
+}
