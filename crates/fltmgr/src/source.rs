@@ -23,7 +23,9 @@
 //! # Ok(()) }
 //! ```
 
+mod descriptors;
 mod fanotify;
+mod procfs;
 mod supervise;
 mod synthetic;
 

@@ -14,6 +14,8 @@ pub mod monitor;
 pub mod peer;
 #[cfg(feature = "sources")]
 pub mod probe;
-pub mod socket;
 #[cfg(feature = "sources")]
-pub mod supervise;
+pub mod process;
+#[cfg(feature = "sources")]
+pub mod seccomp;
+pub mod socket;

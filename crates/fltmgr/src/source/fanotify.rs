@@ -9,10 +9,9 @@ use std::{fmt, io};
 
 use proto::operation::{Caller, OpKind, OpSet, Operation};
 use proto::status::Status;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sys::fanotify::{EXEC, Event, Group, Names, OPEN, Permission};
 
-use super::{Source, Waiting};
+use super::{Source, Waiting, descriptors, procfs};
 use crate::Error;
 use crate::filter::Verdict;
 use crate::guard::Ask;
@@ -72,18 +71,6 @@ impl Room {
     }
 }
 
-/// Raises the soft limit of open files to the hard one, for events and looked-up files each take one.
-pub(super) fn raise_descriptors() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    }
-    // No limit at all is a large one.
-    .unwrap_or(1 << 20)
-}
-
 fn failed(doing: impl Into<String>, error: io::Error) -> Error {
     let doing = doing.into();
     match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
@@ -112,7 +99,7 @@ impl Fanotify {
     /// [`Status::PRIVILEGE_NOT_HELD`] without the right, [`Status::NOT_SUPPORTED`] without the kernel's support.
     pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Result<Self, Error> {
         let group = Group::new().map_err(|error| failed("making a fanotify group", error))?;
-        let limit = usize::try_from(raise_descriptors()).unwrap_or(usize::MAX);
+        let limit = usize::try_from(descriptors::raise_limit()).unwrap_or(usize::MAX);
         // A fifth stays free for connections and everything else; a read brings up to 170 events.
         let limit = (limit / 5 * 4).saturating_sub(170).max(1);
         Ok(Self {
@@ -265,7 +252,7 @@ impl Open {
         // Asking for the name raises no event.
         let path = names.and_then(|names| names.of(event.file().as_fd())).unwrap_or_default();
         let kind = if event.exec() { OpKind::Exec } else { OpKind::Open };
-        let caller = Caller::new(event.pid(), sys::supervise::look_up).with_process(event.pid());
+        let caller = Caller::new(event.pid(), procfs::look_up).with_process(event.pid());
         Self { operation: Arc::new(Operation::new(kind, path, caller)), event, room, looked: OnceLock::new() }
     }
 }

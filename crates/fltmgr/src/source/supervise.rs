@@ -1,20 +1,38 @@
 //! The operations of a command and its descendants, for any user.
+//!
+//! In the order of a call's life: `calls` is the table of what is held back and `program` the seccomp program of it,
+//! `command` starts the command under it, `tree` receives a call, `judge` finds out what it is about (`arguments` reads
+//! its memory, `identity` says whether we are what its thread is, `resolve` follows its path), `held` waits for the
+//! verdict and carries it out (`maker` creates files); `kill` and `orphans` leave no process behind.
+
+mod arguments;
+mod asked;
+mod calls;
+mod command;
+mod held;
+mod identity;
+mod judge;
+mod kill;
+mod maker;
+mod orphans;
+mod program;
+mod resolve;
+mod tree;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use proto::operation::{OpSet, Operation};
+use proto::operation::OpSet;
 use proto::status::Status;
 use rustix::io::Errno;
-pub use sys::supervise::CallCounters;
-use sys::supervise::{Held, Supervisor};
 
-use super::{Source, Waiting};
+use super::{Source, Waiting, descriptors};
 use crate::Error;
-use crate::filter::Verdict;
+use command::Started;
 use fltport::internal::lock;
+pub use tree::CallCounters;
+use tree::{Tree, bump};
 
 /// What becomes of descendants that live longer than the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -23,15 +41,39 @@ pub enum AtEnd {
     #[default]
     Wait,
     /// They are killed, so that the command leaves no process behind. This process becomes the parent of orphaned
-    /// descendants (PR_SET_CHILD_SUBREAPER), and reaps them when they end.
+    /// descendants (PR_SET_CHILD_SUBREAPER), and reaps them when they end. Other children of it, and other supervised
+    /// trees, are left alone; but an orphan that has never asked cannot be told from a child with a seccomp program of
+    /// its own, so where such an orphan is all that is left, both end.
     Kill,
 }
 
-/// Runs a command and holds back its file operations, and those of all its descendants: seccomp user notification.
+/// Runs a command and holds back its file operations, and those of all its descendants: seccomp user notification, Linux
+/// 5.15 and later. The command's own exec is the first of them.
 ///
-/// What that can and can not protect is said in [`sys::supervise`]. The command has no_new_privs, so that sudo and
-/// other setuid programs get no rights in it. Denials appear as the error number that fits the status best, EACCES if
-/// none does.
+/// **Opens** of regular files are answered by opening the very object that was asked about and injecting it, so the
+/// path is not read twice. Directories are injected without a question. O_PATH opens are not asked: they give no access
+/// to contents, and opening such a descriptor again through /proc is asked.
+///
+/// **Everything else continues in the kernel, which reads the path again**: a second thread of the same process can
+/// change it between question and use. That holds for exec, rename, unlink, link, mkdir, truncate; for opens of fifos,
+/// sockets, devices and procfs; for openat2 with RESOLVE flags; and for threads that no longer have our rights or our
+/// view of the tree of files (another user, user or mount namespace, chroot, Landlock). seccomp_unotify(2) says the
+/// same: this is a way to ask about what cooperating programs do, not a wall against hostile ones.
+///
+/// Not asked at all: reading and writing of open files, descriptors that come over a socket, files that the kernel
+/// opens itself (a script's interpreter). Refused: io_uring (ENOSYS), opening by handle (EPERM), 32-bit and x32 system
+/// calls (ENOSYS), paths of a thread whose memory we may not read (EACCES, counted as [`CallCounters::unreadable`]), and
+/// what is so deep that its absolute path is longer than PATH_MAX (ENAMETOOLONG), however short the one that was given.
+///
+/// The command has no_new_privs, so that sudo and other setuid programs get no rights in it. Denials appear as the error
+/// number that fits the status best, EACCES if none does. When this process dies, the command is killed
+/// (PR_SET_PDEATHSIG), and calls of its descendants that would wait fail with ENOSYS. A second supervisor inside the tree
+/// is refused ([`Status::DEVICE_BUSY`]).
+///
+/// Before Linux 5.19 a signal in the middle makes a program's call begin anew, so a question may be asked twice; and the
+/// descriptor that it got stays open here for a moment longer, so that a lock that it ended by closing seems held.
+///
+/// Sources: seccomp_unotify(2), seccomp(2), openat2(2), path_resolution(7).
 #[derive(Debug)]
 pub struct Supervise {
     state: Mutex<State>,
@@ -42,13 +84,13 @@ pub struct Supervise {
 #[derive(Debug)]
 enum State {
     Ready(Option<Command>),
-    Running(Arc<Supervisor>),
+    Running(Arc<Tree>, Arc<Started>),
     Failed,
 }
 
 impl Supervise {
     /// What it can hold back.
-    pub const OPS: OpSet = sys::supervise::OPS;
+    pub const OPS: OpSet = calls::OPS;
 
     /// Will run this command when the manager starts. Its standard streams and directory are as the command says; pipes
     /// made by `Stdio::piped` can not be had.
@@ -67,12 +109,12 @@ impl Supervise {
         lock(&self.state)
     }
 
-    /// The supervisor, once it runs.
-    fn supervisor(&self) -> Result<Arc<Supervisor>, Error> {
+    /// The tree, once it runs.
+    fn running(&self) -> Result<(Arc<Tree>, Arc<Started>), Error> {
         let mut state = self.lock();
         loop {
             match &*state {
-                State::Running(supervisor) => return Ok(supervisor.clone()),
+                State::Running(tree, started) => return Ok((tree.clone(), started.clone())),
                 State::Failed => {
                     return Err(Error::new(Status::UNSUCCESSFUL, "using a command that was not started"));
                 }
@@ -87,10 +129,10 @@ impl Supervise {
     /// # Errors
     /// Why it could not be executed.
     pub fn wait(&self) -> Result<ExitStatus, Error> {
-        let supervisor = self.supervisor()?;
-        let status = supervisor.wait().map_err(|error| failed("executing the command", error));
+        let (tree, started) = self.running()?;
+        let status = started.wait().map_err(|error| failed("executing the command", error));
         if self.at_end == AtEnd::Kill {
-            supervisor.kill_rest();
+            kill::kill_tree(&tree, started.pid().unwrap_or(0));
         }
         status
     }
@@ -100,7 +142,7 @@ impl Supervise {
     /// # Errors
     /// Why it could not be executed.
     pub fn pid(&self) -> Result<u32, Error> {
-        self.supervisor()?.pid().map_err(|error| failed("executing the command", error))
+        self.running()?.1.pid().map_err(|error| failed("executing the command", error))
     }
 
     /// What happened below the filters.
@@ -108,7 +150,7 @@ impl Supervise {
     /// # Errors
     /// If the command was not started.
     pub fn counters(&self) -> Result<CallCounters, Error> {
-        Ok(self.supervisor()?.counters())
+        Ok(self.running()?.0.counters())
     }
 }
 
@@ -154,12 +196,11 @@ impl Source for Supervise {
         let Some(command) = command else {
             return Err(Error::new(Status::INVALID_DEVICE_REQUEST, "starting a command that was started before"));
         };
-        let adopted = if self.at_end == AtEnd::Kill { sys::supervise::adopt_orphans() } else { Ok(()) };
-        let started = adopted.and_then(|()| Supervisor::start(command, ops));
-        let result = match started {
-            Ok(supervisor) => {
-                *state = State::Running(Arc::new(supervisor));
-                super::fanotify::raise_descriptors();
+        let adopted = if self.at_end == AtEnd::Kill { orphans::adopt() } else { Ok(()) };
+        let result = match adopted.and_then(|()| Tree::start(command, program::program(ops))) {
+            Ok((tree, started)) => {
+                *state = State::Running(tree, started);
+                descriptors::raise_limit();
                 Ok(())
             }
             Err(error) => {
@@ -172,43 +213,21 @@ impl Source for Supervise {
     }
 
     fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
-        let held = self.supervisor()?.next().map_err(|error| failed("listening to the command", error))?;
-        Ok(held.map(|held| Box::new(held) as _))
+        let (tree, _) = self.running()?;
+        // What can be answered without asking (errors of the path, directories) is answered here.
+        while let Some(notification) = tree.receive().map_err(|error| failed("listening to the command", error))? {
+            tree.asked.insert(notification.tid);
+            if let Some(held) = judge::judge(&tree, notification) {
+                bump(&tree.tally.held);
+                return Ok(Some(Box::new(held)));
+            }
+        }
+        Ok(None)
     }
 
     fn stop(&self) {
-        if let State::Running(supervisor) = &*self.lock() {
-            supervisor.stop();
+        if let State::Running(tree, _) = &*self.lock() {
+            tree.stop();
         }
-    }
-}
-
-impl Waiting for Held {
-    fn operation(&self) -> &Arc<Operation> {
-        Self::operation(self)
-    }
-    fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
-        Self::file(self)
-    }
-    fn answer(&self, verdict: Verdict) -> bool {
-        match verdict {
-            Verdict::Allow => self.allow(),
-            Verdict::Deny(status) => self.deny(errno(status).raw_os_error()),
-        }
-    }
-}
-
-/// The error number that a program understands as this status.
-fn errno(status: Status) -> Errno {
-    match status {
-        Status::OBJECT_NAME_NOT_FOUND | Status::OBJECT_PATH_NOT_FOUND | Status::NO_SUCH_FILE => Errno::NOENT,
-        Status::SHARING_VIOLATION | Status::DEVICE_BUSY => Errno::BUSY,
-        Status::DISK_FULL => Errno::NOSPC,
-        Status::MEDIA_WRITE_PROTECTED => Errno::ROFS,
-        Status::OBJECT_NAME_COLLISION => Errno::EXIST,
-        Status::PRIVILEGE_NOT_HELD => Errno::PERM,
-        Status::NOT_SUPPORTED => Errno::OPNOTSUPP,
-        Status::DATA_ERROR | Status::IO_DEVICE_ERROR => Errno::IO,
-        _ => Errno::ACCESS,
     }
 }

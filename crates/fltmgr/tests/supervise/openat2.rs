@@ -8,12 +8,13 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use fltmgr_sys::supervise::Held;
+use fltmgr::Status;
+use fltmgr::filter::{OpKind, OpSet};
+use fltmgr::source::Waiting;
 use libc::{
     AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_PATH, O_RDONLY, O_TMPFILE, O_WRONLY, RESOLVE_BENEATH, RESOLVE_CACHED,
     RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV,
 };
-use proto::operation::{OpKind, OpSet};
 
 use crate::probe;
 use crate::world::{World, allow_all};
@@ -187,7 +188,8 @@ fn no_limit_makes_another_name_of_a_denied_file() {
     let world = World::new();
     make_jail(&world.dir);
     let [hidden, made] = ["hidden", "made"].map(|name| world.path("jail/etc").join(name));
-    let policy = |held: &Held| [&hidden, &made].contains(&&held.operation().path).then_some(libc::EACCES);
+    let policy =
+        |held: &dyn Waiting| [&hidden, &made].contains(&&held.operation().path).then_some(Status::ACCESS_DENIED);
     let outcome = world.run(probe::command("openat2-denied"), OpSet::OPEN, policy);
     assert!(outcome.out.contains("all denied"), "{}{}", outcome.out, outcome.err);
     assert_eq!((outcome.asked(OpKind::Open, &hidden), outcome.asked(OpKind::Open, &made)), (5, 3), "{outcome:#?}");
@@ -200,11 +202,11 @@ fn what_is_there_can_be_looked_into_whatever_the_limits() {
     make_jail(&world.dir);
     let made = world.path("jail/etc/made");
     fs::write(&made, "hidden").unwrap();
-    let policy = |held: &Held| {
+    let policy = |held: &dyn Waiting| {
         let file = held.file().unwrap()?;
         let mut content = [0; 6];
         let read = rustix::io::pread(&file, &mut content, 0).unwrap();
-        (&content[..read] == b"hidden").then_some(libc::EACCES)
+        (&content[..read] == b"hidden").then_some(Status::ACCESS_DENIED)
     };
     let outcome = world.run(probe::command("openat2-denied"), OpSet::OPEN, policy);
     assert!(outcome.out.contains("all denied"), "{}{}", outcome.out, outcome.err);

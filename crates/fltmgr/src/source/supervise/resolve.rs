@@ -9,7 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::tracee::{Status, is_exhausted};
+use crate::source::descriptors::is_exhausted;
+use crate::source::procfs::TaskStatus;
 
 const HERE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 /// More symbolic links than this are a loop to the kernel too (MAXSYMLINKS).
@@ -179,7 +180,7 @@ impl Walker {
                 return Ok(Target::Jump(fs::openat(dir, name, HERE, Mode::empty())?));
             }
             if name == b"self" || name == b"thread-self" {
-                let status = Status::of(self.tid).map_err(|error| {
+                let status = TaskStatus::of(self.tid).map_err(|error| {
                     Errno::from_io_error(&error).filter(|errno| is_exhausted(*errno)).unwrap_or(Errno::SRCH)
                 });
                 let tgid = status?.tgid;

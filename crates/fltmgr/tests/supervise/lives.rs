@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use fltmgr_sys::supervise::Supervisor;
-use proto::operation::{OpFlags, OpSet};
+use fltmgr::filter::{OpFlags, OpSet, Verdict};
+use fltmgr::source::{Source as _, Supervise};
 
 use crate::probe;
 use crate::world::{Watchdog, World, allow_all, eventually, is_alive};
@@ -29,7 +29,7 @@ fn an_answer_to_a_dead_caller_is_told() {
         if held.operation().path.ends_with("slow") {
             std::fs::write(world.path("held"), "").unwrap();
             eventually("the caller dies", || !is_alive(held.operation().caller.thread()));
-            late.store(u32::from(!held.allow()), Ordering::Relaxed);
+            late.store(u32::from(!held.answer(Verdict::Allow)), Ordering::Relaxed);
         }
         None
     });
@@ -146,7 +146,7 @@ fn io_uring_is_not_there() {
 fn a_supervisor_in_a_supervised_tree_is_refused() {
     let world = World::new();
     let outcome = world.run(probe::command("nested"), OpSet::OPEN, allow_all).ok();
-    assert!(outcome.out.contains("nested: EBUSY"), "{}", outcome.out);
+    assert!(outcome.out.contains("nested: STATUS_DEVICE_BUSY"), "{}", outcome.out);
 }
 
 /// In a process of its own, because the reaper of orphans is a property of the process.
@@ -185,20 +185,21 @@ fn the_command_dies_with_its_supervisor() {
 fn stop_ends_every_thread() {
     let mut command = Command::new("/bin/sleep");
     command.arg("1000");
-    let supervisor = Arc::new(Supervisor::start(command, OpSet::EXEC).unwrap());
-    let _watch = Watchdog::new(supervisor.clone());
+    let source = Arc::new(Supervise::new(command));
+    source.start(OpSet::EXEC).unwrap();
+    let _watch = Watchdog::new(source.clone());
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
-                while let Some(held) = supervisor.next().unwrap() {
-                    held.allow();
+                while let Some(held) = source.next().unwrap() {
+                    held.answer(Verdict::Allow);
                 }
             });
         }
-        let pid = supervisor.pid().unwrap();
-        supervisor.stop();
+        let pid = source.pid().unwrap();
+        source.stop();
         // SAFETY: kill has no memory preconditions; the process is our child, not yet reaped.
         unsafe { libc::kill(pid as i32, libc::SIGKILL) };
-        assert!(!supervisor.wait().unwrap().success());
+        assert!(!source.wait().unwrap().success());
     });
 }

@@ -1,12 +1,10 @@
-//! Starts a command under a seccomp program and receives the listener.
+//! A command that installs a seccomp program between fork and exec, and hands its listener over a socket.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitStatus};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
+use std::process::Command;
 
 use libc::sock_filter;
 use rustix::net::{
@@ -14,70 +12,22 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-use super::Asked;
-use super::notify::Listener;
+use super::Listener;
 
-/// The command: started, running, ended.
-#[derive(Debug, Default)]
-pub(super) struct Started {
-    state: Mutex<State>,
-    changed: Condvar,
+/// Where the listener of a command arrives.
+#[derive(Debug)]
+pub struct Handover {
+    socket: OwnedFd,
+    flags: libc::c_ulong,
 }
 
-#[derive(Debug, Default)]
-enum State {
-    #[default]
-    Starting,
-    Running(u32),
-    Ended(u32, Result<ExitStatus, i32>),
-    Failed(i32),
-}
-
-impl Started {
-    fn set(&self, state: State) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-        self.changed.notify_all();
-    }
-
-    /// Waits until the command runs, and gives its process id.
-    pub(super) fn pid(&self) -> io::Result<u32> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match *state {
-                State::Starting => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                State::Running(pid) | State::Ended(pid, _) => return Ok(pid),
-                State::Failed(errno) => return Err(io::Error::from_raw_os_error(errno)),
-            }
-        }
-    }
-
-    /// Waits until the command has ended (its descendants may live on).
-    pub(super) fn wait(&self) -> io::Result<ExitStatus> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match *state {
-                State::Starting | State::Running(_) => {
-                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
-                State::Ended(_, Ok(status)) => return Ok(status),
-                State::Ended(_, Err(errno)) | State::Failed(errno) => return Err(io::Error::from_raw_os_error(errno)),
-            }
-        }
-    }
-}
-
-fn errno(error: &io::Error) -> i32 {
-    error.raw_os_error().unwrap_or(libc::EIO)
-}
-
-/// Starts `command` on a thread of its own, because its execve waits for us and `spawn` waits for it; the death signal
-/// of the child is tied to the life of the thread that started it, so that thread stays until the child has ended.
-pub(super) fn spawn(
-    mut command: Command,
-    program: Vec<sock_filter>,
-    asked: Arc<Asked>,
-) -> io::Result<(Listener, Arc<Started>)> {
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+/// Has `command` give up new privileges, install `program` and send its listener when it is spawned. The command dies
+/// with the thread that spawns it (PR_SET_PDEATHSIG).
+///
+/// # Errors
+/// `Unsupported` where the kernel has no user notification; what else seccomp or the socket report.
+pub fn install_before_exec(command: &mut Command, program: Vec<sock_filter>) -> io::Result<Handover> {
+    let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let flags = filter_flags()?;
     let parent = std::process::id();
     let install = move || {
@@ -88,29 +38,18 @@ pub(super) fn spawn(
     // SAFETY: between fork and exec the closure only makes system calls and touches memory that it owns; it allocates
     // nothing and takes no lock (an error is built from its number alone).
     unsafe { command.pre_exec(install) };
-    let started = Arc::new(Started::default());
-    let keeper = started.clone();
-    thread::Builder::new().name("supervise-child".into()).spawn(move || {
-        let result = command.spawn();
-        // Our copy of the sending end goes with the command: only then is a child that failed early an end of file.
-        drop(command);
-        match result {
-            Err(error) => keeper.set(State::Failed(errno(&error))),
-            Ok(mut child) => {
-                keeper.set(State::Running(child.id()));
-                super::orphans::reap_until_ends(child.id(), &asked);
-                let status = child.wait().map_err(|error| errno(&error));
-                keeper.set(State::Ended(child.id(), status));
-            }
-        }
-    })?;
-    match receive(ours.as_fd())? {
-        Some(listener) => {
-            let undisturbed = flags & libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0;
-            Ok((Listener::new(listener, undisturbed)?, started))
-        }
-        // The child never got to its exec: the reason is with the keeper.
-        None => Err(started.pid().err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())),
+    Ok(Handover { socket, flags })
+}
+
+impl Handover {
+    /// Waits for the listener of the spawned command. `None` if it ended before it had one; that shows only when the
+    /// command that was prepared is dropped here, which has the other end of the socket too.
+    ///
+    /// # Errors
+    /// EMFILE if no descriptor is left for it, `Unsupported` if the kernel's structures are larger than ours.
+    pub fn listener(self) -> io::Result<Option<Listener>> {
+        let undisturbed = self.flags & libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0;
+        receive(self.socket.as_fd())?.map(|fd| Listener::new(fd, undisturbed)).transpose()
     }
 }
 
@@ -185,6 +124,5 @@ fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
         // it was sent, and there was no room for it: the child's exec fails then, for want of a supervisor
         return Err(io::Error::from_raw_os_error(libc::EMFILE));
     }
-    debug_assert!(listener.as_ref().is_none_or(|fd: &OwnedFd| fd.as_raw_fd() >= 0));
     Ok(listener)
 }

@@ -7,6 +7,7 @@ mod openat2;
 mod opens;
 mod others;
 mod probe;
-#[path = "../common/skip.rs"]
+#[allow(dead_code)]
+#[path = "../../../fltport/tests/common/skip.rs"]
 mod skip;
 mod world;

@@ -7,7 +7,7 @@
 use libc::{c_long, sock_filter};
 use proto::operation::OpSet;
 
-use super::call::{self, Call, Shape, Value};
+use super::calls::{self, Call, Shape, Value};
 
 #[cfg(target_arch = "x86_64")]
 const ARCH: u32 = 0xC000_003E;
@@ -56,7 +56,7 @@ pub(super) fn program(ops: OpSet) -> Vec<sock_filter> {
     ];
     #[cfg(target_arch = "x86_64")]
     code.extend([jump(ANY_BIT, X32, 0, 1), put(RETURN, refuse(libc::ENOSYS))]);
-    for call in call::CALLS.iter().filter(|call| ops.contains(call.kind.set())) {
+    for call in calls::CALLS.iter().filter(|call| ops.contains(call.kind.set())) {
         rule(&mut code, call.nr, &body(call));
     }
     // A ring would open files without a system call that we could see.
@@ -67,7 +67,7 @@ pub(super) fn program(ops: OpSet) -> Vec<sock_filter> {
         // A handle has no path to ask about; this is what everybody without CAP_DAC_READ_SEARCH gets.
         rule(&mut code, libc::SYS_open_by_handle_at, &[put(RETURN, refuse(libc::EPERM))]);
     }
-    for nr in call::IDENTITY {
+    for nr in calls::IDENTITY {
         rule(&mut code, nr, &[put(RETURN, ASK)]);
     }
     let new = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u32;
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn registered_calls_are_asked_and_others_are_not() {
         for kind in OpKind::ALL.iter().copied() {
-            for call in call::CALLS {
+            for call in calls::CALLS {
                 let expected = if call.kind == kind { ASK } else { ALLOW };
                 assert_eq!(verdict(kind.set(), call.nr, [0; 6]), expected, "{kind} {}", call.nr);
             }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::Command;
 
-use proto::operation::OpSet;
+use fltmgr::filter::OpSet;
 
 use crate::world::{World, allow_all};
 use crate::{probe, skip};
@@ -80,7 +80,7 @@ pub(crate) fn supervise_chroot() {
 /// that does not listen.
 #[test]
 fn a_file_that_takes_long_to_make_holds_up_no_other() {
-    if let Err(error) = fltmgr_sys::fanotify::Group::new() {
+    if let Err(error) = sys::fanotify::Group::new() {
         return skip::privileged(format_args!("fanotify_init: {error}"));
     }
     let world = World::new();
@@ -92,8 +92,8 @@ fn a_file_that_takes_long_to_make_holds_up_no_other() {
 pub(crate) fn supervise_slow_make() {
     let slow = std::env::current_dir().unwrap().join("slow");
     let world = World::new();
-    let group = fltmgr_sys::fanotify::Group::new().unwrap();
-    group.watch(&slow, fltmgr_sys::fanotify::OPEN).unwrap();
+    let group = sys::fanotify::Group::new().unwrap();
+    group.watch(&slow, sys::fanotify::OPEN).unwrap();
     let other = world.path("other");
     let made = std::thread::spawn(move || {
         let end = std::time::Instant::now() + std::time::Duration::from_secs(10);

@@ -11,13 +11,15 @@ const SYNC_WAKE_UP: c_ulong = 1;
 
 /// A system call that waits for us.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Notification {
+pub struct Notification {
     /// Names the wait; never used twice by one listener.
-    pub(super) id: u64,
+    pub id: u64,
     /// Thread that waits, as our pid namespace numbers it; 0 if it can not see it.
-    pub(super) tid: u32,
-    pub(super) nr: i32,
-    pub(super) args: [u64; 6],
+    pub tid: u32,
+    /// Number of the system call.
+    pub nr: i32,
+    /// Its registers.
+    pub args: [u64; 6],
 }
 
 /// The kernel copies its own size of the structure, which later kernels may have made larger than ours.
@@ -30,7 +32,7 @@ struct Room {
 
 /// Every call of it that a signal to this thread ends is made again.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub struct Listener {
     fd: OwnedFd,
     /// A thread whose call was received is woken by nothing but its answer, or its death (WAIT_KILLABLE_RECV).
     undisturbed: bool,
@@ -41,7 +43,7 @@ impl Listener {
     ///
     /// # Errors
     /// `Unsupported` if the kernel's structures are larger than we can hold.
-    pub(super) fn new(fd: OwnedFd, undisturbed: bool) -> io::Result<Self> {
+    pub fn new(fd: OwnedFd, undisturbed: bool) -> io::Result<Self> {
         let mut sizes = libc::seccomp_notif_sizes { seccomp_notif: 0, seccomp_notif_resp: 0, seccomp_data: 0 };
         // SAFETY: SECCOMP_GET_NOTIF_SIZES writes one struct seccomp_notif_sizes, which `sizes` is, and nothing else.
         let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_NOTIF_SIZES, 0, &raw mut sizes) };
@@ -64,7 +66,7 @@ impl Listener {
     }
 
     /// The next call that waits; blocks unless the listener is readable. `None` if the caller died meanwhile.
-    pub(super) fn receive(&self) -> io::Result<Option<Notification>> {
+    pub fn receive(&self) -> io::Result<Option<Notification>> {
         // Zeroed because the kernel insists, and because all-zero is a valid value of every field.
         let mut room = MaybeUninit::<Room>::zeroed();
         // SAFETY: the kernel writes its struct seccomp_notif, checked in `new` to fit into `Room`.
@@ -80,19 +82,19 @@ impl Listener {
     }
 
     /// Whether the call still waits, and so whether what was read about its thread was about that thread.
-    pub(super) fn is_valid(&self, id: u64) -> bool {
+    pub fn is_valid(&self, id: u64) -> bool {
         let fd = self.fd.as_raw_fd();
         // SAFETY: the kernel reads one u64 at the pointer, which `id` is.
         again(|| unsafe { libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) }).is_ok()
     }
 
     /// Lets the system call run as it stands: the kernel reads its arguments again.
-    pub(super) fn go_on(&self, id: u64) -> io::Result<()> {
+    pub fn go_on(&self, id: u64) -> io::Result<()> {
         self.respond(id, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
     }
 
     /// Ends the system call with an error number.
-    pub(super) fn fail(&self, id: u64, errno: i32) -> io::Result<()> {
+    pub fn fail(&self, id: u64, errno: i32) -> io::Result<()> {
         self.respond(id, 0, -errno, 0)
     }
 
@@ -106,7 +108,7 @@ impl Listener {
 
     /// Ends the system call with `file` as its result, which is closed here before the caller goes on: what it does to
     /// the file by closing it (end a lock, let it be executed) must not wait until we are at it.
-    pub(super) fn inject(&self, id: u64, file: OwnedFd, cloexec: bool) -> io::Result<()> {
+    pub fn inject(&self, id: u64, file: OwnedFd, cloexec: bool) -> io::Result<()> {
         if self.undisturbed {
             let result = self.add(id, file.as_fd(), cloexec, 0)?;
             drop(file);

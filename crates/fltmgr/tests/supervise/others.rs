@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
-use fltmgr_sys::supervise::Held;
-use proto::operation::{Arguments, OpFlags, OpKind, OpSet};
+use fltmgr::Status;
+use fltmgr::filter::{Arguments, OpFlags, OpKind, OpSet};
+use fltmgr::source::Waiting;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, ResolveFlags};
 
 use crate::probe;
@@ -21,15 +22,15 @@ fn the_command_itself_is_asked_about() {
     assert_eq!(outcome.status.unwrap().code(), Some(3));
     assert_eq!(outcome.asked.len(), 1);
     assert_eq!((outcome.asked[0].kind, &outcome.asked[0].path), (OpKind::Exec, &real));
-    let outcome = world.sh("exit 3", OpSet::EXEC, |_| Some(libc::EACCES));
-    assert_eq!(outcome.status.unwrap_err().raw_os_error(), Some(libc::EACCES));
+    let outcome = world.sh("exit 3", OpSet::EXEC, |_| Some(Status::ACCESS_DENIED));
+    assert_eq!(outcome.status.unwrap_err().status(), Status::ACCESS_DENIED);
 }
 
 #[test]
 fn a_missing_command_is_reported() {
     let world = World::new();
     let outcome = world.run(Command::new(world.path("none")), OpSet::all(), allow_all);
-    assert_eq!(outcome.status.unwrap_err().raw_os_error(), Some(libc::ENOENT));
+    assert_eq!(outcome.status.unwrap_err().status(), Status::OBJECT_NAME_NOT_FOUND);
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn a_program_can_be_denied() {
 /// One script, one denied name, the kind that must have asked about it, and the second name.
 #[test]
 fn changes_of_the_tree_can_be_denied() {
-    let rows: [(&str, OpKind, &str, &str); 9] = [
+    let rows = [
         ("mv precious moved", OpKind::Rename, "precious", "moved"),
         ("mv sub/../precious sub/", OpKind::Rename, "precious", "sub/precious"),
         ("rm -f precious", OpKind::Unlink, "precious", ""),
@@ -67,7 +68,8 @@ fn changes_of_the_tree_can_be_denied() {
             fs::create_dir(world.path("empty")).unwrap();
             let (victim, new) = (world.path(path), world.path(target));
             let outcome = world.sh(script, OpSet::all(), |held| {
-                (denied && held.operation().kind == kind && held.operation().path == victim).then_some(libc::EACCES)
+                (denied && held.operation().kind == kind && held.operation().path == victim)
+                    .then_some(Status::ACCESS_DENIED)
             });
             let new = if target.is_empty() { PathBuf::new() } else { new };
             let right = |asked: &Asked| asked.kind == kind && asked.path == victim && (asked.target == new || denied);
@@ -88,7 +90,7 @@ fn removing_what_is_not_there_asks_nobody() {
     let outcome = world.sh(
         "rm -f none; mkdir -p .; rmdir none 2>/dev/null; mv none other 2>/dev/null; true",
         OpSet::all(),
-        |held| held.operation().path.starts_with(&world.dir).then_some(libc::EACCES),
+        |held| held.operation().path.starts_with(&world.dir).then_some(Status::ACCESS_DENIED),
     );
     assert_eq!(outcome.out + &outcome.err, "");
     assert!(!outcome.asked.iter().any(|asked| asked.path.starts_with(&world.dir)), "{:#?}", outcome.asked);
@@ -100,7 +102,7 @@ fn a_link_by_descriptor_is_asked_about_by_its_file() {
     let world = World::new();
     let path = world.file("secret", "hidden");
     let outcome = world.sh("exec 3< secret; ln -L /proc/self/fd/3 copy", OpSet::LINK, |held| {
-        held.operation().path.ends_with("secret").then_some(libc::EACCES)
+        held.operation().path.ends_with("secret").then_some(Status::ACCESS_DENIED)
     });
     assert_eq!(outcome.asked(OpKind::Link, &path), 1, "{outcome:#?}");
     assert!(!world.path("copy").exists());
@@ -123,7 +125,7 @@ fn the_arguments_of_a_call_come_with_its_operation() {
     let world = World::new();
     world.file("precious", "data");
     let all = Mutex::new(Vec::new());
-    let keep = |held: &Held| {
+    let keep = |held: &dyn Waiting| {
         let operation = held.operation();
         if let Ok(name) = operation.path.strip_prefix(&world.dir) {
             let Arguments { flags, mode, resolve, length, .. } = operation.arguments.unwrap();

@@ -13,7 +13,8 @@ use std::thread;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::held::not_theirs;
+use crate::source::descriptors::not_theirs;
+use fltport::internal::lock;
 
 /// A file to create.
 #[derive(Debug)]
@@ -23,12 +24,6 @@ pub(super) struct Job {
     pub(super) flags: OFlags,
     pub(super) mode: Mode,
     pub(super) umask: Mode,
-}
-
-/// What became of it.
-pub(super) enum Made {
-    File(OwnedFd),
-    Error(Errno),
 }
 
 /// The ways to the threads that have nothing to do. A thread ends when its way is dropped.
@@ -52,9 +47,9 @@ impl Channel {
         let (jobs, work) = sync_channel::<Job>(1);
         let (done, results) = sync_channel(1);
         thread::Builder::new().name("supervise-make".into()).spawn(move || {
-            // SAFETY: this thread alone takes back what it shares; nothing in it depends on the shared working
-            // directory, because every path is opened relative to a descriptor.
-            let own = unsafe { libc::unshare(libc::CLONE_FS) } == 0;
+            // Nothing in this thread depends on the shared working directory: every path is opened relative to a
+            // descriptor.
+            let own = sys::process::unshare_fs().is_ok();
             for job in work {
                 let result = if own { job.run() } else { Err(Errno::PERM) };
                 if done.send(result).is_err() {
@@ -73,7 +68,7 @@ impl Maker {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Channel>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 
     fn take(&self) -> Channel {
@@ -90,16 +85,10 @@ impl Maker {
     }
 
     /// Creates the file; waits for it.
-    pub(super) fn make(&self, job: Job) -> Made {
+    pub(super) fn make(&self, job: Job) -> Result<OwnedFd, Errno> {
         let channel = self.take();
-        if channel.jobs.send(job).is_err() {
-            return Made::Error(Errno::IO);
-        }
-        let made = match channel.results.recv() {
-            Ok(Ok(file)) => Made::File(file),
-            Ok(Err(errno)) => Made::Error(not_theirs(errno)),
-            Err(_) => return Made::Error(Errno::IO),
-        };
+        channel.jobs.send(job).map_err(|_| Errno::IO)?;
+        let made = channel.results.recv().map_err(|_| Errno::IO)?.map_err(not_theirs);
         let mut idle = self.idle();
         if idle.len() < IDLE {
             idle.push(channel);

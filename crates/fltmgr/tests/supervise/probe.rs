@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::Arc;
 
-use fltmgr_sys::supervise::Supervisor;
-use proto::operation::OpSet;
+use fltmgr::filter::{OpSet, Verdict};
+use fltmgr::source::{AtEnd, Source as _, Supervise};
 
 use crate::world::{eventually, is_alive};
 
@@ -87,7 +87,6 @@ fn full() {
 fn name(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::EACCES) => "EACCES".into(),
-        Some(libc::EBUSY) => "EBUSY".into(),
         Some(libc::ENOSYS) => "ENOSYS".into(),
         _ => error.to_string(),
     }
@@ -154,17 +153,17 @@ fn bounded() {
 }
 
 fn nested() {
-    let error = Supervisor::start(Command::new("/bin/true"), OpSet::OPEN).unwrap_err();
-    println!("nested: {}", name(&error));
+    let error = Supervise::new(Command::new("/bin/true")).start(OpSet::OPEN).unwrap_err();
+    println!("nested: {:?}", error.status());
 }
 
 /// Starts a supervised shell that leaves three processes behind, and kills them.
 fn leave() {
-    fltmgr_sys::supervise::adopt_orphans().unwrap();
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "sleep 1000 & setsid sleep 1000 & (sleep 1000 & echo) & sleep 0.2"]);
-    let supervisor = Arc::new(Supervisor::start(command, OpSet::OPEN | OpSet::EXEC).unwrap());
-    let server = supervisor.clone();
+    let source = Arc::new(Supervise::new(command).at_end(AtEnd::Kill));
+    source.start(OpSet::OPEN | OpSet::EXEC).unwrap();
+    let server = source.clone();
     let thread = std::thread::spawn(move || {
         let mut sleepers = Vec::new();
         while let Some(held) = server.next().unwrap() {
@@ -172,12 +171,12 @@ fn leave() {
             if path.ends_with("/sleep") || path.contains("coreutils") {
                 sleepers.push(held.operation().caller.thread());
             }
-            held.allow();
+            held.answer(Verdict::Allow);
         }
         sleepers
     });
-    supervisor.wait().unwrap();
-    let killed = supervisor.kill_rest();
+    source.wait().unwrap();
+    let killed = source.counters().unwrap().killed;
     let mut sleepers = thread.join().unwrap();
     sleepers.sort_unstable();
     sleepers.dedup();
@@ -190,7 +189,6 @@ fn leave() {
 /// Ends a tree beside a child that has a seccomp program of its own, and one that is a supervisor itself.
 fn leave_others() {
     use std::os::unix::process::CommandExt;
-    fltmgr_sys::supervise::adopt_orphans().unwrap();
     let world = crate::world::World::new();
     let mut filtered = Command::new("/bin/sleep");
     // SAFETY: between fork and exec the child makes system calls and touches its own stack.
@@ -201,15 +199,16 @@ fn leave_others() {
     eventually("the other supervisor's command runs", || held().is_some());
     let mut tree = Command::new("/bin/sh");
     tree.args(["-c", "sleep 1000 & sleep 0.2"]);
-    let ours = Arc::new(Supervisor::start(tree, OpSet::EXEC).unwrap());
+    let ours = Arc::new(Supervise::new(tree).at_end(AtEnd::Kill));
+    ours.start(OpSet::EXEC).unwrap();
     let server = ours.clone();
     let thread = std::thread::spawn(move || {
         while let Some(held) = server.next().unwrap() {
-            held.allow();
+            held.answer(Verdict::Allow);
         }
     });
     ours.wait().unwrap();
-    assert_eq!(ours.kill_rest(), 1);
+    assert_eq!(ours.counters().unwrap().killed, 1);
     thread.join().unwrap();
     println!("the other's lives: {}, the child lives: {:?}", is_alive(held().unwrap()), filtered.try_wait().unwrap());
     for child in [&mut filtered, &mut supervisor] {
@@ -234,8 +233,9 @@ fn allow_everything() -> io::Result<()> {
 fn hold() {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "echo $$ > pid; exec sleep 1000"]);
-    let supervisor = Supervisor::start(command, OpSet::EXEC).unwrap();
-    while let Some(held) = supervisor.next().unwrap() {
-        held.allow();
+    let source = Supervise::new(command);
+    source.start(OpSet::EXEC).unwrap();
+    while let Some(held) = source.next().unwrap() {
+        held.answer(Verdict::Allow);
     }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use proto::operation::{OpKind, OpSet};
+use fltmgr::Status;
+use fltmgr::filter::{OpKind, OpSet};
 
 use crate::probe;
 use crate::world::{World, allow_all, deny};
@@ -42,7 +43,7 @@ fn the_asker_can_read_the_file_before_it_is_opened() {
         let file = held.file().unwrap()?;
         let mut buffer = [0; 64];
         let n = rustix::io::pread(&file, &mut buffer, 0).ok()?;
-        buffer[..n].windows(4).any(|window| window == b"EVIL").then_some(libc::EPERM)
+        buffer[..n].windows(4).any(|window| window == b"EVIL").then_some(Status::PRIVILEGE_NOT_HELD)
     });
     assert_eq!(outcome.out, "clean contents");
     assert!(outcome.err.contains("bad: Operation not permitted"), "{}", outcome.err);
@@ -66,9 +67,9 @@ fn a_file_that_can_not_be_looked_at_is_told_from_none() {
         path if path.ends_with("leased") => {
             let error = held.file().unwrap_err();
             lease(libc::F_UNLCK);
-            (error.raw_os_error() != Some(libc::EWOULDBLOCK)).then_some(libc::EIO)
+            (error.raw_os_error() != Some(libc::EWOULDBLOCK)).then_some(Status::IO_DEVICE_ERROR)
         }
-        path if path.ends_with("fresh") => held.file().unwrap().is_some().then_some(libc::EIO),
+        path if path.ends_with("fresh") => held.file().unwrap().is_some().then_some(Status::IO_DEVICE_ERROR),
         _ => None,
     });
     assert_eq!(outcome.ok().out, "text");
@@ -114,7 +115,7 @@ fn a_denied_truncation_keeps_the_data() {
 /// No copy of a descriptor stays with us: it would hold a lock, or a program as one that is written ("text file busy").
 #[test]
 fn what_a_program_closes_is_closed() {
-    if !fltmgr_sys::probe::notify().unwrap().wait_killable {
+    if !sys::probe::notify().unwrap().wait_killable {
         return println!("SKIP: before Linux 5.19 a copy stays for a moment");
     }
     // In a process of its own: what other tests fork has copies of all our descriptors until its exec.
@@ -180,7 +181,7 @@ fn no_other_name_reaches_a_denied_file() {
             move |held| {
                 let again = held.operation().path.ends_with("secret")
                     && !seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(4);
-                again.then_some(libc::EACCES)
+                again.then_some(Status::ACCESS_DENIED)
             }
         });
     assert_eq!(outcome.out, "");

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use fltmgr_sys::supervise::{CallCounters, Held, Supervisor};
-use proto::operation::{OpKind, OpSet};
+use fltmgr::filter::{OpKind, OpSet, Verdict};
+use fltmgr::source::{CallCounters, Source as _, Supervise, Waiting};
+use fltmgr::{Error, Status};
 
 /// No supervised command of these tests needs longer, on a loaded machine too. An emulated one takes `FLTMGR_SLOW` times
 /// as long.
@@ -34,7 +35,7 @@ pub(crate) struct Asked {
 
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) status: std::io::Result<ExitStatus>,
+    pub(crate) status: Result<ExitStatus, Error>,
     pub(crate) out: String,
     pub(crate) err: String,
     pub(crate) asked: Vec<Asked>,
@@ -71,8 +72,13 @@ impl World {
         self.path(name)
     }
 
-    /// Runs a shell script in the directory; `policy` gives the error number of a denial.
-    pub(crate) fn sh(&self, script: &str, ops: OpSet, policy: impl Fn(&Held) -> Option<i32> + Send + Sync) -> Outcome {
+    /// Runs a shell script in the directory; `policy` gives the status of a denial.
+    pub(crate) fn sh(
+        &self,
+        script: &str,
+        ops: OpSet,
+        policy: impl Fn(&dyn Waiting) -> Option<Status> + Send + Sync,
+    ) -> Outcome {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
         self.run(command, ops, policy)
@@ -82,32 +88,30 @@ impl World {
         &self,
         mut command: Command,
         ops: OpSet,
-        policy: impl Fn(&Held) -> Option<i32> + Send + Sync,
+        policy: impl Fn(&dyn Waiting) -> Option<Status> + Send + Sync,
     ) -> Outcome {
         let [out, err] = ["out", "err"].map(|name| self.dir.with_extension(name));
         command.current_dir(&self.dir).stdin(Stdio::null()).env("LC_ALL", "C");
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
-        let supervisor = Arc::new(Supervisor::start(command, ops).unwrap());
-        let _watch = Watchdog::new(supervisor.clone());
+        let source = Arc::new(Supervise::new(command));
+        source.start(ops).unwrap();
+        let _watch = Watchdog::new(source.clone());
         let asked = Mutex::new(Vec::new());
         let status = thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
-                    while let Some(held) = supervisor.next().unwrap() {
+                    while let Some(held) = source.next().unwrap() {
                         asked.lock().unwrap().push(Asked {
                             kind: held.operation().kind,
                             path: held.operation().path.clone(),
                             target: held.operation().target.clone(),
                             command: held.operation().caller.command().to_owned(),
                         });
-                        match policy(&held) {
-                            None => held.allow(),
-                            Some(errno) => held.deny(errno),
-                        };
+                        held.answer(policy(&*held).map_or(Verdict::Allow, Verdict::Deny));
                     }
                 });
             }
-            supervisor.wait()
+            source.wait()
         });
         let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
         let outcome = Outcome {
@@ -115,7 +119,7 @@ impl World {
             out: text(&out),
             err: text(&err),
             asked: asked.into_inner().unwrap(),
-            counters: supervisor.counters(),
+            counters: source.counters().unwrap(),
         };
         for path in [out, err] {
             fs::remove_file(path).unwrap();
@@ -130,30 +134,30 @@ impl Drop for World {
     }
 }
 
-pub(crate) fn allow_all(_: &Held) -> Option<i32> {
+pub(crate) fn allow_all(_: &dyn Waiting) -> Option<Status> {
     None
 }
 
 /// Denies the files with this name.
-pub(crate) fn deny(name: &'static str) -> impl Fn(&Held) -> Option<i32> + Send + Sync {
-    move |held| held.operation().path.ends_with(name).then_some(libc::EACCES)
+pub(crate) fn deny(name: &'static str) -> impl Fn(&dyn Waiting) -> Option<Status> + Send + Sync {
+    move |held| held.operation().path.ends_with(name).then_some(Status::ACCESS_DENIED)
 }
 
 /// Ends a test that hangs: kills the command, which ends every wait.
 pub(crate) struct Watchdog(Option<std::sync::mpsc::SyncSender<()>>);
 
 impl Watchdog {
-    pub(crate) fn new(supervisor: Arc<Supervisor>) -> Self {
+    pub(crate) fn new(source: Arc<Supervise>) -> Self {
         let patience = patience();
         let (done, wait) = sync_channel::<()>(0);
         thread::spawn(move || {
             if wait.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 eprintln!("watchdog: the command hangs and is killed");
-                if let Ok(pid) = supervisor.pid() {
+                if let Ok(pid) = source.pid() {
                     // SAFETY: kill has no memory preconditions.
                     unsafe { libc::kill(pid as i32, libc::SIGKILL) };
                 }
-                supervisor.stop();
+                source.stop();
             }
         });
         Self(Some(done))

@@ -3,20 +3,22 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use libc::c_long;
 use proto::operation::{Arguments, Caller, OpFlags, OpKind, Operation};
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use sys::seccomp::Notification;
 
-use super::call::{CALLS, Call, Name, Shape};
-use super::held::{Held, How, reopen};
-use super::notify::Notification;
+use super::arguments::{self, Unread};
+use super::calls::{CALLS, Call, Name, Shape};
+use super::held::{Held, How, Judged, reopen};
+use super::identity::Likeness;
 use super::resolve::{self, Found, Walker};
-use super::tracee::{self, Likeness, Unread, is_exhausted};
-use super::{Shared, bump};
+use super::tree::{Tree, bump};
+use crate::source::descriptors::is_exhausted;
+use crate::source::procfs;
 
 /// The flags that openat2 knows: unlike openat it refuses all others.
 const FLAGS: OFlags = OFlags::ACCMODE
@@ -45,81 +47,56 @@ impl From<Errno> for Settled {
     }
 }
 
-/// What is to be asked, and how it is let happen.
-struct Judged {
-    operation: Operation,
-    how: How,
-    /// The object itself (O_PATH), if it is a regular file.
-    object: Option<OwnedFd>,
-}
-
-impl Judged {
-    /// What the kernel runs as it stands.
-    fn continued(operation: Operation) -> Self {
-        Self { operation, how: How::GoOn, object: None }
-    }
-}
-
 /// Makes an operation of a notification, or answers it.
-pub(super) fn decide(shared: &Arc<Shared>, notification: Notification) -> Option<Held> {
-    let listener = &shared.listener;
+pub(super) fn judge(tree: &Arc<Tree>, notification: Notification) -> Option<Held> {
+    let listener = &tree.listener;
     let id = notification.id;
     let Some(call) = CALLS.iter().find(|call| call.nr == c_long::from(notification.nr)) else {
-        note_identity(shared, notification);
-        shared.sent(listener.go_on(id));
+        note_identity(tree, notification);
+        tree.sent(listener.go_on(id));
         return None;
     };
-    let known = shared.likeness(notification.tid, call.kind == OpKind::Exec);
+    let known = tree.likeness(notification.tid, call.kind == OpKind::Exec);
     let judged = known.map_err(Settled::Error).and_then(|(likeness, uid)| {
         let arguments = call.arguments(notification.args);
-        Judge { shared, notification, call, arguments, likeness, uid }.judge()
+        Judge { tree, notification, call, arguments, likeness, uid }.judge()
     });
     let result = match judged {
-        Ok(Judged { operation, how, object }) => {
-            return Some(Held {
-                shared: shared.clone(),
-                notification,
-                operation: Arc::new(operation),
-                how,
-                object,
-                file: OnceLock::new(),
-                answered: AtomicBool::new(false),
-            });
-        }
+        Ok(judged) => return Some(Held::new(tree.clone(), notification, judged)),
         Err(Settled::Error(errno)) => listener.fail(id, errno.raw_os_error()),
         Err(Settled::GoOn) => listener.go_on(id),
         Err(Settled::Give(object, flags)) => match reopen(&object, flags | OFlags::CLOEXEC) {
-            Ok(file) => shared.give(id, file, flags),
+            Ok(file) => tree.give(id, file, flags),
             Err(errno) => listener.fail(id, errno.raw_os_error()),
         },
         Err(Settled::Unreadable) => {
-            bump(&shared.tally.unreadable);
+            bump(&tree.tally.unreadable);
             listener.fail(id, libc::EACCES)
         }
         Err(Settled::Gone) => Err(std::io::ErrorKind::NotFound.into()),
     };
-    shared.sent(result);
+    tree.sent(result);
     None
 }
 
 /// One of the calls after which a thread may be somebody else.
-fn note_identity(shared: &Shared, notification: Notification) {
+fn note_identity(tree: &Tree, notification: Notification) {
     let nr = c_long::from(notification.nr);
     let new = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u64;
     if nr == libc::SYS_clone3 {
         // struct clone_args starts with the flags.
-        let flags = tracee::read_bytes(notification.tid, notification.args[0]).map(u64::from_ne_bytes);
+        let flags = arguments::read_bytes(notification.tid, notification.args[0]).map(u64::from_ne_bytes);
         if flags.is_ok_and(|flags| flags & new == 0) {
             return;
         }
     }
-    shared.identity_changes(nr == libc::SYS_landlock_restrict_self);
+    tree.identity_changes(nr == libc::SYS_landlock_restrict_self);
 }
 
 /// Looks at one call that waits.
 #[derive(Clone, Copy)]
 struct Judge<'a> {
-    shared: &'a Shared,
+    tree: &'a Tree,
     notification: Notification,
     call: &'a Call,
     arguments: Arguments,
@@ -161,7 +138,7 @@ impl Judge<'_> {
 
     /// The operation of this call, on this path.
     fn operation(&self, path: Vec<u8>) -> Operation {
-        let caller = Caller::new(self.notification.tid, tracee::look_up).with_user(self.uid);
+        let caller = Caller::new(self.notification.tid, procfs::look_up).with_user(self.uid);
         let mut operation = Operation::new(self.call.kind, OsString::from_vec(path), caller);
         operation.arguments = Some(self.arguments);
         let writes = match self.call.kind {
@@ -195,16 +172,16 @@ impl Judge<'_> {
     }
 
     fn walker(&self) -> Walker {
-        Walker { tid: self.notification.tid, uid: self.uid, guards: self.shared.guards }
+        Walker { tid: self.notification.tid, uid: self.uid, guards: self.tree.guards }
     }
 
     /// Looks at what was read only if the thread still waits: else it was another's.
     fn still_waits(&self) -> Result<(), Settled> {
-        if self.shared.listener.is_valid(self.notification.id) { Ok(()) } else { Err(Settled::Gone) }
+        if self.tree.listener.is_valid(self.notification.id) { Ok(()) } else { Err(Settled::Gone) }
     }
 
     fn text_at(&self, register: u32) -> Result<Vec<u8>, Settled> {
-        let text = tracee::read_path(self.notification.tid, self.arg(register));
+        let text = arguments::read_path(self.notification.tid, self.arg(register));
         self.still_waits()?;
         text.map_err(|unread| match unread {
             Unread::Error(errno) => Settled::Error(errno),
@@ -222,7 +199,7 @@ impl Judge<'_> {
         if path.first() == Some(&b'/') && !limits.contains(ResolveFlags::IN_ROOT) {
             return Ok(Place { start: None, path });
         }
-        let start = tracee::start(self.notification.tid, name.at.map(|register| self.arg(register) as i32));
+        let start = arguments::start(self.notification.tid, name.at.map(|register| self.arg(register) as i32));
         self.still_waits()?;
         match start {
             Ok(start) => Ok(Place { start: Some(start), path }),
@@ -333,7 +310,7 @@ impl Judge<'_> {
         if size < SIZE as u64 {
             return Err(Settled::Error(Errno::INVAL));
         }
-        let how = tracee::read_bytes::<SIZE>(self.notification.tid, self.arg(2));
+        let how = arguments::read_bytes::<SIZE>(self.notification.tid, self.arg(2));
         self.still_waits()?;
         let how = how.map_err(|unread| match unread {
             Unread::Error(errno) => Settled::Error(errno),
@@ -418,7 +395,7 @@ impl Judge<'_> {
         let wrong = nameless
             && (!temporary || flags.contains(OFlags::CREATE) || !flags.intersects(OFlags::WRONLY | OFlags::RDWR));
         let both = create && flags.contains(OFlags::DIRECTORY);
-        if wrong || (both && self.shared.refuses_create_directory) {
+        if wrong || (both && self.tree.refuses_create_directory) {
             return Err(Settled::Error(Errno::INVAL));
         } else if both {
             return self.continued_open(name);

@@ -146,7 +146,7 @@ pub(super) const CALLS: &[Call] = &[
 ];
 
 /// Every kind of operation that a supervisor can hold back: those of the table.
-pub const OPS: OpSet = {
+pub(super) const OPS: OpSet = {
     let mut ops = OpSet::empty();
     let mut n = 0;
     while n < CALLS.len() {

@@ -7,11 +7,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use fltmgr::filter::OpSet;
 use libc::{
     O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TMPFILE,
     O_TRUNC, O_WRONLY,
 };
-use proto::operation::OpSet;
 
 use crate::probe;
 use crate::world::{World, allow_all};
