@@ -45,12 +45,21 @@ pub(crate) struct Tally {
     pub(crate) tries: u64,
     /// What must not be reached was.
     pub(crate) through: u64,
+    /// Permission was denied.
+    pub(crate) refused: u64,
+    /// There is no such call, in this kernel or under supervision.
+    pub(crate) absent: u64,
 }
 
 impl Tally {
     pub(crate) fn of(ended: &Ended) -> Self {
         let printed = printed(ended);
         let number = |key: &str| printed[key].as_u64().unwrap_or_else(|| panic!("{key} in {printed}"));
-        Self { tries: number("tries"), through: number("through") }
+        Self {
+            tries: number("tries"),
+            through: number("through"),
+            refused: number("refused"),
+            absent: number("absent"),
+        }
     }
 }

@@ -184,12 +184,13 @@ impl Tally {
     }
 
     pub(crate) fn json(&self) -> Value {
-        let refused = [libc::EACCES, libc::EPERM].iter().filter_map(|errno| self.errors.get(errno)).sum::<u64>();
+        let sum = |of: &[i32]| of.iter().filter_map(|errno| self.errors.get(errno)).sum::<u64>();
         json!({
             "tries": self.tries,
             "through": self.through,
             "harmless": self.harmless,
-            "refused": refused,
+            "refused": sum(&[libc::EACCES, libc::EPERM]),
+            "absent": sum(&[libc::ENOSYS]),
             "errors": self.errors,
         })
     }

@@ -5,6 +5,7 @@
 
 mod before;
 mod duel;
+mod effects;
 mod opens;
 mod pages;
 mod raw;
@@ -20,8 +21,20 @@ fn main() {
         ["opens", way, tries, dir, ref before @ ..] => {
             before.iter().for_each(|what| before::prepare(what));
             let duel = opens::duel(way, dir).unwrap_or_else(|| panic!("{way} is no way to open"));
-            println!("{}", duel::fight(tries.parse().expect("a number of tries"), duel).json());
+            println!("{}", duel::fight(number(tries), duel).json());
         }
+        ["stage", "effects", way, tries, dir] => effects::stage(way, number(tries), dir),
+        ["effects", way, style, tries, dir, ref before @ ..] => {
+            before.iter().for_each(|what| before::prepare(what));
+            println!("{}", duel::fight(number(tries), effects::duel(way, style, dir)).json());
+        }
+        ["effects-direct", way, tries, dir] => println!("{}", effects::direct(way, number(tries), dir).json()),
+        ["effects-changed", way, tries, dir] => println!("{}", effects::changed(way, number(tries), dir)),
+        ["effects-ways"] => println!("{}", effects::ways()),
         _ => panic!("the attacker does not know how to {args:?}"),
     }
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().unwrap_or_else(|_| panic!("{text} is no number"))
 }

@@ -4,10 +4,10 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 
 use crate::duel::{By, Duel, Outcome, Side, shared};
-use crate::raw::{HERE, Identity, Reads, Text, Words, at};
+use crate::raw::{HERE, Identity, Reads, Text, Words, at, handle};
 
 const READ: usize = (libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC) as usize;
 const WRITE: usize = (libc::O_RDWR | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC) as usize;
@@ -82,13 +82,6 @@ fn outcome(result: Result<usize, i32>, secret: Identity) -> Outcome {
         }
         Err(errno) => Outcome::Error(errno),
     }
-}
-
-/// Something opened without access to its content; never closed.
-fn handle(path: &str) -> usize {
-    use std::os::fd::IntoRawFd as _;
-    let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-    file.unwrap_or_else(|e| panic!("a handle of {path}: {e}")).into_raw_fd() as usize
 }
 
 /// A path whose byte changes, opened by this call.

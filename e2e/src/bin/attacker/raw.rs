@@ -1,9 +1,11 @@
 //! System calls as numbers, with memory that others may change while the kernel reads it.
 
 use std::ffi::CStr;
+use std::os::fd::IntoRawFd as _;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use libc::{c_int, c_long};
+use rustix::fs::{Mode, OFlags};
 
 /// A system call that reads memory of its caller and writes none: whatever its arguments are, nothing of ours is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,23 +18,54 @@ macro_rules! reads {
 
 impl Reads {
     reads! {
+        BIND = libc::SYS_bind;
         CHROOT = libc::SYS_chroot;
         CLOSE = libc::SYS_close;
         DUP3 = libc::SYS_dup3;
         FCHDIR = libc::SYS_fchdir;
+        FCHMODAT = libc::SYS_fchmodat;
+        FCHMODAT2 = 452;
+        FCHOWNAT = libc::SYS_fchownat;
+        FILE_SETATTR = 469;
         LANDLOCK_CREATE_RULESET = libc::SYS_landlock_create_ruleset;
         LANDLOCK_RESTRICT_SELF = libc::SYS_landlock_restrict_self;
+        LINKAT = libc::SYS_linkat;
+        LREMOVEXATTR = libc::SYS_lremovexattr;
+        LSETXATTR = libc::SYS_lsetxattr;
+        MKDIRAT = libc::SYS_mkdirat;
+        MKNODAT = libc::SYS_mknodat;
         OPENAT = libc::SYS_openat;
         OPENAT2 = libc::SYS_openat2;
+        REMOVEXATTR = libc::SYS_removexattr;
+        REMOVEXATTRAT = 466;
         RENAMEAT2 = libc::SYS_renameat2;
         SETNS = libc::SYS_setns;
+        SETXATTR = libc::SYS_setxattr;
+        SETXATTRAT = 463;
+        SYMLINKAT = libc::SYS_symlinkat;
+        TRUNCATE = libc::SYS_truncate;
+        UNLINKAT = libc::SYS_unlinkat;
         UNSHARE = libc::SYS_unshare;
+        UTIMENSAT = libc::SYS_utimensat;
     }
 
     #[cfg(target_arch = "x86_64")]
     reads! {
+        CHMOD = libc::SYS_chmod;
+        CHOWN = libc::SYS_chown;
         CREAT = libc::SYS_creat;
+        FUTIMESAT = libc::SYS_futimesat;
+        LCHOWN = libc::SYS_lchown;
+        LINK = libc::SYS_link;
+        MKDIR = libc::SYS_mkdir;
+        MKNOD = libc::SYS_mknod;
         OPEN = libc::SYS_open;
+        RENAME = libc::SYS_rename;
+        RMDIR = libc::SYS_rmdir;
+        SYMLINK = libc::SYS_symlink;
+        UNLINK = libc::SYS_unlink;
+        UTIME = libc::SYS_utime;
+        UTIMES = libc::SYS_utimes;
     }
 
     /// Makes the call; the error is its number.
@@ -119,6 +152,12 @@ impl Identity {
         let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd as i32) };
         let flags = rustix::fs::fcntl_getfl(fd).ok()?;
         let stat = rustix::fs::fstat(fd).ok()?;
-        (!flags.contains(rustix::fs::OFlags::PATH)).then_some(Self(stat.st_dev, stat.st_ino))
+        (!flags.contains(OFlags::PATH)).then_some(Self(stat.st_dev, stat.st_ino))
     }
+}
+
+/// Something opened without access to its content; never closed.
+pub(crate) fn handle(path: &str) -> usize {
+    let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    file.unwrap_or_else(|e| panic!("a handle of {path}: {e}")).into_raw_fd() as usize
 }
