@@ -4,5 +4,6 @@
 //! run: 1,000 times unless set, 20,000 times in `just deep`.
 
 mod effects;
+mod execs;
 mod opens;
 mod runs;

@@ -6,9 +6,13 @@
 mod before;
 mod duel;
 mod effects;
+mod elf;
+mod execs;
 mod opens;
 mod pages;
 mod raw;
+
+use std::sync::atomic::Ordering;
 
 fn main() {
     // whatever hangs ends
@@ -31,6 +35,15 @@ fn main() {
         ["effects-direct", way, tries, dir] => println!("{}", effects::direct(way, number(tries), dir).json()),
         ["effects-changed", way, tries, dir] => println!("{}", effects::changed(way, number(tries), dir)),
         ["effects-ways"] => println!("{}", effects::ways()),
+        ["stage", "execs", dir] => execs::stage(dir),
+        ["execs", way, tries, dir] => {
+            let (duel, began) = execs::duel(way, dir);
+            let mut printed = duel::fight(number(tries), duel).json();
+            printed["began"] = began.load(Ordering::Relaxed).into();
+            println!("{printed}");
+        }
+        ["execs-once", way, dir] => std::process::exit(execs::once(way, dir)),
+        ["execs-direct", dir, name] => println!("{}", execs::direct(dir, name)),
         _ => panic!("the attacker does not know how to {args:?}"),
     }
 }

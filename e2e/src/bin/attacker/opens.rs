@@ -29,15 +29,18 @@ const KINDS: &[(&str, &str)] = &[
     ("gone", "nothing"),
 ];
 
+/// What a file contains that must not be opened for its content: spelt backwards here, so that this program does not.
+pub(crate) fn needle() -> String {
+    "ELDEEN".chars().rev().collect()
+}
+
 /// Makes the files of these tests in a directory.
 pub(crate) fn stage(dir: &str) {
     for folder in ["a", "b", "swap"] {
         std::fs::create_dir(format!("{dir}/{folder}")).expect("a new folder");
     }
     let secret = format!("{dir}/b/file");
-    // spelt backwards, so that this program itself does not contain it
-    let needle: String = "ELDEEN".chars().rev().collect();
-    std::fs::write(&secret, needle).expect("a new file");
+    std::fs::write(&secret, needle()).expect("a new file");
     std::fs::write(format!("{dir}/a/file"), "clean\n").expect("a new file");
     for (name, target) in KINDS {
         std::os::unix::fs::symlink(target, format!("{dir}/a/{name}")).expect("a new link");

@@ -22,6 +22,7 @@ impl Reads {
         CHROOT = libc::SYS_chroot;
         CLOSE = libc::SYS_close;
         DUP3 = libc::SYS_dup3;
+        EXECVEAT = libc::SYS_execveat;
         FCHDIR = libc::SYS_fchdir;
         FCHMODAT = libc::SYS_fchmodat;
         FCHMODAT2 = 452;
