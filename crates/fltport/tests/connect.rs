@@ -105,6 +105,16 @@ fn row_003_the_connect_right_alone_is_not_enough_even_for_root() {
     );
 }
 
+/// The most common paste, without the list that should stand before it.
+#[test]
+fn a_descriptor_that_admits_everybody_by_omission_is_a_warning() {
+    keep_warnings();
+    let world = guarded("S:(ML;;NW;;;LW)(AU;SAFA;GA;;;WD)");
+    warning(&["no list of entries (D:), so everybody is admitted", "D:NO_ACCESS_CONTROL", r"\TestPort"]);
+    warning(&["the audit entries", "nothing is audited", r"\TestPort"]);
+    world.connect();
+}
+
 #[test]
 fn row_004_a_full_port_refuses_and_counts_right_afterwards() {
     both(

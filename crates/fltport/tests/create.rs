@@ -3,7 +3,7 @@
 mod common;
 
 use common::{App, Event, Gate, LONG, Line, PORT, World, both, eventually, hresult};
-use fltport::descriptor::Dacl;
+use fltport::descriptor::Acl;
 use fltport::{PortName, SecurityDescriptor, Status, Timeout};
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
 
@@ -261,7 +261,7 @@ fn row_105_a_port_has_its_own_copy_of_the_descriptor() {
     let make = || {
         let mut security: SecurityDescriptor = format!("D:(A;;0x1f0001;;;S-1-22-1-{user})").parse().unwrap();
         let world = World::with(|_| {}, |options| options.security(security.clone()));
-        security.dacl = Dacl::List(Vec::new());
+        security.dacl = Acl::List(Vec::new());
         drop(security);
         world
     };

@@ -1,17 +1,18 @@
 //! The access check: one pure function of descriptor, token and wish (MS-DTYP 2.5.3.2).
 //!
-//! Left out, because no port needs it: integrity labels, restricted tokens, groups for denial only, application
-//! containers, entries for parts of an object, conditions. Descriptors that ask for one of these are refused where they
-//! are read.
-use crate::descriptor::{Ace, AceFlags, AceKind, SecurityDescriptor};
+//! Left out, because no port needs it: restricted tokens, groups for denial only, application containers, entries for
+//! parts of an object, conditions. Descriptors that ask for one of these are refused where they are read.
+use crate::descriptor::{Ace, AceKind, SecurityDescriptor};
 use crate::sid::Sid;
 use crate::status::Status;
 use bitflags::bitflags;
 
 mod explain;
+mod integrity;
 mod mask;
 
 pub use explain::explain;
+pub use integrity::Integrity;
 pub use mask::{AccessMask, GenericMapping};
 
 /// What an owner may do whatever the list says, unless it has an entry for OWNER RIGHTS.
@@ -26,6 +27,8 @@ pub struct Token {
     pub sids: Vec<Sid>,
     /// Rights that come from the caller and not from the object.
     pub privileges: Privileges,
+    /// How trusted the process is: what a mandatory label is compared with.
+    pub integrity: Integrity,
 }
 
 bitflags! {
@@ -43,15 +46,18 @@ bitflags! {
 
 impl Token {
     /// The token of a Linux process: its user, its group, its other groups, everyone and any local user; user 0 is also
-    /// SYSTEM and Administrators. Privileges are empty, even for root: on Windows those two are held but not enabled.
+    /// SYSTEM and Administrators, and of a higher integrity than all others. Privileges are empty, even for root: on
+    /// Windows those two are held but not enabled.
     pub fn for_unix(uid: u32, gid: u32, groups: &[u32]) -> Self {
         let mut sids = vec![Sid::from_uid(uid), Sid::from_gid(gid)];
         sids.extend(groups.iter().filter(|&&group| group != gid).map(|&group| Sid::from_gid(group)));
+        let mut integrity = Integrity::MEDIUM;
         if uid == 0 {
             sids.extend([Sid::SYSTEM, Sid::ADMINISTRATORS]);
+            integrity = Integrity::SYSTEM;
         }
         sids.extend([Sid::EVERYONE, Sid::AUTHENTICATED_USERS]);
-        Self { sids, privileges: Privileges::empty() }
+        Self { sids, privileges: Privileges::empty(), integrity }
     }
 
     fn has(&self, sid: &Sid) -> bool {
@@ -65,6 +71,12 @@ impl Token {
 /// that are [`AceFlags::INHERIT_ONLY`] are passed over. Generic rights are mapped first, in the wish and in the
 /// entries. A list that is absent or NULL grants everything. An owner has READ_CONTROL and WRITE_DAC whatever the list
 /// says, unless it has an entry for [`Sid::OWNER_RIGHTS`], which then applies to the owner like any other.
+///
+/// Where the object has a mandatory label above the token's integrity, nothing is granted beyond what the label leaves
+/// to those below it. Without a label nothing is compared: Windows then takes the label to be [`Integrity::MEDIUM`],
+/// which no token of [`Token::for_unix`] is below.
+///
+/// [`AceFlags::INHERIT_ONLY`]: crate::descriptor::AceFlags::INHERIT_ONLY
 ///
 /// With [`AccessMask::MAXIMUM_ALLOWED`] in the wish the result is every right that the token has, and what else is
 /// wished for must be among them.
@@ -90,10 +102,11 @@ pub fn access_check(
         true => wish.intersection(AccessMask::ACCESS_SYSTEM_SECURITY.union(AccessMask::WRITE_OWNER)),
         false => wish.intersection(AccessMask::ACCESS_SYSTEM_SECURITY),
     };
-    let granted = by_privilege.union(match descriptor.entries() {
+    let granted = match descriptor.entries() {
         Some(entries) => granted_by_list(entries, descriptor.owner.as_ref(), token, mapping),
         None => mapping.all.union(wish),
-    });
+    };
+    let granted = by_privilege.union(granted.intersection(left_by_label(descriptor, token, mapping)));
 
     if !granted.contains(wish) || (maximum && granted.is_empty()) {
         return Err(Status::ACCESS_DENIED);
@@ -111,7 +124,7 @@ pub fn check_connect(descriptor: &SecurityDescriptor, token: &Token) -> Result<(
 
 /// Every right that the list gives: each bit is decided by the first entry that speaks of it.
 fn granted_by_list(entries: &[Ace], owner: Option<&Sid>, token: &Token, mapping: &GenericMapping) -> AccessMask {
-    let applies = |ace: &&Ace| !ace.flags.contains(AceFlags::INHERIT_ONLY);
+    let applies = |ace: &&Ace| ace.applies();
     let is_owner = owner.is_some_and(|owner| token.has(owner));
     let owner_rights_stated = entries.iter().filter(applies).any(|ace| ace.sid == Sid::OWNER_RIGHTS);
 
@@ -129,7 +142,25 @@ fn granted_by_list(entries: &[Ace], owner: Option<&Sid>, token: &Token, mapping:
         match ace.kind {
             AceKind::Allow => granted |= mask.difference(denied),
             AceKind::Deny => denied |= mask.difference(granted),
+            AceKind::Audit | AceKind::Alarm | AceKind::Label => {}
         }
     }
     granted
+}
+
+/// What the object's mandatory label leaves to the token: everything, unless the token is below it.
+fn left_by_label(descriptor: &SecurityDescriptor, token: &Token, mapping: &GenericMapping) -> AccessMask {
+    let policies = [
+        (AccessMask::NO_READ_UP, mapping.read),
+        (AccessMask::NO_WRITE_UP, mapping.write),
+        (AccessMask::NO_EXECUTE_UP, mapping.execute),
+    ];
+    let forbidden = match descriptor.label() {
+        Some((level, forbidden)) if token.integrity < level => forbidden,
+        _ => AccessMask::empty(),
+    };
+    if !policies.iter().any(|(policy, _)| forbidden.contains(*policy)) {
+        return AccessMask::all();
+    }
+    policies.into_iter().filter(|(policy, _)| !forbidden.contains(*policy)).map(|(_, rights)| rights).collect()
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 mod known;
 
-pub(crate) use known::{Known, NEEDS_DOMAIN};
+pub(crate) use known::{Domain, Known};
 
 /// A security identifier: an authority (48 bits) and up to 15 numbers below it. Lives without heap.
 ///
@@ -71,7 +71,7 @@ impl Sid {
     }
 
     /// For constants: what does not fit is an error of the compiler.
-    const fn known(authority: u64, sub_authorities: &[u32]) -> Self {
+    pub(crate) const fn known(authority: u64, sub_authorities: &[u32]) -> Self {
         Self::new(authority, sub_authorities).expect("a well-known SID fits")
     }
 
@@ -173,7 +173,7 @@ impl Sid {
             if !cursor.eat("-") {
                 return Ok(sid);
             }
-            let number = cursor.decimal_u32("a sub-authority of 32 bits")?;
+            let number = read_sub_authority(cursor)?;
             let Some(free) = sid.numbers.get_mut(usize::from(sid.len)) else {
                 return Err(start.expected("the end of the SID: it has at most 15 sub-authorities"));
             };
@@ -181,6 +181,16 @@ impl Sid {
             sid.len += 1;
         }
     }
+}
+
+/// A sub-authority, which unlike the authority is decimal always.
+fn read_sub_authority(cursor: &mut Cursor<'_>) -> Result<u32, SyntaxError> {
+    const WHAT: &str = "a sub-authority of 32 bits";
+    if !cursor.clone().eat("0x") {
+        return cursor.decimal_u32(WHAT);
+    }
+    let number = cursor.clone().number_u32(WHAT)?;
+    Err(cursor.unsupported(format!("the sub-authorities of a SID are decimal: write {number} for {number:#x}")))
 }
 
 /// Reads "S-1-…". The authority may be hexadecimal, as Windows writes it from 2³² on; the sub-authorities are decimal.

@@ -1,7 +1,9 @@
 //! SIDs and descriptors as bytes, written out by hand, and every way in which bytes can be wrong.
 #![allow(missing_docs, reason = "a test")]
 use fltmgr_proto::access::AccessMask;
-use fltmgr_proto::descriptor::{Ace, AceFlags, Control, Dacl, DescriptorError, MAX_LIST_LEN, SecurityDescriptor};
+use fltmgr_proto::descriptor::{
+    Ace, AceFlags, AceKind, Acl, AclKind, Control, DescriptorError, MAX_LIST_LEN, SecurityDescriptor,
+};
 use fltmgr_proto::sid::{Sid, SidError};
 use fltmgr_proto::status::Status;
 use windows_sys::Win32::Security as windows;
@@ -9,16 +11,16 @@ use windows_sys::Win32::Security as windows;
 /// S-1-5-18.
 const SYSTEM: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
 
-/// D:(A;;0x1f0001;;;SY), owner SYSTEM, group SYSTEM.
+/// D:(A;;0x1f0001;;;SY), owner SYSTEM, group SYSTEM, in the order of Windows: list, owner, group.
 fn sample() -> Vec<u8> {
-    let header = [1, 0, 0x04, 0x80, 20, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0, 44, 0, 0, 0];
+    let header = [1, 0, 0x04, 0x80, 48, 0, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0];
     let list = [2, 0, 28, 0, 1, 0, 0, 0];
     let entry = [0, 0, 20, 0, 0x01, 0, 0x1F, 0];
-    [&header[..], &SYSTEM, &SYSTEM, &list, &entry, &SYSTEM].concat()
+    [&header[..], &list, &entry, &SYSTEM, &SYSTEM, &SYSTEM].concat()
 }
 
-const LIST: usize = 44;
-const ENTRY: usize = 52;
+const LIST: usize = 20;
+const ENTRY: usize = 28;
 
 fn read(bytes: &[u8]) -> Result<SecurityDescriptor, DescriptorError> {
     SecurityDescriptor::from_bytes(bytes)
@@ -72,6 +74,35 @@ fn a_descriptor_in_bytes() {
     assert_eq!(read(&bytes), Ok(flags));
 }
 
+/// What ConvertStringSecurityDescriptorToSecurityDescriptor makes of the most common paste: labels first.
+#[test]
+fn a_label_in_bytes() {
+    let descriptor: SecurityDescriptor = "D:S:P(ML;;NW;;;LW)".parse().unwrap();
+    let header = [1, 0, 0x14, 0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 48, 0, 0, 0];
+    let label = [2, 0, 28, 0, 1, 0, 0, 0, 0x11, 0, 20, 0, 1, 0, 0, 0];
+    let low = [1, 1, 0, 0, 0, 0, 0, 16, 0, 0x10, 0, 0];
+    let bytes = [&header[..], &label, &low, &[2, 0, 8, 0, 0, 0, 0, 0]].concat();
+    assert_eq!(descriptor.to_bytes(), Ok(bytes.clone()));
+    assert_eq!(read(&bytes), Ok(descriptor));
+    let no_level = [&bytes[..43], &[17], &bytes[44..]].concat();
+    let error = DescriptorError::Label { index: 0, sid: "S-1-17-4096".parse().unwrap() };
+    assert_eq!(read(&no_level), Err(error));
+    assert_eq!(
+        error.to_string(),
+        "entry 0 is a mandatory label of S-1-17-4096, which is no level of integrity (S-1-16-NUMBER)"
+    );
+    assert_eq!(Status::from(error), Status::INVALID_SID);
+}
+
+#[test]
+fn audit_in_bytes_is_kept() {
+    let text = "O:SYG:BAD:PAI(A;;0x1f0001;;;BA)S:AI(AU;SAFA;GA;;;WD)(ML;;NWNRNX;;;HI)(AL;;FA;;;BU)";
+    let descriptor: SecurityDescriptor = text.parse().unwrap();
+    let read = read(&descriptor.to_bytes().unwrap()).unwrap();
+    assert_eq!(read, descriptor);
+    assert_eq!(read.to_string(), text);
+}
+
 #[test]
 fn the_sizes_are_those_of_windows() {
     assert_eq!(
@@ -84,9 +115,12 @@ fn the_sizes_are_those_of_windows() {
     assert_eq!(Sid::SYSTEM.len(), size_of::<windows::SID>());
     let ace = Ace::allow(Sid::SYSTEM, AccessMask::PORT_ALL_ACCESS);
     assert_eq!(ace.len(), size_of::<windows::ACCESS_ALLOWED_ACE>() - 4 + size_of::<windows::SID>());
-    assert_eq!(Control::PROTECTED.bits(), windows::SE_DACL_PROTECTED);
-    assert_eq!(Control::AUTO_INHERITED.bits(), windows::SE_DACL_AUTO_INHERITED);
-    assert_eq!(Control::AUTO_INHERIT_REQ.bits(), windows::SE_DACL_AUTO_INHERIT_REQ);
+    assert_eq!(Control::DACL_PROTECTED.bits(), windows::SE_DACL_PROTECTED);
+    assert_eq!(Control::DACL_AUTO_INHERITED.bits(), windows::SE_DACL_AUTO_INHERITED);
+    assert_eq!(Control::DACL_AUTO_INHERIT_REQ.bits(), windows::SE_DACL_AUTO_INHERIT_REQ);
+    assert_eq!(Control::SACL_PROTECTED.bits(), windows::SE_SACL_PROTECTED);
+    assert_eq!(Control::SACL_AUTO_INHERITED.bits(), windows::SE_SACL_AUTO_INHERITED);
+    assert_eq!(Control::SACL_AUTO_INHERIT_REQ.bits(), windows::SE_SACL_AUTO_INHERIT_REQ);
     assert_eq!(u32::from(AceFlags::INHERIT_ONLY.bits()), windows::INHERIT_ONLY_ACE);
     assert_eq!(u32::from(AceFlags::NO_PROPAGATE_INHERIT.bits()), windows::NO_PROPAGATE_INHERIT_ACE);
     assert_eq!(u32::from(AceFlags::INHERITED.bits()), windows::INHERITED_ACE);
@@ -96,12 +130,12 @@ fn the_sizes_are_those_of_windows() {
 #[test]
 fn the_three_ways_of_a_list() {
     let absent = changed(2, &[0x00, 0x80]);
-    assert_eq!(read(&absent).unwrap().dacl, Dacl::Absent, "the offset means nothing without the flag");
+    assert_eq!(read(&absent).unwrap().dacl, Acl::Absent, "the offset means nothing without the flag");
     let null = changed(16, &[0, 0, 0, 0]);
-    assert_eq!(read(&null).unwrap().dacl, Dacl::Null);
+    assert_eq!(read(&null).unwrap().dacl, Acl::Null);
     let empty = changed(LIST + 2, &[8, 0, 0, 0]);
-    assert_eq!(read(&empty).unwrap().dacl, Dacl::List(Vec::new()));
-    for dacl in [Dacl::Absent, Dacl::Null, Dacl::List(Vec::new())] {
+    assert_eq!(read(&empty).unwrap().dacl, Acl::List(Vec::new()));
+    for dacl in [Acl::Absent, Acl::Null, Acl::List(Vec::new())] {
         let descriptor = SecurityDescriptor { dacl, ..SecurityDescriptor::null_dacl() };
         assert_eq!(read(&descriptor.to_bytes().unwrap()), Ok(descriptor));
     }
@@ -117,14 +151,15 @@ fn what_is_allowed_though_we_never_write_it() {
     assert_eq!(read(&bytes).unwrap().dacl, sample_parsed.dacl);
     // How owner, group and list came about.
     assert_eq!(read(&changed(2, &[0x04 | 0x01 | 0x02 | 0x08, 0x80])), Ok(sample_parsed.clone()));
-    // An audit list that is there and asks for nothing.
-    assert_eq!(read(&changed(2, &[0x14, 0x80])), Ok(sample_parsed));
+    // An audit list that is there and NULL.
+    let null = SecurityDescriptor { sacl: Acl::Null, ..sample_parsed };
+    assert_eq!(read(&changed(2, &[0x14, 0x80])), Ok(null));
     // An offset of an audit list that is not there.
     assert_eq!(read(&changed(12, &[44, 0, 0, 0])).unwrap(), read(&sample()).unwrap());
     // A control flag of a list that is not there is lost.
     assert_eq!(read(&changed(2, &[0x00, 0x90])).unwrap().control, Control::empty());
     let lost =
-        SecurityDescriptor { dacl: Dacl::Absent, control: Control::PROTECTED, ..SecurityDescriptor::null_dacl() };
+        SecurityDescriptor { dacl: Acl::Absent, control: Control::DACL_PROTECTED, ..SecurityDescriptor::null_dacl() };
     assert_eq!(lost.to_bytes().unwrap()[2..4], [0x00, 0x80]);
 }
 
@@ -239,14 +274,18 @@ fn wrong_bytes_are_named() {
         assert_eq!(Status::from(*error), *status);
     }
     assert_eq!(read(&[]), Err(E::Truncated("the header")));
-    let mut audit = changed(2, &[0x14, 0x80]);
-    audit[12..16].copy_from_slice(&[44, 0, 0, 0]);
-    assert_eq!(read(&audit), Err(E::Sacl));
+    // The list of entries in the place of the other.
+    let mut swapped = changed(2, &[0x14, 0x80]);
+    swapped[12..16].copy_from_slice(&[20, 0, 0, 0]);
+    let error = E::Kind { list: AclKind::Sacl, index: 0, kind: AceKind::Allow as u8 };
+    assert_eq!(read(&swapped), Err(error));
     assert_eq!(
-        E::Sacl.to_string(),
-        "the security descriptor has an audit list (SACL), which is not supported: leave it out"
+        error.to_string(),
+        "entry 0 of the audit list is of kind 0x00 (allow): only label, audit and alarm entries are supported there"
     );
-    assert_eq!(Status::from(E::Sacl), Status::NOT_SUPPORTED);
+    let mut past_the_end = changed(2, &[0x14, 0x80]);
+    past_the_end[12..16].copy_from_slice(&[70, 0, 0, 0]);
+    assert_eq!(read(&past_the_end), Err(E::Truncated("the audit list")));
 }
 
 #[test]
@@ -275,10 +314,12 @@ fn unsupported_kinds_are_named() {
         "unknown",
     ];
     for (kind, name) in (2..).zip(names) {
-        let error = DescriptorError::Kind { index: 0, kind };
+        let error = DescriptorError::Kind { list: AclKind::Dacl, index: 0, kind };
         assert_eq!(read(&changed(ENTRY, &[kind])), Err(error));
         assert_eq!(Status::from(error), Status::NOT_SUPPORTED);
-        let message = format!("entry 0 is of kind {kind:#04x} ({name}): only allow and deny entries are supported");
+        let message = format!(
+            "entry 0 of the list of entries is of kind {kind:#04x} ({name}): only allow and deny entries are supported there"
+        );
         assert_eq!(error.to_string(), message);
     }
 }

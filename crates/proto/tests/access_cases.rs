@@ -1,7 +1,9 @@
 //! The access check, case by case, and the words in which it is explained.
 #![allow(missing_docs, reason = "a test")]
-use fltmgr_proto::access::{AccessMask, GenericMapping, Privileges, Token, access_check, check_connect, explain};
-use fltmgr_proto::descriptor::{Ace, AceFlags, Dacl, SecurityDescriptor};
+use fltmgr_proto::access::{
+    AccessMask, GenericMapping, Integrity, Privileges, Token, access_check, check_connect, explain,
+};
+use fltmgr_proto::descriptor::{Ace, AceFlags, Acl, SecurityDescriptor};
 use fltmgr_proto::sid::Sid;
 use fltmgr_proto::status::Status;
 
@@ -36,6 +38,7 @@ fn a_unix_token_has_its_user_its_groups_and_everyone() {
         user().sids,
         [Sid::from_uid(1000), Sid::from_gid(100), Sid::from_gid(27), Sid::EVERYONE, Sid::AUTHENTICATED_USERS]
     );
+    assert_eq!((user().integrity, root().integrity), (Integrity::MEDIUM, Integrity::SYSTEM));
     let root = root();
     assert!([Sid::from_uid(0), Sid::SYSTEM, Sid::ADMINISTRATORS].iter().all(|sid| root.sids.contains(sid)));
     assert!(!Token::for_unix(1000, 0, &[0]).sids.contains(&Sid::ADMINISTRATORS), "group 0 is not root");
@@ -105,7 +108,7 @@ fn the_owner_of_an_empty_list_may_mend_it() {
     // Nobody owns it: nobody has OWNER RIGHTS.
     assert_eq!(check("D:(A;;GA;;;OW)", &user(), right(1)), Err(Status::ACCESS_DENIED));
     // Somebody who carries the SID itself is meant by it.
-    let odd = Token { sids: vec![Sid::OWNER_RIGHTS], privileges: Privileges::empty() };
+    let odd = Token { sids: vec![Sid::OWNER_RIGHTS], ..Token::default() };
     assert_eq!(check("D:(A;;GA;;;OW)", &odd, right(1)), Ok(right(1)));
 }
 
@@ -137,11 +140,21 @@ fn entries_for_children_only_are_passed_over() {
 fn generic_rights_are_mapped_in_wish_and_entry() {
     assert_eq!(check("D:(A;;0x1f0001;;;WD)", &user(), AccessMask::GENERIC_ALL), Ok(ALL));
     assert_eq!(check("D:(A;;GA;;;WD)", &user(), ALL), Ok(ALL));
-    for generic in [AccessMask::GENERIC_READ, AccessMask::GENERIC_WRITE, AccessMask::GENERIC_EXECUTE] {
-        assert_eq!(GenericMapping::PORT.map(generic), AccessMask::READ_CONTROL);
-        assert_eq!(check("D:(A;;RC;;;WD)", &user(), generic), Ok(AccessMask::READ_CONTROL));
+    // what 13 builds of Windows say of the type of ports
+    for (generic, bits) in [
+        (AccessMask::GENERIC_READ, 0x2_0001),
+        (AccessMask::GENERIC_WRITE, 0x1_0001),
+        (AccessMask::GENERIC_EXECUTE, 0),
+        (AccessMask::GENERIC_ALL, 0x1F_0001),
+    ] {
+        assert_eq!(GenericMapping::PORT.map(generic), right(bits));
+        assert_eq!(check(&format!("D:(A;;{bits:#x};;;WD)"), &user(), generic), Ok(right(bits)));
     }
-    assert_eq!(check("D:(A;;GRGWGX;;;WD)", &user(), MAX), Ok(AccessMask::READ_CONTROL));
+    assert_eq!(check("D:(A;;GRGWGX;;;WD)", &user(), MAX), Ok(right(0x3_0001)));
+    for not_all in ["GR", "GW", "GX", "GRGWGX"] {
+        let port = sd(&format!("D:(A;;{not_all};;;WD)"));
+        assert_eq!(check_connect(&port, &user()), Err(Status::ACCESS_DENIED), "{not_all}");
+    }
     let files = GenericMapping { read: right(1), write: right(2), execute: right(4), all: right(0xF) };
     let mapped = files.map(AccessMask::GENERIC_READ | AccessMask::GENERIC_EXECUTE | right(0x100));
     assert_eq!(mapped, right(0x105));
@@ -178,6 +191,68 @@ fn maximum_allowed_still_demands_what_it_names() {
     assert_eq!(check("D:(A;;0x6;;;WD)", &user(), right(2)), Ok(right(2)), "without it, no more than asked for");
 }
 
+/// What is pasted most: a label that lets everybody in, which on Windows opens a port to sandboxes.
+#[test]
+fn a_label_up_to_medium_keeps_nobody_out() {
+    for label in [
+        "S:",
+        "S:(ML;;NW;;;LW)",
+        "S:(ML;;NWNRNX;;;LW)",
+        "S:(ML;;NWNRNX;;;ME)",
+        "S:(ML;IO;NW;;;HI)",
+        "S:(AU;SAFA;GA;;;WD)",
+    ] {
+        for list in ["D:(A;;GA;;;WD)", "D:NO_ACCESS_CONTROL"] {
+            assert_eq!(check_connect(&sd(&format!("{list}{label}")), &user()), Ok(()), "{label}");
+        }
+        assert_eq!(check_connect(&sd(&format!("D:(A;;GA;;;BA){label}")), &user()), Err(Status::ACCESS_DENIED));
+    }
+}
+
+#[test]
+fn a_label_above_medium_admits_root_alone() {
+    for level in ["MP", "HI", "SI"] {
+        for policy in ["NW", "NR", "NX", "NWNR"] {
+            let port = sd(&format!("D:NO_ACCESS_CONTROLS:(ML;;{policy};;;{level})"));
+            assert_eq!(check_connect(&port, &user()), Err(Status::ACCESS_DENIED), "{port}");
+            assert_eq!(check_connect(&port, &root()), Ok(()), "{port}");
+        }
+        let harmless = sd(&format!("D:NO_ACCESS_CONTROLS:(ML;;;;;{level})"));
+        assert_eq!(check_connect(&harmless, &user()), Ok(()), "it forbids nothing");
+    }
+    assert_eq!(check_connect(&sd("D:NO_ACCESS_CONTROLS:(ML;;NW;;;S-1-16-16385)"), &root()), Err(Status::ACCESS_DENIED));
+    // The first label counts, and leaves what it does not forbid.
+    assert_eq!(check("D:(A;;GA;;;WD)S:(ML;;NR;;;LW)(ML;;NW;;;HI)", &user(), ALL), Ok(ALL));
+    assert_eq!(check("D:(A;;GA;;;WD)S:(ML;;NW;;;HI)", &user(), MAX), Ok(right(0x2_0001)));
+    assert_eq!(check("D:(A;;GA;;;WD)S:(ML;;NR;;;HI)", &user(), MAX), Ok(right(0x1_0001)));
+    assert_eq!(check("D:(A;;GA;;;WD)S:(ML;;NX;;;HI)", &user(), MAX), Ok(right(0x3_0001)));
+    assert_eq!(check("D:(A;;GA;;;WD)S:(ML;;NWNRNX;;;HI)", &user(), MAX), Err(Status::ACCESS_DENIED));
+    // A program may build what no text says: a label of no level is above all.
+    let odd = Ace { sid: Sid::EVERYONE, ..Ace::label(Integrity::LOW, AccessMask::NO_WRITE_UP) };
+    let port = SecurityDescriptor { sacl: Acl::List(vec![odd]), ..SecurityDescriptor::null_dacl() };
+    assert_eq!(check_connect(&port, &root()), Err(Status::ACCESS_DENIED));
+}
+
+#[test]
+fn notes_say_what_has_another_effect_than_it_seems() {
+    let open = "the security descriptor has no list of entries (D:), so everybody is admitted: if that is meant, write \
+                D:NO_ACCESS_CONTROL, else D: with the entries";
+    let audit = "the audit entries of the security descriptor (S:) are kept, but nothing is audited";
+    for (sddl, notes) in [
+        ("", &[open][..]),
+        ("O:SYG:SY", &[open]),
+        ("S:(ML;;NW;;;LW)", &[open]),
+        ("S:(AU;SA;GA;;;WD)", &[open, audit]),
+        ("D:(A;;GA;;;BA)S:(ML;;NW;;;LW)(AL;;GA;;;WD)", &[audit]),
+        ("D:NO_ACCESS_CONTROL", &[]),
+        ("D:", &[]),
+        ("D:(A;;GA;;;BA)S:NO_ACCESS_CONTROL", &[]),
+        ("D:(A;;GA;;;BA)S:(ML;;NW;;;LW)", &[]),
+    ] {
+        assert_eq!(sd(sddl).notes(), notes, "{sddl}");
+    }
+}
+
 #[test]
 fn explanations() {
     for (sddl, expected) in [
@@ -207,6 +282,12 @@ fn explanations() {
         ("D:(D;;GA;;;WD)", "nobody: no entry grants anything"),
         ("D:", "nobody: its list of entries is empty"),
         ("D:NO_ACCESS_CONTROL", "everyone: it has no list of entries"),
+        ("D:(A;;GA;;;AU)S:(ML;;NW;;;LW)", "Authenticated Users"),
+        (
+            "D:(A;;GA;;;AU)S:(ML;;NW;;;HI)",
+            "Authenticated Users; and of these only root, for its mandatory label is above Medium",
+        ),
+        ("D:(A;;GA;;;AU)S:(ML;;NW;;;S-1-16-99999)", "nobody: its mandatory label is above every process"),
         ("", "everyone: it has no list of entries"),
     ] {
         assert_eq!(explain(&sd(sddl)), expected, "{sddl}");
@@ -215,10 +296,14 @@ fn explanations() {
 
 #[test]
 fn builders_say_what_they_build() {
-    assert_eq!(SecurityDescriptor::null_dacl().dacl, Dacl::Null);
+    assert_eq!(SecurityDescriptor::null_dacl().dacl, Acl::Null);
     assert_eq!(SecurityDescriptor::null_dacl().entries(), None);
     assert_eq!(SecurityDescriptor::empty_dacl().entries(), Some(&[][..]));
     let ace = Ace { flags: AceFlags::INHERITED, ..Ace::deny(Sid::EVERYONE, ALL) };
     assert_eq!(SecurityDescriptor::with_list(vec![ace]).to_string(), "D:(D;ID;0x1f0001;;;WD)");
     assert_eq!(ace.len(), 20);
+    let label = Ace::label(Integrity::LOW, AccessMask::NO_WRITE_UP);
+    let labelled = SecurityDescriptor { sacl: Acl::List(vec![label]), ..SecurityDescriptor::empty_dacl() };
+    assert_eq!(labelled.to_string(), "D:S:(ML;;NW;;;LW)");
+    assert_eq!(labelled.label(), Some((Integrity::LOW, AccessMask::NO_WRITE_UP)));
 }

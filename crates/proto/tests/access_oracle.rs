@@ -9,7 +9,7 @@
 //! no such entries (`access_cases` has).
 #![allow(missing_docs, reason = "a test")]
 use fltmgr_proto::access::{AccessMask, GenericMapping, Privileges, Token, access_check};
-use fltmgr_proto::descriptor::{Ace, AceFlags, AceKind, Control, Dacl, SecurityDescriptor};
+use fltmgr_proto::descriptor::{Ace, AceFlags, AceKind, Acl, AclKind, Control, SecurityDescriptor};
 use fltmgr_proto::sid::Sid;
 use fltmgr_proto::status::Status;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ impl Case {
     /// The question in the script's words, with generic rights mapped.
     fn question(&self) -> Value {
         let mut descriptor = self.descriptor.clone();
-        if let Dacl::List(entries) = &mut descriptor.dacl {
+        if let Acl::List(entries) = &mut descriptor.dacl {
             entries.iter_mut().for_each(|ace| ace.mask = GenericMapping::PORT.map(ace.mask));
         }
         json!({
@@ -97,13 +97,13 @@ impl Case {
         let audit = self.desired.contains(AccessMask::ACCESS_SYSTEM_SECURITY);
         match self.descriptor.dacl {
             // No policy, so everything is allowed; Samba denies.
-            Dacl::Absent if samba == Err(Status::ACCESS_DENIED) => Some("no list at all"),
+            Acl::Absent if samba == Err(Status::ACCESS_DENIED) => Some("no list at all"),
             // Everything of this kind of object; Samba grants what was asked for, or all rights of a file.
-            Dacl::Absent | Dacl::Null if maximum => Some("no list and MAXIMUM_ALLOWED"),
+            Acl::Absent | Acl::Null if maximum => Some("no list and MAXIMUM_ALLOWED"),
             // The privilege is needed even then; Samba grants without.
-            Dacl::Null if audit && samba.is_ok() => Some("NULL list and ACCESS_SYSTEM_SECURITY"),
+            Acl::Null if audit && samba.is_ok() => Some("NULL list and ACCESS_SYSTEM_SECURITY"),
             // Nothing is not "whatever I may have"; Samba grants the empty set.
-            Dacl::List(_) if maximum && samba == Ok(AccessMask::empty()) => Some("MAXIMUM_ALLOWED is nothing"),
+            Acl::List(_) if maximum && samba == Ok(AccessMask::empty()) => Some("MAXIMUM_ALLOWED is nothing"),
             _ => None,
         }
     }
@@ -222,14 +222,23 @@ impl Random {
     fn descriptor(&mut self) -> SecurityDescriptor {
         let owner = self.percent(80).then(|| self.sid());
         let group = self.percent(20).then(|| self.sid());
-        let control = Control::from_bits_truncate(self.next() as u16);
+        let control = Control::from_bits_truncate(self.next() as u16).intersection(AclKind::Dacl.control());
+        let sacl = Acl::Absent;
         match self.below(30) {
-            0 => SecurityDescriptor { owner, group, dacl: Dacl::Absent, control: Control::empty() },
-            1 => SecurityDescriptor { owner, group, dacl: Dacl::Null, control },
+            0 => SecurityDescriptor { owner, group, dacl: Acl::Absent, sacl, control: Control::empty() },
+            1 => SecurityDescriptor { owner, group, dacl: Acl::Null, sacl, control },
             _ => {
                 let entries = (0..self.below(7)).map(|_| self.ace()).collect();
-                SecurityDescriptor { owner, group, dacl: Dacl::List(entries), control }
+                SecurityDescriptor { owner, group, dacl: Acl::List(entries), sacl, control }
             }
+        }
+    }
+
+    /// Audit alone: Samba 4.17 reads no letters of a label's rights.
+    fn sacl(&mut self) -> Acl {
+        match self.below(3) {
+            0 => Acl::Absent,
+            _ => Acl::List((0..self.below(3)).map(|_| Ace { kind: AceKind::Audit, ..self.ace() }).collect()),
         }
     }
 
@@ -324,15 +333,29 @@ fn store(answered: &[(Case, Answer)]) {
     std::fs::write(STORED, text).unwrap();
 }
 
+fn with_sacl(random: &mut Random) -> SecurityDescriptor {
+    let mut descriptor = SecurityDescriptor { sacl: random.sacl(), ..random.descriptor() };
+    if descriptor.sacl != Acl::Absent {
+        descriptor.control |= AclKind::Sacl.control().intersection(Control::from_bits_truncate(random.next() as u16));
+    }
+    descriptor
+}
+
 /// Samba reads our bytes and our text as we meant them, and we read its.
 #[test]
 fn samba_reads_and_writes_the_same_descriptors() {
     let mut random = Random(SEED);
-    // Samba 4.17 knows no text for a NULL list.
-    let descriptors: Vec<SecurityDescriptor> = std::iter::repeat_with(|| random.descriptor())
-        .filter(|descriptor| descriptor.dacl != Dacl::Null)
-        .take(2_000)
-        .collect();
+    // Samba 4.17 knows no text for a NULL list and no letters for the rights of keys, and reads the flags of an empty
+    // list together with the "S" that follows.
+    let is_of_keys = |ace: &Ace| [0xF_003F, 0x2_0019, 0x2_0006].contains(&ace.mask.bits());
+    let has_letters_of_keys = |acl: &Acl| acl.entries().is_some_and(|entries| entries.iter().any(is_of_keys));
+    let readable = |descriptor: &SecurityDescriptor| match descriptor.dacl.entries() {
+        _ if has_letters_of_keys(&descriptor.dacl) || has_letters_of_keys(&descriptor.sacl) => false,
+        Some(entries) => !entries.is_empty() || descriptor.sacl == Acl::Absent,
+        None => descriptor.dacl == Acl::Absent,
+    };
+    let descriptors: Vec<SecurityDescriptor> =
+        std::iter::repeat_with(|| with_sacl(&mut random)).filter(readable).take(2_000).collect();
     let as_bytes = descriptors.iter().map(|it| json!({ "descriptor": hex(&it.to_bytes().unwrap()) }));
     let as_text = descriptors.iter().map(|it| json!({ "sddl": it.to_string() }));
     let questions: Vec<Value> = as_bytes.chain(as_text).collect();

@@ -1,7 +1,7 @@
 //! What holds for every descriptor: what is written is read back, nothing panics, and the laws of the access check.
 #![allow(missing_docs, reason = "a test")]
-use fltmgr_proto::access::{AccessMask, GenericMapping, Privileges, Token, access_check, check_connect, explain};
-use fltmgr_proto::descriptor::{Ace, AceFlags, AceKind, Control, Dacl, SecurityDescriptor};
+use fltmgr_proto::access::{AccessMask, GenericMapping, Integrity, Token, access_check, check_connect, explain};
+use fltmgr_proto::descriptor::{Ace, AceFlags, AceKind, Acl, AclKind, Control, SecurityDescriptor};
 use fltmgr_proto::sid::Sid;
 use fltmgr_proto::status::Status;
 use proptest::collection::vec;
@@ -45,23 +45,42 @@ fn ace(sid: impl Strategy<Value = Sid>, mask: impl Strategy<Value = AccessMask>)
     (kind, flags, mask, sid).prop_map(|(kind, flags, mask, sid)| Ace { kind, flags, mask, sid })
 }
 
+/// An entry of the other list.
+fn system_ace() -> impl Strategy<Value = Ace> {
+    let label = (select(vec![Integrity::LOW, Integrity::HIGH]), any_mask())
+        .prop_map(|(level, forbidden)| Ace::label(level, forbidden));
+    let audit = (ace(near_sid(), any_mask()), select(vec![AceKind::Audit, AceKind::Alarm]))
+        .prop_map(|(ace, kind)| Ace { kind, ..ace });
+    prop_oneof![label, audit]
+}
+
 fn descriptor(
     sid: impl Strategy<Value = Sid> + Clone + 'static,
     mask: impl Strategy<Value = AccessMask> + 'static,
 ) -> impl Strategy<Value = SecurityDescriptor> {
-    let list = vec(ace(sid.clone(), mask), 0..8).prop_map(Dacl::List);
-    let dacl = prop_oneof![1 => Just(Dacl::Absent), 1 => Just(Dacl::Null), 8 => list];
+    let list = vec(ace(sid.clone(), mask), 0..8).prop_map(Acl::List);
+    let dacl = prop_oneof![1 => Just(Acl::Absent), 1 => Just(Acl::Null), 8 => list];
     let control = any::<u16>().prop_map(Control::from_bits_truncate);
     (proptest::option::of(sid.clone()), proptest::option::of(sid), dacl, control).prop_map(
         |(owner, group, dacl, control)| {
-            let control = if dacl == Dacl::Absent { Control::empty() } else { control };
-            SecurityDescriptor { owner, group, dacl, control }
+            let control = control_of(control, &dacl, AclKind::Dacl);
+            SecurityDescriptor { owner, group, dacl, sacl: Acl::Absent, control }
         },
     )
 }
 
+/// The flags of a list that is there.
+fn control_of(control: Control, acl: &Acl, kind: AclKind) -> Control {
+    if *acl == Acl::Absent { Control::empty() } else { control.intersection(kind.control()) }
+}
+
 fn any_descriptor() -> impl Strategy<Value = SecurityDescriptor> {
-    descriptor(prop_oneof![any_sid().boxed(), near_sid().boxed()], any_mask())
+    let sacl = prop_oneof![Just(Acl::Absent), Just(Acl::Null), vec(system_ace(), 0..4).prop_map(Acl::List)];
+    let descriptor = descriptor(prop_oneof![any_sid().boxed(), near_sid().boxed()], any_mask());
+    (descriptor, sacl, any::<u16>().prop_map(Control::from_bits_truncate)).prop_map(|(descriptor, sacl, control)| {
+        let control = descriptor.control | control_of(control, &sacl, AclKind::Sacl);
+        SecurityDescriptor { sacl, control, ..descriptor }
+    })
 }
 
 fn near_descriptor() -> impl Strategy<Value = SecurityDescriptor> {
@@ -80,7 +99,7 @@ fn token() -> impl Strategy<Value = Token> {
         ],
         0..=6,
     );
-    sids.prop_map(|sids| Token { sids, privileges: Privileges::empty() })
+    sids.prop_map(|sids| Token { sids, ..Token::default() })
 }
 
 /// Everything the token has, found by asking for one bit after the other.
@@ -95,7 +114,7 @@ fn one_by_one(descriptor: &SecurityDescriptor, token: &Token) -> AccessMask {
 /// The descriptor with one more entry, at the front or at the end; nothing if it has no list.
 fn with_entry(descriptor: &SecurityDescriptor, entry: Ace, front: bool) -> Option<SecurityDescriptor> {
     let mut descriptor = descriptor.clone();
-    let Dacl::List(entries) = &mut descriptor.dacl else { return None };
+    let Acl::List(entries) = &mut descriptor.dacl else { return None };
     entries.insert(if front { 0 } else { entries.len() }, entry);
     Some(descriptor)
 }
@@ -215,6 +234,23 @@ proptest! {
         }
     }
 
+    /// A label takes rights away and gives none; below its level it leaves what it does not forbid.
+    #[test]
+    fn a_label_takes_away_from_those_below_it(
+        descriptor in near_descriptor(), token in token(), level in any::<u32>(), forbidden in 0u32..8,
+    ) {
+        let level = Integrity::of(&Sid::new(16, &[level]).unwrap()).unwrap();
+        let label = Ace::label(level, AccessMask::from_bits_retain(forbidden));
+        let labelled = SecurityDescriptor { sacl: Acl::List(vec![label]), ..descriptor.clone() };
+        let (before, after) = (one_by_one(&descriptor, &token), one_by_one(&labelled, &token));
+        prop_assert!(before.contains(after));
+        if token.integrity >= level || forbidden == 0 {
+            prop_assert_eq!(before, after);
+        } else {
+            prop_assert!(check_connect(&labelled, &token).is_err());
+        }
+    }
+
     #[test]
     fn no_more_is_granted_than_wished_for(descriptor in near_descriptor(), token in token(), desired in near_mask()) {
         if let Ok(granted) = access_check(&descriptor, &token, desired, PORT) {
@@ -243,7 +279,7 @@ proptest! {
     fn without_a_list_everything_is_granted(
         descriptor in near_descriptor(), null in any::<bool>(), token in token(), desired in near_mask(),
     ) {
-        let descriptor = SecurityDescriptor { dacl: if null { Dacl::Null } else { Dacl::Absent }, ..descriptor };
+        let descriptor = SecurityDescriptor { dacl: if null { Acl::Null } else { Acl::Absent }, ..descriptor };
         prop_assert_eq!(access_check(&descriptor, &token, desired, PORT), Ok(PORT.map(desired)));
         let maximum = access_check(&descriptor, &token, AccessMask::MAXIMUM_ALLOWED, PORT);
         prop_assert_eq!(maximum, Ok(PORT.all));

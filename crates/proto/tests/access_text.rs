@@ -1,7 +1,7 @@
 //! SIDs and descriptors as text: what is read, what is written, what is refused and with which words.
 #![allow(missing_docs, reason = "a test")]
-use fltmgr_proto::access::AccessMask;
-use fltmgr_proto::descriptor::{Ace, AceFlags, Control, Dacl, SecurityDescriptor};
+use fltmgr_proto::access::{AccessMask, Integrity};
+use fltmgr_proto::descriptor::{Ace, AceFlags, AceKind, Acl, AclKind, Control, SecurityDescriptor};
 use fltmgr_proto::sddl::{Problem, SyntaxError};
 use fltmgr_proto::sid::Sid;
 use fltmgr_proto::status::Status;
@@ -56,7 +56,10 @@ fn wrong_sids_are_refused_where_they_go_wrong() {
         ("S-1-281474976710656", "column 5: expected an authority of at most 48 bits, found \"281474976710656\""),
         ("S-1-0x1000000000000", "column 19: expected the end of the SID, found \"0\""),
         ("S-1-0x", "column 5: expected the authority of a SID, found \"0x\""),
-        ("S-1-5-0x12", "column 8: expected the end of the SID, found \"x12\""),
+        ("S-1-5-0x12", "column 7: the sub-authorities of a SID are decimal: write 18 for 0x12"),
+        ("S-1-0x5-0X20-0x220", "column 9: the sub-authorities of a SID are decimal: write 32 for 0x20"),
+        ("S-1-5-0x", "column 7: expected a sub-authority of 32 bits, found \"0x\""),
+        ("S-1-5-0x100000000", "column 7: expected a sub-authority of 32 bits, found \"0x100000000\""),
         ("S-1-5-", "column 7: expected a sub-authority of 32 bits, but the text ends"),
         ("S-1-5-4294967296", "column 7: expected a sub-authority of 32 bits, found \"4294967296\""),
         ("S-1-5-99999999999999999999", "column 7: expected a sub-authority of 32 bits, found \"9999999999999999\""),
@@ -148,11 +151,27 @@ fn aliases() {
         assert_eq!(sd(&format!("O:{}", alias.to_lowercase())).owner, Some(sid(expected)), "{alias}");
         assert_eq!(sd(&format!("O:{expected}")).to_string(), format!("O:{alias}"));
     }
-    for alias in ["DA", "DU", "EA", "LA"] {
-        assert_eq!(
-            refused(&format!("O:{alias}")),
-            "column 3: this alias stands for another SID in every domain: write the SID out, S-1-5-21-…"
-        );
+    for (alias, sentence) in [
+        (
+            "DA",
+            "DA (Domain Admins) is another SID in every domain: write it out, S-1-5-21-…-512, or the Linux group that is meant, gid:NUMBER",
+        ),
+        (
+            "ro",
+            "RO (Enterprise Read-only Domain Controllers) is another SID in every domain: write it out, S-1-5-21-…-498, or the Linux group that is meant, gid:NUMBER",
+        ),
+        (
+            "LA",
+            "LA (Administrator) is another SID in every domain: write it out, S-1-5-21-…-500, or the Linux user that is meant, uid:NUMBER",
+        ),
+    ] {
+        assert_eq!(refused(&format!("O:{alias}")), format!("column 3: {sentence}"));
+        assert_eq!(refused(&format!("O:{alias}G:SY")), format!("column 3: {sentence}"));
+        assert_eq!(refused(&format!("D:(A;;GA;;;{alias})")), format!("column 12: {sentence}"));
+    }
+    for alias in ["AP", "CA", "CN", "DA", "DC", "DD", "DG", "DU", "EA", "EK", "KA", "LA", "LG", "PA", "RO", "RS", "SA"]
+    {
+        assert!(refused(&format!("O:{alias}")).contains("is another SID in every domain"), "{alias}");
     }
 }
 
@@ -197,14 +216,27 @@ fn rights() {
     }
     for (bits, written) in [
         (0, ""),
-        (1, "0x1"),
+        (1, "CC"),
         (0x1F_0001, "0x1f0001"),
         (0x1000_0000, "GA"),
-        (0xC000_0000, "GRGW"),
-        (0xF_0000, "RCSDWDWO"),
-        (0x12_0089, "0x120089"),
-        (0x9002_0000, "GAGRRC"),
-        (0x1002_0001, "0x10020001"),
+        (0xC000_0000, "GWGR"),
+        (0xE001_0000, "SDGXGWGR"),
+        (0xF_0000, "SDRCWDWO"),
+        (0xF_01FF, "CCDCLCSWRPWPDTLOCRSDRCWDWO"),
+        (0x2_018D, "CCLCSWLOCRRC"),
+        (0x2_0001, "CCRC"),
+        (0x1F_01FF, "FA"),
+        (0x12_0089, "FR"),
+        (0x12_0116, "FW"),
+        (0x12_00A0, "FX"),
+        (0x12_00A9, "0x1200a9"),
+        (0xF_003F, "KA"),
+        (0x2_0019, "KR"),
+        (0x2_0006, "KW"),
+        (0x9002_0000, "RCGAGR"),
+        (0x1002_0001, "CCRCGA"),
+        (0x200, "0x200"),
+        (0x0100_0000, "0x1000000"),
     ] {
         let ace = Ace::allow(Sid::EVERYONE, AccessMask::from_bits_retain(bits));
         assert_eq!(ace.to_string(), format!("(A;;{written};;;WD)"));
@@ -229,27 +261,97 @@ fn flags() {
     }
     assert_eq!(sd("D:(A;idcioi;;;;WD)").to_string(), "D:(A;OICIID;;;;WD)");
     for (text, control) in [
-        ("D:P", Control::PROTECTED),
-        ("D:AR", Control::AUTO_INHERIT_REQ),
-        ("D:AI", Control::AUTO_INHERITED),
-        ("D:PARAI", Control::all()),
+        ("D:P", Control::DACL_PROTECTED),
+        ("D:AR", Control::DACL_AUTO_INHERIT_REQ),
+        ("D:AI", Control::DACL_AUTO_INHERITED),
+        ("D:PARAI", AclKind::Dacl.control()),
     ] {
-        assert_eq!((sd(text).control, sd(text).dacl), (control, Dacl::List(Vec::new())));
+        assert_eq!((sd(text).control, sd(text).dacl), (control, Acl::List(Vec::new())));
         assert_eq!(sd(text).to_string(), text);
         let null = format!("{text}NO_ACCESS_CONTROL");
-        assert_eq!((sd(&null).control, sd(&null).dacl), (control, Dacl::Null));
+        assert_eq!((sd(&null).control, sd(&null).dacl), (control, Acl::Null));
         assert_eq!(sd(&null).to_string(), null);
     }
 }
 
 #[test]
 fn the_three_ways_of_a_list_stay_apart() {
-    assert_eq!(sd("").dacl, Dacl::Absent);
-    assert_eq!(sd("O:SYG:BA").dacl, Dacl::Absent);
-    assert_eq!(sd("D:no_access_control").dacl, Dacl::Null);
-    assert_eq!(sd("D:").dacl, Dacl::List(Vec::new()));
+    assert_eq!(sd("").dacl, Acl::Absent);
+    assert_eq!(sd("O:SYG:BA").dacl, Acl::Absent);
+    assert_eq!(sd("D:no_access_control").dacl, Acl::Null);
+    assert_eq!(sd("D:").dacl, Acl::List(Vec::new()));
     for text in ["", "O:SYG:BA", "D:NO_ACCESS_CONTROL", "D:", "G:SYD:P"] {
         assert_eq!(sd(text).to_string(), text);
+    }
+    assert_eq!(sd("D:").sacl, Acl::Absent);
+    assert_eq!(sd("S:no_access_control").sacl, Acl::Null);
+    assert_eq!(sd("S:").sacl, Acl::List(Vec::new()));
+}
+
+#[test]
+fn labels_and_audit_are_kept() {
+    let pasted = sd("D:(A;;GA;;;BA)(A;;GA;;;SY)S:(ML;;NW;;;LW)");
+    assert_eq!(pasted.sacl, Acl::List(vec![Ace::label(Integrity::LOW, AccessMask::NO_WRITE_UP)]));
+    assert_eq!(pasted.label(), Some((Integrity::LOW, AccessMask::NO_WRITE_UP)));
+    let audit = Ace {
+        kind: AceKind::Audit,
+        flags: AceFlags::SUCCESSFUL_ACCESS | AceFlags::FAILED_ACCESS,
+        ..Ace::allow(Sid::EVERYONE, AccessMask::GENERIC_ALL)
+    };
+    assert_eq!(sd("S:(AU;SAFA;GA;;;WD)").sacl, Acl::List(vec![audit]));
+    for text in [
+        "S:",
+        "S:NO_ACCESS_CONTROL",
+        "S:PARAINO_ACCESS_CONTROL",
+        "S:(ML;;NW;;;LW)",
+        "S:(ML;OICI;NWNRNX;;;S-1-16-1)",
+        "S:(ML;;0x8;;;HI)",
+        "S:(AU;SAFA;FA;;;WD)(AL;;;;;BU)",
+        "O:SYG:SYD:P(A;;0x1f0001;;;BA)S:AI(AU;IDSA;CCDC;;;WD)(ML;;;;;ME)",
+    ] {
+        assert_eq!(sd(text).to_string(), text);
+    }
+    assert_eq!(sd("S:PD:AI").control, Control::SACL_PROTECTED | Control::DACL_AUTO_INHERITED);
+    assert_eq!(sd("s: p "), sd("S:P"));
+    assert_eq!(sd("S:(ml;;nwnx;;;lw) D:"), sd("D:S:(ML;;5;;;S-1-16-4096)"));
+    // The letters of one kind mean nothing in the other.
+    assert!(refused("D:(A;;NW;;;WD)").starts_with("column 7: expected a right"));
+    assert_eq!(refused("S:(ML;;GA;;;LW)"), "column 8: expected NW, NR, NX or \";\" after them, found \"GA;;;LW)\"");
+    for sid in ["WD", "S-1-16", "S-1-16-1-2", "S-1-5-4096", "uid:0"] {
+        let message = refused(&format!("S:(ML;;NW;;;{sid})"));
+        let expected = "column 13: expected the level of a label: LW, ME, HI, SI or S-1-16-NUMBER, found ";
+        assert!(message.starts_with(expected), "{message}");
+    }
+}
+
+#[test]
+fn names_are_explained() {
+    for (text, expected) in [
+        ("O:root", "column 3: names are not looked up: write SY or uid:0 for root"),
+        ("O:rootG:root", "column 3: names are not looked up: write uid:NUMBER or gid:NUMBER, which \"id rootG\" shows"),
+        ("D:(A;;GA;;;root)", "column 12: names are not looked up: write SY or uid:0 for root"),
+        ("O:uid:root", "column 7: names are not looked up: write uid:0 for root"),
+        ("O:gid:root", "column 7: names are not looked up: write gid:0 for root"),
+        (
+            "O:uid:alice",
+            "column 7: names are not looked up: write uid:NUMBER or gid:NUMBER, which \"id -u alice\" shows",
+        ),
+        (
+            "D:(A;;GA;;;gid:wheel)",
+            "column 16: names are not looked up: write uid:NUMBER or gid:NUMBER, which \"getent group wheel\" shows",
+        ),
+        (
+            "D:(A;;GA;;;www-data)",
+            "column 12: names are not looked up: write uid:NUMBER or gid:NUMBER, which \"id www-data\" shows",
+        ),
+        // It begins with an alias, and with one that needs a domain.
+        ("O:bart", "column 3: names are not looked up: write uid:NUMBER or gid:NUMBER, which \"id bart\" shows"),
+        ("O:dana", "column 3: names are not looked up: write uid:NUMBER or gid:NUMBER, which \"id dana\" shows"),
+        ("D:(A;;GA;;;Everyone)", "column 12: names are not looked up: write WD for Everyone"),
+        ("O:Administrators", "column 3: names are not looked up: write BA for Administrators"),
+        ("O:system", "column 3: names are not looked up: write SY for SYSTEM"),
+    ] {
+        assert_eq!(refused(text), expected, "{text}");
     }
 }
 
@@ -268,23 +370,21 @@ fn what_we_allow_beyond_windows() {
 #[test]
 fn errors_name_the_column_and_what_was_expected() {
     for (text, expected) in [
-        ("X:", "column 1: expected O:, G: or D:, each at most once, found \"X:\""),
-        ("O:BAO:SY", "column 5: expected O:, G: or D:, each at most once, found \"O:SY\""),
-        ("G:BAG:SY", "column 5: expected O:, G: or D:, each at most once, found \"G:SY\""),
-        ("D:D:", "column 3: expected O:, G: or D:, each at most once, found \"D:\""),
-        ("D:(A;;GA;;;WD)x", "column 15: expected O:, G: or D:, each at most once, found \"x\""),
+        ("X:", "column 1: expected O:, G:, D: or S:, each at most once, found \"X:\""),
+        ("S:S:", "column 3: expected O:, G:, D: or S:, each at most once, found \"S:\""),
+        ("O:BAO:SY", "column 5: expected O:, G:, D: or S:, each at most once, found \"O:SY\""),
+        ("G:BAG:SY", "column 5: expected O:, G:, D: or S:, each at most once, found \"G:SY\""),
+        ("D:D:", "column 3: expected O:, G:, D: or S:, each at most once, found \"D:\""),
+        ("D:(A;;GA;;;WD)x", "column 15: expected O:, G:, D: or S:, each at most once, found \"x\""),
         (
             "O:",
             "column 3: expected a SID (S-1-…), an alias (BA, SY, WD, …), uid:NUMBER or gid:NUMBER, but the text ends",
         ),
         ("O:é", "column 3: expected a SID (S-1-…), an alias (BA, SY, WD, …), uid:NUMBER or gid:NUMBER, found \"é\""),
         ("O:uid:", "column 7: expected the number of a user, but the text ends"),
-        ("O:uid:root", "column 7: expected the number of a user, found \"root\""),
+        ("O:uid:-1", "column 7: expected the number of a user, found \"-1\""),
         ("O:gid:4294967296", "column 7: expected the number of a group, found \"4294967296\""),
-        (
-            "O:user:me",
-            "column 3: expected a SID (S-1-…), an alias (BA, SY, WD, …), uid:NUMBER or gid:NUMBER, found \"user:me\"",
-        ),
+        ("O:user:me", "column 3: names are not looked up: write uid:NUMBER or gid:NUMBER, which \"id user\" shows"),
         ("D:(", "column 4: expected the kind of an entry, A or D, but the text ends"),
         ("D:(B;;GA;;;WD)", "column 4: expected the kind of an entry, A or D, found \"B;;GA;;;WD)\""),
         ("D:(A)", "column 5: expected \";\" after the kind, found \")\""),
@@ -315,7 +415,10 @@ fn errors_name_the_column_and_what_was_expected() {
         ),
         ("D:(A;;GA;;;WD", "column 14: expected \")\" after the SID, but the text ends"),
         ("D:(A;;GA;;;WD;(x))", "column 14: expected \")\" after the SID, found \";(x))\""),
-        ("S:(AU;SA;GA;;;WD)", "column 1: an audit list (S:) is not supported: leave it out"),
+        ("S:(", "column 4: expected the kind of an entry, ML, AU or AL, but the text ends"),
+        ("S:(A;;GA;;;WD)", "column 4: allow entries (A) stand in D:, not in S:"),
+        ("D:(ML;;NW;;;LW)", "column 4: mandatory labels (ML) stand in S:, not in D:"),
+        ("D:(au;;GA;;;WD)", "column 4: audit entries (AU) stand in S:, not in D:"),
     ] {
         assert_eq!(refused(text), expected, "{text}");
     }
@@ -323,10 +426,16 @@ fn errors_name_the_column_and_what_was_expected() {
 
 #[test]
 fn unsupported_kinds_are_named() {
-    for kind in ["OA", "OD", "AU", "AL", "OU", "OL", "ML", "XA", "XD", "XU", "ZA", "RA", "SP", "TL", "FL"] {
-        let message = refused(&format!("D:({kind};;GA;;;WD)"));
-        assert!(message.starts_with("column 4: ") && message.contains(&format!("({kind})")), "{message}");
+    for kind in ["OA", "OD", "OU", "OL", "XA", "XD", "XU", "ZA", "RA", "SP", "TL", "FL"] {
+        for list in ["D:", "S:"] {
+            let message = refused(&format!("{list}({kind};;GA;;;WD)"));
+            assert!(message.starts_with("column 4: ") && message.contains(&format!("({kind}) are not")), "{message}");
+        }
     }
+    assert_eq!(
+        refused("S:(TL;;0x1;;;S-1-19-512-1024)"),
+        "column 4: process trust labels (TL) are not supported: only ML, AU and AL are"
+    );
     assert_eq!(
         refused("D:(XA;;FX;;;S-1-1-0;(@User.Title==\"PM\"))"),
         "column 4: conditional allow entries (XA) are not supported: only A and D are"
@@ -349,7 +458,7 @@ fn a_list_that_has_no_binary_form_is_refused() {
 #[test]
 fn errors_are_values() {
     let error = "O:BA O:SY".parse::<SecurityDescriptor>().unwrap_err();
-    let what = "O:, G: or D:, each at most once";
+    let what = "O:, G:, D: or S:, each at most once";
     assert_eq!(error, SyntaxError { at: 5, problem: Problem::Expected { what, found: String::from("O:SY") } });
     assert_eq!(Status::from(error), Status::INVALID_PARAMETER);
 }

@@ -166,6 +166,9 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
         );
     }
     let name = PortName::parse(name).map_err(|status| Error::new(status, doing()))?;
+    for note in options.security.notes() {
+        tracing::warn!(port = %name, "{note}");
+    }
     let sddl = options.security.to_string();
     let quotas = Quotas::new(options.limits());
     wait::warm_up();

@@ -1,6 +1,6 @@
 //! Whom a descriptor admits, in words: for the message that somebody reads who was not.
-use super::{Token, check_connect};
-use crate::descriptor::{Ace, AceFlags, AceKind, SecurityDescriptor};
+use super::{Integrity, Token, check_connect};
+use crate::descriptor::{Ace, AceKind, Acl, SecurityDescriptor};
 use crate::sid::Sid;
 
 /// Whom the descriptor lets connect, in words that finish a sentence: "\ScannerPort admits …".
@@ -8,6 +8,18 @@ use crate::sid::Sid;
 /// `Administrators and SYSTEM (root), group 100 (gid:100), but not user 1000 (uid:1000)`. Each entry is tried by
 /// itself: somebody who gets in only because two entries together give enough is not named.
 pub fn explain(descriptor: &SecurityDescriptor) -> String {
+    let by_list = explain_list(&SecurityDescriptor { sacl: Acl::Absent, ..descriptor.clone() });
+    let by_label_alone = SecurityDescriptor { dacl: Acl::Null, ..descriptor.clone() };
+    let passes = |integrity| check_connect(&by_label_alone, &Token { integrity, ..Token::default() }).is_ok();
+    match (passes(Integrity::MEDIUM), passes(Integrity::SYSTEM)) {
+        (true, _) => by_list,
+        (false, true) => format!("{by_list}; and of these only root, for its mandatory label is above Medium"),
+        (false, false) => String::from("nobody: its mandatory label is above every process"),
+    }
+}
+
+/// [`explain`] for a descriptor without a label.
+fn explain_list(descriptor: &SecurityDescriptor) -> String {
     let Some(entries) = descriptor.entries() else {
         return String::from("everyone: it has no list of entries");
     };
@@ -41,7 +53,7 @@ pub fn explain(descriptor: &SecurityDescriptor) -> String {
 fn named(entries: &[Ace], kind: AceKind) -> Vec<Sid> {
     let mut sids = Vec::new();
     for ace in entries {
-        if ace.kind == kind && !ace.flags.contains(AceFlags::INHERIT_ONLY) && !sids.contains(&ace.sid) {
+        if ace.kind == kind && ace.applies() && !sids.contains(&ace.sid) {
             sids.push(ace.sid);
         }
     }

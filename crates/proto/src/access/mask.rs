@@ -36,6 +36,15 @@ bitflags! {
         /// Every right there is to a port, 0x1F0001. A connection demands all of them (spec: ports.md section 8).
         #[doc(alias = "FLT_PORT_ALL_ACCESS")]
         const PORT_ALL_ACCESS = 0x001F_0001;
+        /// Of a label: callers below it do not get what [`GenericMapping::write`] says.
+        #[doc(alias = "SYSTEM_MANDATORY_LABEL_NO_WRITE_UP")]
+        const NO_WRITE_UP = 0x0000_0001;
+        /// Of a label: callers below it do not get what [`GenericMapping::read`] says.
+        #[doc(alias = "SYSTEM_MANDATORY_LABEL_NO_READ_UP")]
+        const NO_READ_UP = 0x0000_0002;
+        /// Of a label: callers below it do not get what [`GenericMapping::execute`] says.
+        #[doc(alias = "SYSTEM_MANDATORY_LABEL_NO_EXECUTE_UP")]
+        const NO_EXECUTE_UP = 0x0000_0004;
         const _ = !0;
     }
 }
@@ -57,9 +66,9 @@ pub struct GenericMapping {
 impl GenericMapping {
     /// The mapping of ports (spec: ports.md 12.15): only "all" is worth a connection.
     pub const PORT: Self = Self {
-        read: AccessMask::READ_CONTROL,
-        write: AccessMask::READ_CONTROL,
-        execute: AccessMask::READ_CONTROL,
+        read: AccessMask::READ_CONTROL.union(AccessMask::PORT_CONNECT),
+        write: AccessMask::DELETE.union(AccessMask::PORT_CONNECT),
+        execute: AccessMask::empty(),
         all: AccessMask::PORT_ALL_ACCESS,
     };
 

@@ -1,9 +1,9 @@
-//! The self-relative form: a header of 20 bytes with offsets to owner, group and list.
+//! The self-relative form: a header of 20 bytes with offsets to owner, group and the two lists.
 //!
 //! What is read comes from anywhere, so nothing in it is believed: each length is checked against the bytes that are
 //! there.
-use super::{Ace, AceFlags, AceKind, Control, Dacl, SecurityDescriptor};
-use crate::access::AccessMask;
+use super::{Ace, AceFlags, AceKind, Acl, AclKind, Control, SecurityDescriptor};
+use crate::access::{AccessMask, Integrity};
 use crate::sid::{Sid, SidError};
 use crate::status::Status;
 use std::fmt;
@@ -36,10 +36,10 @@ pub enum DescriptorError {
     NotSelfRelative,
     /// Owner, group or an entry names nobody.
     Sid(&'static str, SidError),
-    /// There is an audit list.
-    Sacl,
-    /// The entry of this index is of a kind that is not supported.
+    /// The entry of this index is of a kind that is not supported in this list.
     Kind {
+        /// Which list.
+        list: AclKind,
         /// Which entry, from 0.
         index: usize,
         /// Its type byte.
@@ -52,6 +52,13 @@ pub enum DescriptorError {
         /// The size it states, in bytes.
         size: u16,
     },
+    /// The label of this index has a SID that is no level of integrity.
+    Label {
+        /// Which entry, from 0.
+        index: usize,
+        /// The SID it has.
+        sid: Sid,
+    },
     /// The list would need this many bytes for its entries, more than [`MAX_LIST_LEN`].
     ListTooLong(usize),
 }
@@ -61,8 +68,7 @@ impl SecurityDescriptor {
     /// that only tell how a part came about (`SE_OWNER_DEFAULTED` and its like) are dropped.
     ///
     /// # Errors
-    /// Anything else than a descriptor that this type can hold: an audit list and entries of unknown kinds are refused
-    /// by name.
+    /// Anything else than a descriptor that this type can hold: entries of other kinds are refused by name.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DescriptorError> {
         let &[revision, _, c0, c1, o0, o1, o2, o3, g0, g1, g2, g3, s0, s1, s2, s3, d0, d1, d2, d3] =
             bytes.first_chunk::<HEADER_LEN>().ok_or(DescriptorError::Truncated("the header"))?;
@@ -74,52 +80,50 @@ impl SecurityDescriptor {
         if control & SELF_RELATIVE == 0 {
             return Err(DescriptorError::NotSelfRelative);
         }
-        if control & SACL_PRESENT != 0 && part(bytes, sacl, "the audit list")?.is_some() {
-            return Err(DescriptorError::Sacl);
-        }
-        let dacl = match control & DACL_PRESENT {
-            0 => Dacl::Absent,
-            _ => part(bytes, dacl, "the list of entries")?
-                .map_or(Ok(Dacl::Null), |list| read_list(list).map(Dacl::List))?,
-        };
-        let control = match dacl {
-            Dacl::Absent => Control::empty(),
-            Dacl::Null | Dacl::List(_) => Control::from_bits_truncate(control),
-        };
+        let dacl = read_acl(bytes, control & DACL_PRESENT != 0, dacl, AclKind::Dacl)?;
+        let sacl = read_acl(bytes, control & SACL_PRESENT != 0, sacl, AclKind::Sacl)?;
         Ok(Self {
             owner: read_sid(bytes, owner, "the owner")?,
             group: read_sid(bytes, group, "the group")?,
+            control: control_of(Control::from_bits_truncate(control), &dacl, &sacl),
             dacl,
-            control,
+            sacl,
         })
     }
 
-    /// The self-relative form: header, owner, group, list.
+    /// The self-relative form in the order of Windows: header, label and audit, who may do what, owner, group.
     ///
     /// # Errors
     /// [`DescriptorError::ListTooLong`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, DescriptorError> {
         let mut bytes = vec![0; HEADER_LEN];
-        let mut offset_of = |part: &[u8]| {
-            let offset = bytes.len() as u32;
-            bytes.extend_from_slice(part);
-            offset
+        let mut offset_of = |part: Option<Vec<u8>>| {
+            part.map_or(0, |part| {
+                let offset = bytes.len() as u32;
+                bytes.extend(part);
+                offset
+            })
         };
-        let owner = self.owner.map_or(0, |sid| offset_of(&sid.to_bytes()));
-        let group = self.group.map_or(0, |sid| offset_of(&sid.to_bytes()));
-        let (control, dacl) = match &self.dacl {
-            Dacl::Absent => (0, 0),
-            Dacl::Null => (DACL_PRESENT | self.control.bits(), 0),
-            Dacl::List(entries) => (DACL_PRESENT | self.control.bits(), offset_of(&write_list(entries)?)),
-        };
-        let control = control | SELF_RELATIVE;
+        let sacl = offset_of(self.sacl.entries().map(write_list).transpose()?);
+        let dacl = offset_of(self.dacl.entries().map(write_list).transpose()?);
+        let owner = offset_of(self.owner.map(|sid| sid.to_bytes()));
+        let group = offset_of(self.group.map(|sid| sid.to_bytes()));
+        let mut control = SELF_RELATIVE | control_of(self.control, &self.dacl, &self.sacl).bits();
+        for (acl, present) in [(&self.dacl, DACL_PRESENT), (&self.sacl, SACL_PRESENT)] {
+            control |= if *acl == Acl::Absent { 0 } else { present };
+        }
         bytes[..4].copy_from_slice(&[REVISION, 0, control as u8, (control >> 8) as u8]);
-        let no_audit_list = 0;
-        for (place, offset) in bytes[4..HEADER_LEN].chunks_exact_mut(4).zip([owner, group, no_audit_list, dacl]) {
+        for (place, offset) in bytes[4..HEADER_LEN].chunks_exact_mut(4).zip([owner, group, sacl, dacl]) {
             place.copy_from_slice(&offset.to_le_bytes());
         }
         Ok(bytes)
     }
+}
+
+/// The flags that mean something: those of lists that are there.
+fn control_of(control: Control, dacl: &Acl, sacl: &Acl) -> Control {
+    let of = |acl: &Acl, kind: AclKind| if *acl == Acl::Absent { Control::empty() } else { kind.control() };
+    control.intersection(of(dacl, AclKind::Dacl) | of(sacl, AclKind::Sacl))
 }
 
 /// What stands at an offset of the header, to the end of the bytes; nothing for offset 0.
@@ -135,32 +139,36 @@ fn read_sid(bytes: &[u8], offset: [u8; 4], what: &'static str) -> Result<Option<
     part.map(Sid::from_bytes).transpose().map_err(|error| DescriptorError::Sid(what, error))
 }
 
-fn read_list(bytes: &[u8]) -> Result<Vec<Ace>, DescriptorError> {
-    const WHAT: &str = "the list of entries";
-    let &[revision, _, a, b, c, d, ..] =
-        bytes.first_chunk::<LIST_HEADER_LEN>().ok_or(DescriptorError::Truncated(WHAT))?;
+fn read_acl(bytes: &[u8], present: bool, offset: [u8; 4], kind: AclKind) -> Result<Acl, DescriptorError> {
+    if !present {
+        return Ok(Acl::Absent);
+    }
+    part(bytes, offset, kind.name())?.map_or(Ok(Acl::Null), |list| read_list(list, kind).map(Acl::List))
+}
+
+fn read_list(bytes: &[u8], list: AclKind) -> Result<Vec<Ace>, DescriptorError> {
+    let truncated = DescriptorError::Truncated(list.name());
+    let &[revision, _, a, b, c, d, ..] = bytes.first_chunk::<LIST_HEADER_LEN>().ok_or(truncated)?;
     if ![LIST_REVISION, LIST_REVISION_OBJECT].contains(&revision) {
         return Err(DescriptorError::ListRevision(revision));
     }
     let (size, count) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
-    let mut rest = bytes.get(LIST_HEADER_LEN..usize::from(size)).ok_or(DescriptorError::Truncated(WHAT))?;
+    let mut rest = bytes.get(LIST_HEADER_LEN..usize::from(size)).ok_or(truncated)?;
     let mut entries = Vec::new();
     for index in 0..usize::from(count) {
-        let (ace, after) = read_ace(rest, index)?;
+        let (ace, after) = read_ace(rest, index, list)?;
         entries.push(ace);
         rest = after;
     }
     Ok(entries)
 }
 
-fn read_ace(bytes: &[u8], index: usize) -> Result<(Ace, &[u8]), DescriptorError> {
+fn read_ace(bytes: &[u8], index: usize, list: AclKind) -> Result<(Ace, &[u8]), DescriptorError> {
     const WHAT: &str = "an entry";
     let (&[kind, flags, a, b], _) = bytes.split_first_chunk::<4>().ok_or(DescriptorError::Truncated(WHAT))?;
-    let kind = match kind {
-        0 => AceKind::Allow,
-        1 => AceKind::Deny,
-        kind => return Err(DescriptorError::Kind { index, kind }),
-    };
+    const KINDS: [AceKind; 5] = [AceKind::Allow, AceKind::Deny, AceKind::Audit, AceKind::Alarm, AceKind::Label];
+    let known = KINDS.into_iter().find(|known| *known as u8 == kind && known.list() == list);
+    let kind = known.ok_or(DescriptorError::Kind { list, index, kind })?;
     let size = u16::from_le_bytes([a, b]);
     let (ace, after) = bytes.split_at_checked(usize::from(size)).ok_or(DescriptorError::Truncated(WHAT))?;
     let Some((&[_, _, _, _, m0, m1, m2, m3], sid)) = ace.split_first_chunk::<8>() else {
@@ -170,6 +178,9 @@ fn read_ace(bytes: &[u8], index: usize) -> Result<(Ace, &[u8]), DescriptorError>
         return Err(DescriptorError::EntrySize { index, size });
     }
     let sid = Sid::from_bytes(sid).map_err(|error| DescriptorError::Sid(WHAT, error))?;
+    if kind == AceKind::Label && Integrity::of(&sid).is_none() {
+        return Err(DescriptorError::Label { index, sid });
+    }
     let mask = AccessMask::from_bits_retain(u32::from_le_bytes([m0, m1, m2, m3]));
     Ok((Ace { kind, flags: AceFlags::from_bits_retain(flags), mask, sid }, after))
 }
@@ -195,9 +206,11 @@ fn write_list(entries: &[Ace]) -> Result<Vec<u8>, DescriptorError> {
     Ok(bytes)
 }
 
-/// What Windows calls the kinds of entries that are refused.
+/// What Windows calls the kinds of entries.
 fn kind_name(kind: u8) -> &'static str {
     match kind {
+        0x00 => "allow",
+        0x01 => "deny",
         0x02 => "audit",
         0x03 => "alarm",
         0x04 => "compound",
@@ -232,14 +245,19 @@ impl fmt::Display for DescriptorError {
             }
             Self::NotSelfRelative => f.write_str("the security descriptor is not in self-relative form"),
             Self::Sid(what, error) => write!(f, "{what}: {error}"),
-            Self::Sacl => {
-                f.write_str("the security descriptor has an audit list (SACL), which is not supported: leave it out")
-            }
-            Self::Kind { index, kind } => write!(
+            Self::Kind { list, index, kind } => write!(
                 f,
-                "entry {index} is of kind {kind:#04x} ({}): only allow and deny entries are supported",
-                kind_name(kind)
+                "entry {index} of {} is of kind {kind:#04x} ({}): only {} entries are supported there",
+                list.name(),
+                kind_name(kind),
+                match list {
+                    AclKind::Dacl => "allow and deny",
+                    AclKind::Sacl => "label, audit and alarm",
+                }
             ),
+            Self::Label { index, sid } => {
+                write!(f, "entry {index} is a mandatory label of {sid}, which is no level of integrity (S-1-16-NUMBER)")
+            }
             Self::EntrySize { index, size } => write!(f, "entry {index} states an impossible size of {size} bytes"),
             Self::ListTooLong(len) => {
                 write!(f, "the access control list needs {len} bytes, at most {MAX_LIST_LEN} are possible: use a group")
@@ -253,8 +271,8 @@ impl std::error::Error for DescriptorError {}
 impl From<DescriptorError> for Status {
     fn from(error: DescriptorError) -> Self {
         match error {
-            DescriptorError::Sid(..) => Self::INVALID_SID,
-            DescriptorError::Sacl | DescriptorError::Kind { .. } => Self::NOT_SUPPORTED,
+            DescriptorError::Sid(..) | DescriptorError::Label { .. } => Self::INVALID_SID,
+            DescriptorError::Kind { .. } => Self::NOT_SUPPORTED,
             DescriptorError::ListRevision(_) | DescriptorError::EntrySize { .. } | DescriptorError::ListTooLong(_) => {
                 Self::INVALID_ACL
             }

@@ -23,7 +23,7 @@ pub enum Problem {
         found: String,
     },
     /// It is right on Windows, but it has no meaning here: the sentence says which and what to do.
-    Unsupported(&'static str),
+    Unsupported(String),
 }
 
 impl fmt::Display for SyntaxError {
@@ -131,7 +131,7 @@ impl<'a> Cursor<'a> {
         SyntaxError { at: self.at, problem: Problem::Expected { what, found } }
     }
 
-    pub(crate) fn unsupported(&self, what: &'static str) -> SyntaxError {
-        SyntaxError { at: self.at, problem: Problem::Unsupported(what) }
+    pub(crate) fn unsupported(&self, sentence: impl Into<String>) -> SyntaxError {
+        SyntaxError { at: self.at, problem: Problem::Unsupported(sentence.into()) }
     }
 }

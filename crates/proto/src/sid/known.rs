@@ -14,14 +14,66 @@ impl Known {
         KNOWN.iter().find(|known| known.alias.eq_ignore_ascii_case(alias))
     }
 
+    pub(crate) fn by_name(name: &str) -> Option<&'static Self> {
+        KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name))
+    }
+
     pub(crate) fn by_sid(sid: &Sid) -> Option<&'static Self> {
         KNOWN.iter().find(|known| known.sid == *sid)
     }
 }
 
-/// Aliases of SDDL that stand for another SID in every domain, so that here they stand for nobody.
-pub(crate) const NEEDS_DOMAIN: &[&str] =
-    &["AP", "CA", "CN", "DA", "DC", "DD", "DG", "DU", "EA", "EK", "KA", "LA", "LG", "PA", "RO", "RS", "SA"];
+/// An alias that stands for another SID in every domain, so that here it stands for nothing.
+pub(crate) struct Domain {
+    /// Its two letters in SDDL.
+    alias: &'static str,
+    name: &'static str,
+    /// The last number of its SID.
+    number: u32,
+}
+
+impl Domain {
+    pub(crate) fn by_alias(alias: &str) -> Option<&'static Self> {
+        DOMAIN.iter().find(|domain| domain.alias.eq_ignore_ascii_case(alias))
+    }
+
+    /// Why it is refused, and what to write instead.
+    pub(crate) fn sentence(&self) -> String {
+        let Self { alias, name, number } = self;
+        let linux = match number {
+            // The two that are users.
+            500 | 501 => "user that is meant, uid:NUMBER",
+            _ => "group that is meant, gid:NUMBER",
+        };
+        format!(
+            "{alias} ({name}) is another SID in every domain: write it out, S-1-5-21-…-{number}, or the Linux {linux}"
+        )
+    }
+}
+
+const fn domain(alias: &'static str, number: u32, name: &'static str) -> Domain {
+    Domain { alias, name, number }
+}
+
+static DOMAIN: &[Domain] = &[
+    domain("RO", 498, "Enterprise Read-only Domain Controllers"),
+    domain("LA", 500, "Administrator"),
+    domain("LG", 501, "Guest"),
+    domain("DA", 512, "Domain Admins"),
+    domain("DU", 513, "Domain Users"),
+    domain("DG", 514, "Domain Guests"),
+    domain("DC", 515, "Domain Computers"),
+    domain("DD", 516, "Domain Controllers"),
+    domain("CA", 517, "Cert Publishers"),
+    domain("SA", 518, "Schema Admins"),
+    domain("EA", 519, "Enterprise Admins"),
+    domain("PA", 520, "Group Policy Creator Owners"),
+    domain("CN", 522, "Cloneable Domain Controllers"),
+    domain("AP", 525, "Protected Users"),
+    domain("KA", 526, "Key Admins"),
+    domain("EK", 527, "Enterprise Key Admins"),
+    domain("RS", 553, "RAS and IAS Servers"),
+];
 
 const fn builtin(alias: &'static str, number: u32, name: &'static str) -> Known {
     Known { sid: Sid::known(5, &[32, number]), alias, name }
