@@ -133,6 +133,7 @@ pub struct PortOptions {
     max_request: usize,
     max_stall: Duration,
     limits: Limits,
+    connections_per_user: Option<u32>,
     request_bytes_per_user: Option<usize>,
 }
 
@@ -147,6 +148,7 @@ impl Default for PortOptions {
             max_request: 64 << 20,
             max_stall: Duration::from_secs(30),
             limits: Limits::default(),
+            connections_per_user: None,
             request_bytes_per_user: None,
         }
     }
@@ -161,7 +163,8 @@ impl PortOptions {
         self
     }
 
-    /// Who may connect.
+    /// Who may connect. What in it has another effect than it seems to have ([`SecurityDescriptor::notes`]), such as
+    /// that there is no list of entries at all, is a warning in the log when the port is created.
     #[must_use]
     #[doc(alias("OBJECT_ATTRIBUTES", "SecurityDescriptor"))]
     pub fn security(mut self, security: SecurityDescriptor) -> Self {
@@ -201,12 +204,12 @@ impl PortOptions {
         self
     }
 
-    /// How many connections one user may have at a time, 64 unless set. One more is refused with
-    /// [`Status::INSUFFICIENT_RESOURCES`] and a sentence that names this limit; [`PortOptions::max_connections`] is the
-    /// limit of all users together.
+    /// How many connections one user may have at a time: unless set, all that the port has
+    /// ([`PortOptions::max_connections`]), as on Windows, so that a port which admits several users does well to set
+    /// it. One more is refused with [`Status::INSUFFICIENT_RESOURCES`] and a sentence that names this limit.
     #[must_use]
     pub fn max_connections_per_user(mut self, connections: u32) -> Self {
-        self.limits.connections = connections.into();
+        self.connections_per_user = Some(connections);
         self
     }
 
@@ -241,7 +244,11 @@ impl PortOptions {
     fn limits(&self) -> Limits {
         let bytes = |bytes: usize| bytes as u64;
         let enough = self.limits.request_bytes.max(bytes(self.max_request).saturating_mul(2));
-        Limits { request_bytes: self.request_bytes_per_user.map_or(enough, bytes), ..self.limits }
+        Limits {
+            connections: self.connections_per_user.unwrap_or(self.max_connections).into(),
+            request_bytes: self.request_bytes_per_user.map_or(enough, bytes),
+            ..self.limits
+        }
     }
 
     /// How many clients of one user may have connected without having said yet what they want, for which they have a

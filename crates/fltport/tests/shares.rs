@@ -67,7 +67,8 @@ fn alone() -> MutexGuard<'static, ()> {
 fn world(filter: impl FnOnce(&mut Filter)) -> World {
     watchdog();
     // however slow the machine, none of a crowd is turned away unheard
-    let world = World::with(filter, |options: PortOptions| options.max_half_open_per_user(100));
+    let world =
+        World::with(filter, |options: PortOptions| options.max_connections_per_user(64).max_half_open_per_user(100));
     other::open_to_all(&world);
     world
 }
@@ -115,7 +116,7 @@ fn requests_of_one_user_on_many_ports_hold_half_of_the_threads() {
     drop(connections());
 }
 
-/// A connection holds one thread for its connect or its disconnect callback; a user has 64.
+/// A connection holds one thread for its connect or its disconnect callback; a user has 64 here.
 #[test]
 fn connects_and_disconnects_of_one_user_hold_a_thread_for_each_connection() {
     let _alone = alone();

@@ -43,10 +43,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 8 and 64 are enough for a user's programs; 256 requests are a quarter of the threads that a host has for all
-    /// callbacks; 128 MiB are one request of 64 MiB with as much room for its answer.
+    /// A single connection, as a port has unless it asks for more; 8 and 64 are enough for a user's programs; 256
+    /// requests are a quarter of the threads that a host has for all callbacks; 128 MiB are one request of 64 MiB with as
+    /// much room for its answer.
     fn default() -> Self {
-        Self { half_open: 8, connections: 64, handles: 64, requests: 256, request_bytes: 128 << 20 }
+        Self { half_open: 8, connections: 1, handles: 64, requests: 256, request_bytes: 128 << 20 }
     }
 }
 
