@@ -2,8 +2,9 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use fltmgr::filter::{Manager, OpSet};
+use fltmgr::filter::Manager;
 use fltmgr::guard::{Applications, Guard};
+use fltmgr::policy::{Rule, Rules};
 use fltmgr::source::Supervise;
 use fltmgr::{Port, PortOptions};
 
@@ -12,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let any_local_user = "D:(A;;GA;;;AU)".parse()?;
     let _port = Port::create(r"\HelloPort", PortOptions::default().security(any_local_user), applications.clone())?;
     let shell = Arc::new(Supervise::new(Command::new("sh")));
-    let guard = Guard::new().ask(Arc::new(applications), OpSet::OPEN | OpSet::EXEC);
+    let guard = Guard::new(Rules::new([Rule::ask(["**"])])?).ask(Arc::new(applications));
     let _manager = Manager::builder().filter(guard)?.start(shell.clone())?;
     println!("a shell under a filter; now run hello_app, then try: touch x.secret; cat x.secret");
     let status = shell.wait()?;

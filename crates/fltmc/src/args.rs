@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use fltmgr::filter::OnMiss;
+
 use crate::exit;
 
 /// Communication ports and filters for Linux: decide, while it happens, what other programs may do with files.
@@ -41,9 +43,18 @@ pub(crate) enum Miss {
     Deny,
 }
 
+impl From<Miss> for OnMiss {
+    fn from(miss: Miss) -> Self {
+        match miss {
+            Miss::Allow => Self::Allow,
+            Miss::Deny => Self::Deny,
+        }
+    }
+}
+
 /// The rules, shared by `run` and `watch`.
 #[derive(Debug, Args)]
-pub(crate) struct Rules {
+pub(crate) struct RuleArgs {
     /// Refuse to open, run, rename, remove … files whose path matches: `*` stays in a directory, `**` crosses, and
     /// without a leading slash it holds at any depth; may be repeated
     #[arg(long, value_name = "GLOB", value_parser = glob)]
@@ -74,8 +85,8 @@ pub(crate) struct Rules {
     pub(crate) quiet: bool,
 }
 
-impl Rules {
-    /// Rules with one content rule and nothing else.
+impl RuleArgs {
+    /// RuleArgs with one content rule and nothing else.
     pub(crate) fn content(text: &str) -> Self {
         let deny_content = vec![text.to_owned()];
         let (deny, ask) = (Vec::new(), Vec::new());
@@ -102,7 +113,7 @@ pub(crate) struct Demo {
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
-    pub(crate) rules: Rules,
+    pub(crate) rules: RuleArgs,
 
     /// What happens to an operation that nobody answered in time
     #[arg(long, value_enum, default_value = "deny")]
@@ -120,7 +131,7 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
     #[command(flatten)]
-    pub(crate) rules: Rules,
+    pub(crate) rules: RuleArgs,
 
     /// What happens to an operation that nobody answered in time; a whole machine waits, so the default lets it go on
     #[arg(long, value_enum, default_value = "allow")]

@@ -168,7 +168,7 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     let events = Events::new()?;
     let stage = Stage::new()?;
     let files = stage.files()?;
-    let rules = args::Rules::content(MARKER);
+    let rules = args::RuleArgs::content(MARKER);
     let setting =
         Setting { under: Vec::new(), ops: Supervise::OPS, on_miss: args::Miss::Deny, announce: Arc::new(|| ()) };
     let mut gate = Gate::new(&rules, &setting)?;

@@ -9,7 +9,7 @@ use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
 use serde::Serialize;
 
 use crate::args::Doctor;
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, Failure, cause};
 use crate::output::{self, DIM, ERROR, GOOD, HEAD, WARN};
 
 /// The oldest kernel with everything that the core needs: F_SEAL_FUTURE_WRITE, ADDFD with SEND, pidfd.
@@ -167,9 +167,9 @@ fn supervise() -> Vec<Check> {
         Err(e) => Err(match e.kind() {
             std::io::ErrorKind::ResourceBusy => "this process is under a supervisor already".into(),
             std::io::ErrorKind::PermissionDenied => {
-                format!("{}: a container's profile may forbid it", output::cause(e))
+                format!("{}: a container's profile may forbid it", cause(e))
             }
-            _ => output::cause(e),
+            _ => cause(e),
         }),
     };
     let mut checks = vec![Check::of("seccomp notification", found, WHAT).needed()];
@@ -206,7 +206,7 @@ fn fanotify() -> Vec<Check> {
     let permission = sys::probe::permission();
     let found = match &permission {
         Ok(_) => Ok("this user may decide about whole file systems".into()),
-        Err(e) => Err(output::cause(e)),
+        Err(e) => Err(cause(e)),
     };
     let mut checks = vec![
         Check::of("fanotify permission class", found, "fltmc watch decides for every process of a file system")
@@ -280,7 +280,7 @@ fn os(e: rustix::io::Errno) -> String {
 }
 
 fn io(e: std::io::Error) -> String {
-    output::cause(&e)
+    cause(&e)
 }
 /// Takes a name that nobody else wants and gives it back.
 fn namespace() -> Check {

@@ -1,5 +1,6 @@
 //! What goes wrong, as one sentence with what to do, and as a number that a script can tell apart.
 
+use std::fmt;
 use std::process::ExitCode;
 
 /// The tool's exit codes. Scripts rely on them: a number is never given a second meaning.
@@ -63,17 +64,30 @@ impl Failure {
         Self { code, sentence: sentence.into() }
     }
 
-    /// Prints the sentence on stderr and gives the code to leave with.
-    pub(crate) fn report(self) -> ExitCode {
-        let error = crate::output::ERROR;
-        crate::output::noteln!("{error}fltmc:{error:#} {}", crate::output::Safe(&self.sentence));
+    /// The code to leave with.
+    pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code as u8)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+/// An I/O error's cause in the operating system's words, without Rust's "(os error 2)".
+pub(crate) fn cause(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
     }
 }
 
 /// Why there is not one thread more.
 pub(crate) fn no_thread(error: std::io::Error) -> Failure {
-    let cause = crate::output::cause(&error);
+    let cause = cause(&error);
     Failure::new(Code::Other, format!("starting a thread: {cause}; are there threads and memory left? (ulimit -u, -v)"))
 }
 
@@ -91,7 +105,7 @@ impl<T, E: Into<std::io::Error>> Doing<T> for Result<T, E> {
                 std::io::ErrorKind::PermissionDenied => Code::AccessDenied,
                 _ => Code::Other,
             };
-            Failure::new(code, format!("{}: {}", doing(), crate::output::cause(&e)))
+            Failure::new(code, format!("{}: {}", doing(), cause(&e)))
         })
     }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod asked_port;
 mod connect;
 mod demo;
 mod doctor;
@@ -14,6 +15,7 @@ mod ports;
 mod report;
 mod run;
 mod scan;
+mod scanner;
 mod signals;
 mod watch;
 
@@ -21,6 +23,7 @@ use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::Parser as _;
+use output::{ERROR, Safe};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -32,5 +35,8 @@ fn main() -> ExitCode {
         Command::Scan(args) => scan::scan(&args),
         Command::Ports(args) => ports::ports(&args),
     };
-    done.unwrap_or_else(exit::Failure::report)
+    done.unwrap_or_else(|failure| {
+        output::noteln!("{ERROR}fltmc:{ERROR:#} {}", Safe(&failure));
+        failure.exit_code()
+    })
 }

@@ -78,15 +78,6 @@ macro_rules! noteln {
 
 pub(crate) use {noteln, showln};
 
-/// An I/O error's cause in the operating system's words, without Rust's "(os error 2)".
-pub(crate) fn cause(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error") {
-        Some(end) => text[..end].to_lowercase(),
-        None => text,
-    }
-}
-
 /// A duration with three significant figures: `850 ns`, `12.3 µs`, `4.56 ms`, `1.20 s`.
 pub(crate) fn brief(duration: Duration) -> String {
     let ns = duration.as_nanos() as f64;

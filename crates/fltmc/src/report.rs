@@ -11,7 +11,7 @@ use std::time::Duration;
 use fltmgr::filter::{By, Counters, Record, Records, Verdict};
 use serde::Serialize;
 
-use crate::exit::{Code, Failure, no_thread};
+use crate::exit::{Code, Failure, cause, no_thread};
 use crate::latency::Latencies;
 use crate::output::{self, DIM, ERROR, GOOD, HEAD, WARN};
 
@@ -42,8 +42,8 @@ pub(crate) struct Line {
 impl From<&Record> for Line {
     fn from(record: &Record) -> Self {
         let status = match record.verdict {
-            Verdict::Allow => None,
             Verdict::Deny(status) => Some(format!("{status:?}")),
+            _ => None,
         };
         let operation = &record.operation;
         Self {
@@ -114,8 +114,7 @@ pub(crate) fn json_lines(mut to: impl Write + Send + 'static) -> Sink {
         let line = serde_json::to_vec(&Line::from(record)).map_err(std::io::Error::from);
         match line.and_then(|line| to.write_all(&[line, b"\n".to_vec()].concat())) {
             Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-                let cause = output::cause(&e);
-                Err(Failure::new(Code::Other, format!("writing the report: {cause}; it is incomplete")))
+                Err(Failure::new(Code::Other, format!("writing the report: {}; it is incomplete", cause(&e))))
             }
             _ => Ok(()),
         }

@@ -16,8 +16,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGQUIT};
 
 use crate::args::Run;
+use crate::asked_port::Announce;
 use crate::exit::{Code, Doing, Failure, no_thread};
-use crate::gate::{Announce, Gate, Setting};
+use crate::gate::{Gate, Setting};
 use crate::report::{Collector, QUEUE, Sink, Summary, json_lines};
 use crate::signals::{Event, Events};
 

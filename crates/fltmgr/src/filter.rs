@@ -50,8 +50,9 @@ mod manager;
 mod pre_operation;
 mod readers;
 mod record;
+mod threads;
+mod verdict;
 
-use std::fmt;
 use std::time::Duration;
 
 pub use altitude::Altitude;
@@ -60,109 +61,7 @@ pub use manager::{Builder, Manager, Outstanding};
 pub use pre_operation::PreOperation;
 pub use proto::operation::{Arguments, Caller, CallerInfo, OpFlags, OpKind, OpSet, Operation};
 pub use record::{Record, Records};
-
-use proto::status::Status;
-
-/// What a filter decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[doc(alias = "FLT_PREOP_CALLBACK_STATUS")]
-pub enum Verdict {
-    /// Go on: the next filter, and then the kernel.
-    #[doc(alias = "FLT_PREOP_SUCCESS_NO_CALLBACK")]
-    Allow,
-    /// End it with this status, which the source turns into an error number.
-    #[doc(alias = "FLT_PREOP_COMPLETE")]
-    Deny(Status),
-}
-
-/// What becomes of an operation for which a filter has no answer: its deadline passed, its application is gone, it was
-/// dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum OnMiss {
-    /// As if the filter had allowed it: nothing stops, some things are not looked at.
-    #[default]
-    Allow,
-    /// As if the filter had denied it with [`Status::ACCESS_DENIED`].
-    Deny,
-}
-
-impl OnMiss {
-    /// The verdict of this policy.
-    pub fn verdict(self) -> Verdict {
-        match self {
-            Self::Allow => Verdict::Allow,
-            Self::Deny => Verdict::Deny(Status::ACCESS_DENIED),
-        }
-    }
-}
-
-/// Who decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum By {
-    /// A rule of a filter, without asking anybody.
-    Rule,
-    /// An application.
-    Application,
-    /// Nobody in time.
-    Deadline,
-    /// Nobody: the application was there, and went away.
-    Disconnect,
-    /// Nobody: no application is connected, or it takes no messages.
-    Absent,
-    /// Nobody: the application answered with bytes that are not an answer, or with an error.
-    Nonsense,
-    /// Nobody: the filter dropped the operation.
-    Dropped,
-    /// Nobody: more operations wait than the manager holds.
-    Overload,
-    /// Nobody: the file could not be opened for an application to look at, or its name not be told for a rule to.
-    Unreadable,
-    /// Nobody: the source ended.
-    End,
-}
-
-impl By {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Rule,
-        Self::Application,
-        Self::Deadline,
-        Self::Disconnect,
-        Self::Absent,
-        Self::Nonsense,
-        Self::Dropped,
-        Self::Overload,
-        Self::Unreadable,
-        Self::End,
-    ];
-
-    /// Whether it is not a decision but a stated default.
-    pub fn is_miss(self) -> bool {
-        !matches!(self, Self::Rule | Self::Application)
-    }
-
-    /// The name that logs and the tool use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rule => "rule",
-            Self::Application => "application",
-            Self::Deadline => "deadline",
-            Self::Disconnect => "disconnect",
-            Self::Absent => "absent",
-            Self::Nonsense => "nonsense",
-            Self::Dropped => "dropped",
-            Self::Overload => "overload",
-            Self::Unreadable => "unreadable",
-            Self::End => "end",
-        }
-    }
-}
-
-impl fmt::Display for By {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+pub use verdict::{By, OnMiss, Verdict};
 
 /// Decides about operations before they happen.
 #[doc(alias = "FltRegisterFilter")]

@@ -2,7 +2,7 @@
 //! ports to the applications that they ask.
 //!
 //! - A [`source`] reports operations, a [`filter::Manager`] puts them before each [`filter::Filter`], and answers them.
-//! - [`guard`] is the filter that is built in: rules on names, and a question to an application for the rest.
+//! - [`guard`] is the filter that is built in: it denies, asks an application or allows as the rules of a [`policy`] say.
 //! - A [`Port`] connects a filter with applications. Ports are a crate of their own, [`fltport`], whose items are here too:
 //!   a filter imports this crate alone, an application that only answers imports `fltport`.
 //!
@@ -17,13 +17,15 @@
 //!
 //! use fltmgr::filter::{Manager, OpSet};
 //! use fltmgr::guard::{Applications, Guard};
+//! use fltmgr::policy::{Rule, Rules};
 //! use fltmgr::source::Supervise;
 //! use fltmgr::{Port, PortOptions};
 //!
 //! # fn main() -> Result<(), fltmgr::Error> {
 //! let applications = Applications::new();
 //! let _port = Port::create(r"\ScannerPort", PortOptions::default(), applications.clone())?;
-//! let guard = Guard::new().deny(["*.secret"])?.ask(Arc::new(applications), OpSet::OPEN);
+//! let rules = Rules::new([Rule::deny(["*.secret"]), Rule::ask(["**"]).kinds(OpSet::OPEN)])?;
+//! let guard = Guard::new(rules).ask(Arc::new(applications));
 //! let command = Arc::new(Supervise::new(Command::new("make")));
 //! let _manager = Manager::builder().filter(guard)?.start(command.clone())?;
 //! let status = command.wait()?;
@@ -33,6 +35,7 @@
 
 pub mod filter;
 pub mod guard;
+pub mod policy;
 pub mod source;
 
 #[cfg(feature = "async")]

@@ -12,18 +12,21 @@
 //!
 //! use fltmgr::filter::Manager;
 //! use fltmgr::guard::Guard;
+//! use fltmgr::policy::{Rule, Rules};
 //! use fltmgr::source::Supervise;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut command = Command::new("cat");
 //! command.arg("/etc/passwd");
 //! let cat = Arc::new(Supervise::new(command));
-//! let _manager = Manager::builder().filter(Guard::new().deny(["/etc/passwd"])?)?.start(cat.clone())?;
+//! let guard = Guard::new(Rules::new([Rule::deny(["/etc/passwd"])])?);
+//! let _manager = Manager::builder().filter(guard)?.start(cat.clone())?;
 //! assert_eq!(cat.wait()?.code(), Some(1)); // cat: /etc/passwd: Permission denied
 //! # Ok(()) }
 //! ```
 
 mod descriptors;
+mod exempt;
 mod fanotify;
 mod procfs;
 mod supervise;
@@ -34,6 +37,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub use exempt::Exempt;
 pub use fanotify::Fanotify;
 pub use supervise::{AtEnd, CallCounters, Supervise};
 pub use synthetic::{Submitted, Synthetic};

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ use common::worker::Worker;
 use fltmgr::filter::{By, Caller, CallerInfo, Manager, OnMiss, OpFlags, OpKind, OpSet, Operation, Verdict};
 use fltmgr::guard::{Applications, Ask, Done, Guard, scan};
 use fltmgr::namespace::Namespace;
+use fltmgr::policy::{Decision, LiveRules, Rule, Rules};
 use fltmgr::question::{Answer, AnswerFlags, Question};
-use fltmgr::source::{Source, Supervise, Synthetic, Waiting};
+use fltmgr::source::{Exempt, Source, Supervise, Synthetic, Waiting};
 use fltmgr::{Connection, Error, Port, PortOptions, Status};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -48,9 +50,21 @@ impl Ask for Oracle {
             None => self.kept.lock().unwrap().push(done),
         }
     }
-    fn is_one(&self, pid: u32) -> bool {
-        pid == 4242
+}
+
+impl Exempt for Oracle {
+    fn exempts(&self, process: u32) -> bool {
+        process == 4242
     }
+}
+
+/// A guard that asks about these files, opened.
+fn asking(ask: Arc<dyn Ask>, patterns: &[&str]) -> Guard {
+    Guard::new(Rules::new([Rule::ask(patterns.iter().copied()).kinds(OpSet::OPEN)]).unwrap()).ask(ask)
+}
+
+fn denying(patterns: &[&str]) -> Result<Guard, Error> {
+    Rules::new([Rule::deny(patterns.iter().copied())]).map(Guard::new)
 }
 
 /// A source of one operation, on a file that the host can not open.
@@ -99,7 +113,7 @@ fn a_file_that_can_not_be_opened_is_a_miss() {
     for (on_miss, expected) in [(OnMiss::Deny, DENIED), (OnMiss::Allow, Verdict::Allow)] {
         let oracle = Arc::new(Oracle::default());
         *oracle.reply.lock().unwrap() = Some(Ok((Status::SUCCESS, Answer::ALLOW.to_bytes().to_vec())));
-        let guard = Guard::new().on_miss(on_miss).ask(oracle.clone(), OpSet::OPEN);
+        let guard = asking(oracle.clone(), &["**"]).on_miss(on_miss);
         let source = Arc::new(Closed::default());
         let manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
         manager.wait().unwrap();
@@ -118,7 +132,7 @@ fn operation(kind: OpKind, path: &str, target: &str) -> Operation {
 
 #[test]
 fn rules_match_paths_and_names() {
-    let guard = Guard::new().ops(OpSet::all()).deny(["*.key", "/etc/shadow", "/home/*/.ssh/**"]).unwrap();
+    let guard = denying(&["*.key", "/etc/shadow", "/home/*/.ssh/**"]).unwrap().ops(OpSet::all());
     let source = Arc::new(Synthetic::new());
     let _manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
     let rows = [
@@ -144,23 +158,90 @@ fn rules_match_paths_and_names() {
     }
     // What has no second name has none that a pattern matches, not even one that matches nothing at all.
     for pattern in ["", "{x,}"] {
-        let guard = Guard::new().deny([pattern]).unwrap();
+        let guard = denying(&[pattern]).unwrap();
         let source = Arc::new(Synthetic::new());
         let _manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
         let verdict = source.submit(operation(OpKind::Open, "/some/file", "")).wait(LONG).unwrap();
         assert_eq!(verdict, Verdict::Allow, "{pattern:?}");
     }
-    let error = Guard::new().deny(["a[b"]).unwrap_err();
+    let error = denying(&["a[b"]).unwrap_err();
     assert_eq!(error.status(), Status::OBJECT_NAME_INVALID);
     assert!(error.to_string().contains("\"a[b\""), "{error}");
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let rules = Rules::new([
+        Rule::allow(["/srv/open/**"]),
+        Rule::deny(["*.key"]),
+        Rule::ask(["*"]).under(["/srv"]).kinds(OpSet::OPEN),
+        Rule::deny(["/srv/**"]).kinds(OpSet::EXEC),
+    ]);
+    let rules = rules.unwrap();
+    let rows = [
+        (OpKind::Open, "/srv/open/a.key", Decision::Allow),
+        (OpKind::Open, "/srv/a.key", Decision::Deny),
+        (OpKind::Open, "/srv/deep/a", Decision::Ask),
+        (OpKind::Open, "/home/a", Decision::Allow),
+        (OpKind::Exec, "/srv/deep/a", Decision::Deny),
+        (OpKind::Exec, "/srv/open/a", Decision::Allow),
+    ];
+    for (kind, path, expected) in rows {
+        assert_eq!(rules.decide(&operation(kind, path, "")), expected, "{kind} {path}");
+    }
+}
+
+/// A name that cannot be told is not one that no pattern matches.
+#[test]
+fn what_has_no_name_is_never_allowed_past_a_rule_that_denies_or_asks() {
+    let (allow, deny, ask) = (Rule::allow(["/x"]), Rule::deny(["/x"]), Rule::ask(["/x"]));
+    let rows = [
+        (vec![allow.clone(), deny.clone(), ask.clone()], Decision::Unnamed),
+        (vec![ask, deny], Decision::Ask),
+        (vec![allow], Decision::Allow),
+        (vec![Rule::deny([] as [&str; 0])], Decision::Allow),
+        (vec![Rule::deny(["**"])], Decision::Deny),
+    ];
+    for (rules, expected) in rows {
+        let decided = Rules::new(rules.clone()).unwrap().decide(&operation(OpKind::Open, "", ""));
+        assert_eq!(decided, expected, "{rules:?}");
+    }
+}
+
+/// What is asked after a list was put in place is decided by it, whatever goes on beside it.
+#[test]
+fn rules_are_replaced_while_they_run() {
+    let denying = |name: &str| Rules::new([Rule::deny([name])]).unwrap();
+    let live = LiveRules::from(denying("/a"));
+    let source = Arc::new(Synthetic::new());
+    let _manager = Manager::builder().filter(Guard::new(live.clone())).unwrap().start(source.clone()).unwrap();
+    let open = |path: &str| source.submit(operation(OpKind::Open, path, "")).wait(LONG).unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let verdicts = [open("/a"), open("/c")];
+                    assert!([[DENIED, Verdict::Allow], [Verdict::Allow; 2]].contains(&verdicts), "{verdicts:?}");
+                }
+            });
+        }
+        for _ in 0..200 {
+            live.replace(denying("/b"));
+            assert_eq!((open("/a"), open("/b")), (Verdict::Allow, DENIED));
+            live.replace(denying("/a"));
+            assert_eq!((open("/a"), open("/b")), (DENIED, Verdict::Allow));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]
 fn questions_carry_what_is_known() {
     let oracle = Arc::new(Oracle::default());
     *oracle.reply.lock().unwrap() = Some(Ok((Status::SUCCESS, Answer::DENY.to_bytes().to_vec())));
-    let guard =
-        Guard::new().ops(OpSet::all()).ask(oracle.clone(), OpSet::OPEN | OpSet::LINK).only(["/data/**"]).unwrap();
+    let rules = Rules::new([Rule::ask(["/data/**"]).kinds(OpSet::OPEN | OpSet::LINK)]).unwrap();
+    let guard = Guard::new(rules).ops(OpSet::all()).ask(oracle.clone());
     let source = Arc::new(Synthetic::new());
     let manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
     let mut first = operation(OpKind::Link, "/data/a", "/data/b");
@@ -205,8 +286,7 @@ fn every_kind_of_no_answer_has_its_name() {
     for (reply, verdict, by, remembered) in rows {
         let oracle = Arc::new(Oracle::default());
         oracle.reply.lock().unwrap().clone_from(&reply);
-        let guard =
-            Guard::new().ask(oracle.clone(), OpSet::OPEN).on_miss(OnMiss::Deny).deadline(Duration::from_millis(30));
+        let guard = asking(oracle.clone(), &["**"]).on_miss(OnMiss::Deny).deadline(Duration::from_millis(30));
         let source = Arc::new(Synthetic::new());
         let manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
         let made = source.submit(operation(OpKind::Open, "/file", ""));
@@ -243,15 +323,17 @@ impl Stage {
         Connection::options().namespace(namespace).connect(r"\ScannerPort", b"").unwrap()
     }
 
-    /// Runs a shell script under a guard that asks about files below the directory, and gives its output.
-    fn run(&self, script: &str, guard: Guard) -> (String, fltmgr::filter::Counters) {
+    /// Runs a shell script under a guard that denies some files and asks about others below the directory, and gives its
+    /// output.
+    fn run(&self, script: &str, deny: &[&str], guard: impl Fn(Guard) -> Guard) -> (String, fltmgr::filter::Counters) {
         let files = self.dir.path().canonicalize().unwrap();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]).current_dir(&files).stdin(Stdio::null()).env("LC_ALL", "C");
         let out = File::create(files.join("out")).unwrap();
         command.stdout(out.try_clone().unwrap()).stderr(out);
-        let guard = guard.ask(Arc::new(self.applications.clone()), OpSet::OPEN);
-        let guard = guard.only([format!("{}/f*", files.display())]).unwrap();
+        let ask = Rule::ask([format!("{}/f*", files.display())]).kinds(OpSet::OPEN);
+        let rules = Rules::new([Rule::deny(deny.iter().copied()), ask]).unwrap();
+        let guard = guard(Guard::new(rules)).ask(Arc::new(self.applications.clone()));
         let source = Arc::new(Supervise::new(command));
         let manager = Manager::builder().filter(guard).unwrap().start(source.clone()).unwrap();
         source.wait().unwrap();
@@ -282,10 +364,10 @@ fn a_scanner_decides_what_a_program_reads() {
         })
         .collect();
     eventually(|| stage.applications.len() == 1);
-    let guard = Guard::new().on_miss(OnMiss::Deny).deadline(LONG).deny(["f-locked"]).unwrap();
+    let guard = |guard: Guard| guard.on_miss(OnMiss::Deny).deadline(LONG);
     let script =
         "cat f-good; cat f-bad; cat f-locked; echo new > f-new && cat f-new; for i in 1 2 3 4 5; do cat f-good; done";
-    let (out, counters) = stage.run(script, guard);
+    let (out, counters) = stage.run(script, &["f-locked"], guard);
     let denied = |name: &str| format!("cat: {name}: Permission denied\n");
     let expected = ["clean\n".into(), denied("f-bad"), denied("f-locked"), "new\n".into(), "clean\n".repeat(5)];
     assert_eq!(out, expected.concat());
@@ -302,15 +384,15 @@ fn without_an_application_the_policy_decides() {
     for on_miss in [OnMiss::Allow, OnMiss::Deny] {
         let stage = Stage::new();
         stage.file("f", "text\n");
-        let guard = || Guard::new().on_miss(on_miss).deadline(Duration::from_millis(200));
+        let guard = |guard: Guard| guard.on_miss(on_miss).deadline(Duration::from_millis(200));
         let shown = |out: &str| out == "text\n";
-        let (out, counters) = stage.run("cat f", guard());
+        let (out, counters) = stage.run("cat f", &[], guard);
         assert_eq!(shown(&out), on_miss == OnMiss::Allow);
         assert_eq!(counters.allowed_by(By::Absent) + counters.denied_by(By::Absent), 1);
         // Connected, but it never receives.
         let silent = stage.connect();
         eventually(|| stage.applications.len() == 1);
-        let (out, counters) = stage.run("cat f", guard());
+        let (out, counters) = stage.run("cat f", &[], guard);
         assert_eq!(shown(&out), on_miss == OnMiss::Allow);
         assert_eq!(counters.missed_allow() + counters.missed_deny(), 1);
         // It receives, and goes away without an answer.
@@ -319,8 +401,8 @@ fn without_an_application_the_policy_decides() {
             message.detach();
             drop(silent);
         });
-        let patient = Guard::new().on_miss(on_miss).deadline(LONG);
-        let (out, counters) = stage.run("cat f", patient);
+        let patient = |guard: Guard| guard.on_miss(on_miss).deadline(LONG);
+        let (out, counters) = stage.run("cat f", &[], patient);
         receiver.join().unwrap();
         assert_eq!(shown(&out), on_miss == OnMiss::Allow);
         assert_eq!(counters.allowed_by(By::Disconnect) + counters.denied_by(By::Disconnect), 1, "{counters:?}");
@@ -336,13 +418,13 @@ fn an_application_stays_one_while_any_of_its_connections_does() {
     eventually(|| stage.applications.len() == 2);
     first.close();
     eventually(|| stage.applications.len() == 1);
-    assert!(stage.applications.is_one(me));
+    assert!(stage.applications.exempts(me));
     let third = stage.connect();
     second.close();
     eventually(|| stage.applications.len() == 1);
-    assert!(stage.applications.is_one(me));
+    assert!(stage.applications.exempts(me));
     third.close();
-    eventually(|| !stage.applications.is_one(me));
+    eventually(|| !stage.applications.exempts(me));
 }
 
 /// It would wait for its own answer.
@@ -350,14 +432,14 @@ fn an_application_stays_one_while_any_of_its_connections_does() {
 fn an_application_is_who_uses_a_connection_whoever_made_it() {
     let stage = Stage::new();
     let (me, connection) = (std::process::id(), stage.connect());
-    eventually(|| stage.applications.is_one(me));
+    eventually(|| stage.applications.exempts(me));
     let mut other = Worker::with_handle_in(stage.dir.path(), "line", &connection);
-    assert!(stage.applications.is_one(me) && stage.applications.is_one(other.id()));
+    assert!(stage.applications.exempts(me) && stage.applications.exempts(other.id()));
     connection.close();
     // its number may be another's by the time that the other process ends
-    eventually(|| !stage.applications.is_one(me));
-    assert!(stage.applications.is_one(other.id()));
+    eventually(|| !stage.applications.exempts(me));
+    assert!(stage.applications.exempts(other.id()));
     other.kill();
-    eventually(|| !stage.applications.is_one(other.id()));
+    eventually(|| !stage.applications.exempts(other.id()));
     eventually(|| stage.applications.is_empty());
 }

@@ -16,6 +16,7 @@ use e2e::{Process, World};
 use fltmgr::filter::Manager;
 use fltmgr::guard::Guard;
 use fltmgr::namespace::Namespace;
+use fltmgr::policy::{Rule, Rules};
 use fltmgr::source::Fanotify;
 use fltmgr::{
     Answer, Client, Connection, Port, PortName, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout,
@@ -63,7 +64,7 @@ fn role() {
     HELD.store(role == "slow host", Ordering::SeqCst);
     let port = role.ends_with("host").then(|| Port::create(PORT, options, Echo(clients)).expect("a port"));
     let watch = || {
-        let guard = Guard::new().deny(["**/bad"]).expect("a pattern");
+        let guard = Guard::new(Rules::new([Rule::deny(["**/bad"])]).expect("a pattern"));
         let files = Arc::new(Fanotify::new(["fs"]).expect("a right that was asked for before"));
         Manager::builder().filter(guard).and_then(|builder| builder.start(files)).expect("a manager")
     };

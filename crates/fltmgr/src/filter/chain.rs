@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use super::counters::{Tally, bump};
 use super::deadline::Deadlines;
-use super::{By, Filter, PreOperation, Record, Verdict};
+use super::pre_operation::{PreOperation, Undecided};
+use super::record::Record;
+use super::verdict::{By, Verdict};
+use super::{Filter, threads};
 use crate::source::Waiting;
 use fltport::internal::lock;
 
@@ -20,7 +23,7 @@ const CLAIMED: usize = usize::MAX;
 pub(super) struct Chain {
     /// Highest altitude first.
     pub(super) filters: Vec<Box<dyn Filter>>,
-    pub(super) deadlines: Deadlines,
+    pub(super) deadlines: Deadlines<(Arc<Passage>, usize)>,
     pub(super) tally: Tally,
     pub(super) records: Mutex<Option<SyncSender<Record>>>,
     pub(super) max_waiting: usize,
@@ -35,9 +38,9 @@ impl fmt::Debug for Chain {
     }
 }
 
-/// An operation between its report and its verdict.
+/// The way of one operation through the filters, from its report to its verdict.
 #[derive(Debug)]
-pub(super) struct Undecided {
+pub(super) struct Passage {
     chain: Arc<Chain>,
     pub(super) waiting: Box<dyn Waiting>,
     pub(super) sequence: u64,
@@ -52,7 +55,7 @@ impl Chain {
     /// An operation of the source: asks the first filter that wants it.
     pub(super) fn submit(self: &Arc<Self>, waiting: Box<dyn Waiting>) {
         bump(&self.tally.asked);
-        let undecided = Arc::new(Undecided {
+        let passage = Arc::new(Passage {
             chain: self.clone(),
             waiting,
             sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
@@ -61,17 +64,47 @@ impl Chain {
             deadline: AtomicU64::new(0),
         });
         let overload = self.deadlines.len() >= self.max_waiting;
-        undecided.ask(0, None, if overload { Some(By::Overload) } else { None });
+        passage.ask(0, None, if overload { Some(By::Overload) } else { None });
     }
 }
 
-impl Undecided {
-    pub(super) fn filter(&self, stage: usize) -> &dyn Filter {
-        &*self.chain.filters[stage]
+impl Undecided for Passage {
+    fn waiting(&self) -> &dyn Waiting {
+        &*self.waiting
     }
 
-    pub(super) fn deadline(&self) -> Duration {
+    fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    fn deadline(&self) -> Duration {
         Duration::from_nanos(self.deadline.load(Ordering::Relaxed))
+    }
+
+    fn answer(self: Arc<Self>, stage: usize, verdict: Verdict, by: By) -> bool {
+        if self.turn.compare_exchange(stage, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            if !matches!(by, By::Deadline | By::End | By::Dropped) {
+                bump(&self.chain.tally.late);
+            }
+            return false;
+        }
+        self.chain.deadlines.remove(self.deadline(), self.sequence);
+        match verdict {
+            Verdict::Allow => self.pass(stage, by),
+            Verdict::Deny(_) => self.finish(verdict, Some((stage, by))),
+        }
+        true
+    }
+
+    fn miss(self: Arc<Self>, stage: usize, by: By) -> bool {
+        let verdict = self.filter(stage).on_miss().verdict();
+        self.answer(stage, verdict, by)
+    }
+}
+
+impl Passage {
+    pub(super) fn filter(&self, stage: usize) -> &dyn Filter {
+        &*self.chain.filters[stage]
     }
 
     /// Asks the next filter from `stage` on; `last` is the one that allowed before. With `miss` nobody is asked: each
@@ -97,7 +130,7 @@ impl Undecided {
             let deadline = Duration::from_nanos(nanos);
             self.deadline.store(nanos, Ordering::Relaxed);
             self.turn.store(stage, Ordering::Release);
-            self.chain.deadlines.insert(deadline, &self, stage);
+            self.chain.deadlines.insert(deadline, self.sequence, (self.clone(), stage));
             // Whoever closes looks at what waits after that: this is seen there, or that here.
             if self.chain.closed.load(Ordering::Acquire) {
                 self.clone().miss(stage, By::End);
@@ -113,38 +146,16 @@ impl Undecided {
         self.finish(Verdict::Allow, last);
     }
 
-    /// An answer for the filter of this stage. False if there was one before.
-    pub(super) fn answer(self: Arc<Self>, stage: usize, verdict: Verdict, by: By) -> bool {
-        if self.turn.compare_exchange(stage, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            if !matches!(by, By::Deadline | By::End | By::Dropped) {
-                bump(&self.chain.tally.late);
-            }
-            return false;
-        }
-        self.chain.deadlines.remove(self.deadline(), self.sequence);
-        match verdict {
-            Verdict::Allow => self.pass(stage, by),
-            Verdict::Deny(_) => self.finish(verdict, Some((stage, by))),
-        }
-        true
-    }
-
     /// The filter of this stage has allowed it: the next one's turn. That one's callback is not run on a thread that
     /// others wait for, as that of the deadlines or of an application's replies.
     fn pass(self: Arc<Self>, stage: usize, by: By) {
         let kind = self.waiting.operation().kind.set();
         let asks = self.chain.filters[stage + 1..].iter().any(|filter| filter.ops().contains(kind));
-        if asks && !super::readers::reads_here() {
+        if asks && !threads::reads_here() {
             fltport::internal::run(move || self.ask(stage + 1, Some((stage, by)), None));
         } else {
             self.ask(stage + 1, Some((stage, by)), None);
         }
-    }
-
-    /// Answers by the filter's default.
-    pub(super) fn miss(self: Arc<Self>, stage: usize, by: By) -> bool {
-        let verdict = self.filter(stage).on_miss().verdict();
-        self.answer(stage, verdict, by)
     }
 
     fn finish(&self, verdict: Verdict, last: Option<(usize, By)>) {

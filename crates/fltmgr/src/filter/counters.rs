@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{By, Verdict};
+use super::verdict::{By, Verdict};
 
 /// Numbers since the manager started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Counters {
     }
 
     fn sum(&self, miss: bool, verdict: usize) -> u64 {
-        By::ALL.into_iter().filter(|by| by.is_miss() == miss).map(|by| self.ended[by as usize][verdict]).sum()
+        By::ALL.iter().copied().filter(|by| by.is_miss() == miss).map(|by| self.ended[by as usize][verdict]).sum()
     }
 
     /// Operations that were allowed by a decision.

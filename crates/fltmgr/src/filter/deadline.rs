@@ -1,48 +1,45 @@
-//! Which operations wait, in the order of their deadlines.
+//! What waits, in the order of the deadlines.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::chain::Undecided;
 use fltport::internal::lock;
 
 /// Deadline (time since boot) and number.
 type Key = (Duration, u64);
 
-/// All operations that wait for a filter.
-#[derive(Debug, Default)]
-pub(super) struct Deadlines {
-    queue: Mutex<Queue>,
+/// Everything that waits, each with its deadline and number.
+#[derive(Debug)]
+pub(super) struct Deadlines<T> {
+    queue: Mutex<Queue<T>>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    entries: BTreeMap<Key, (Arc<Undecided>, usize)>,
+#[derive(Debug)]
+struct Queue<T> {
+    entries: BTreeMap<Key, T>,
     /// Until when the deadline thread sleeps. It is not woken for what is due later, and not when what it sleeps for is
     /// gone: most operations are answered long before their deadline, and a wake-up costs more than all the rest.
     asleep: Option<Duration>,
     closed: bool,
 }
 
-/// What the deadline thread is to do next.
-pub(super) enum Due {
-    /// This operation has waited long enough for this filter.
-    Passed(Arc<Undecided>, usize),
-    /// Nothing will ever be due again.
-    Closed,
+impl<T> Default for Deadlines<T> {
+    fn default() -> Self {
+        let queue = Queue { entries: BTreeMap::new(), asleep: None, closed: false };
+        Self { queue: Mutex::new(queue), changed: Condvar::new() }
+    }
 }
 
-impl Deadlines {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+impl<T: Clone> Deadlines<T> {
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
         lock(&self.queue)
     }
 
-    pub(super) fn insert(&self, at: Duration, undecided: &Arc<Undecided>, stage: usize) {
-        let key = (at, undecided.sequence);
+    pub(super) fn insert(&self, at: Duration, number: u64, waiting: T) {
         let mut queue = self.lock();
-        queue.entries.insert(key, (undecided.clone(), stage));
+        queue.entries.insert((at, number), waiting);
         let too_late = queue.asleep.is_some_and(|until| at < until);
         drop(queue);
         if too_late {
@@ -50,21 +47,21 @@ impl Deadlines {
         }
     }
 
-    pub(super) fn remove(&self, at: Duration, sequence: u64) {
+    pub(super) fn remove(&self, at: Duration, number: u64) {
         // Dropped after the lock is released: it may be the last reference.
-        let entry = self.lock().entries.remove(&(at, sequence));
-        drop(entry);
+        let waiting = self.lock().entries.remove(&(at, number));
+        drop(waiting);
     }
 
-    /// Waits for the next deadline to pass.
-    pub(super) fn due(&self) -> Due {
+    /// Waits for the next deadline to pass. `None` when nothing waits any more, after [`close`](Self::close).
+    pub(super) fn due(&self) -> Option<T> {
         let mut queue = self.lock();
         loop {
             let now = sys::clock::monotonic();
             match queue.entries.first_key_value() {
                 Some(((at, _), _)) if *at <= now => {
-                    if let Some((_, (undecided, stage))) = queue.entries.pop_first() {
-                        return Due::Passed(undecided, stage);
+                    if let Some((_, waiting)) = queue.entries.pop_first() {
+                        return Some(waiting);
                     }
                 }
                 Some(((at, _), _)) => {
@@ -72,7 +69,7 @@ impl Deadlines {
                     queue.asleep = Some(at);
                     queue = self.changed.wait_timeout(queue, rest).unwrap_or_else(PoisonError::into_inner).0;
                 }
-                None if queue.closed => return Due::Closed,
+                None if queue.closed => return None,
                 None => {
                     queue.asleep = Some(Duration::MAX);
                     queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +83,8 @@ impl Deadlines {
         self.lock().entries.len()
     }
 
-    pub(super) fn all(&self) -> Vec<(Arc<Undecided>, usize)> {
+    /// What waits at this moment, the nearest deadline first.
+    pub(super) fn all(&self) -> Vec<T> {
         self.lock().entries.values().cloned().collect()
     }
 

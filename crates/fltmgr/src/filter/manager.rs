@@ -10,7 +10,8 @@ use proto::status::Status;
 
 use super::chain::Chain;
 use super::counters::Tally;
-use super::deadline::{Deadlines, Due};
+use super::deadline::Deadlines;
+use super::pre_operation::Undecided as _;
 use super::readers::Readers;
 use super::record::{self, Records};
 use super::{By, Counters, Filter, OnMiss};
@@ -126,14 +127,14 @@ impl Builder {
         let failed = |error| Error::resources("starting a thread", error);
         let timed = chain.clone();
         let timer = thread::Builder::new().name("fltmgr-deadline".into()).spawn(move || {
-            while let Due::Passed(undecided, stage) = timed.deadlines.due() {
+            while let Some((passage, stage)) = timed.deadlines.due() {
                 if timed.closed.load(Ordering::Acquire) {
-                    undecided.miss(stage, By::End);
-                } else if undecided.filter(stage).on_miss() == OnMiss::Allow {
+                    passage.miss(stage, By::End);
+                } else if passage.filter(stage).on_miss() == OnMiss::Allow {
                     // the source may open the file itself, and have to wait for its file system: this thread does not
-                    fltport::internal::run(move || _ = undecided.miss(stage, By::Deadline));
+                    fltport::internal::run(move || _ = passage.miss(stage, By::Deadline));
                 } else {
-                    undecided.miss(stage, By::Deadline);
+                    passage.miss(stage, By::Deadline);
                 }
             }
         });
@@ -167,11 +168,11 @@ impl Manager {
         let now = sys::clock::monotonic();
         let all = self.chain.deadlines.all();
         all.into_iter()
-            .map(|(undecided, stage)| Outstanding {
-                operation: undecided.waiting.operation().clone(),
-                sequence: undecided.sequence,
-                filter: undecided.filter(stage).name().to_owned(),
-                waited: now.saturating_sub(undecided.reported),
+            .map(|(passage, stage)| Outstanding {
+                operation: passage.waiting.operation().clone(),
+                sequence: passage.sequence,
+                filter: passage.filter(stage).name().to_owned(),
+                waited: now.saturating_sub(passage.reported),
             })
             .collect()
     }
@@ -200,8 +201,8 @@ impl Manager {
     pub fn stop(&self) {
         self.chain.closed.store(true, Ordering::Release);
         self.source.stop();
-        for (undecided, stage) in self.chain.deadlines.all() {
-            undecided.miss(stage, By::End);
+        for (passage, stage) in self.chain.deadlines.all() {
+            passage.miss(stage, By::End);
         }
     }
 }
@@ -212,8 +213,8 @@ impl Drop for Manager {
         // An error of the source was for `wait` to report.
         let _ = self.wait();
         // An operation that was on its way to a filter when we stopped.
-        for (undecided, stage) in self.chain.deadlines.all() {
-            undecided.miss(stage, By::End);
+        for (passage, stage) in self.chain.deadlines.all() {
+            passage.miss(stage, By::End);
         }
         self.readers.close();
         if let Some(watch) = self.watch.take() {

@@ -1,16 +1,28 @@
 //! An operation in a filter's hands.
 
-use std::io;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use proto::operation::Operation;
 use proto::status::Status;
 
-use super::chain::Undecided;
-use super::{By, Verdict};
+use super::verdict::{By, Verdict};
+use crate::source::Waiting;
+
+/// An operation on its way through the filters, as one of them sees it. `stage` says which one.
+pub(super) trait Undecided: fmt::Debug + Send + Sync {
+    fn waiting(&self) -> &dyn Waiting;
+    fn sequence(&self) -> u64;
+    /// Of the filter whose turn it is: time since boot.
+    fn deadline(&self) -> Duration;
+    /// The answer of one filter. False if there was one before.
+    fn answer(self: Arc<Self>, stage: usize, verdict: Verdict, by: By) -> bool;
+    /// Answers by that filter's default. False if there was an answer before.
+    fn miss(self: Arc<Self>, stage: usize, why: By) -> bool;
+}
 
 /// A file operation that waits for a filter's verdict: reads as its [`Operation`].
 ///
@@ -20,23 +32,23 @@ use super::{By, Verdict};
 #[must_use = "dropping an operation answers it by the filter's policy"]
 #[doc(alias = "FLT_CALLBACK_DATA")]
 pub struct PreOperation {
-    undecided: Option<Arc<Undecided>>,
+    undecided: Option<Arc<dyn Undecided>>,
     stage: usize,
 }
 
 impl PreOperation {
-    pub(super) fn new(undecided: Arc<Undecided>, stage: usize) -> Self {
+    pub(super) fn new(undecided: Arc<dyn Undecided>, stage: usize) -> Self {
         Self { undecided: Some(undecided), stage }
     }
 
-    fn undecided(&self) -> &Arc<Undecided> {
+    fn undecided(&self) -> &Arc<dyn Undecided> {
         // Only answering and dropping take it, and both take the operation too.
         self.undecided.as_ref().unwrap_or_else(|| unreachable!("an answered operation is gone"))
     }
 
     /// The operation itself, which can be kept.
     pub fn operation(&self) -> &Arc<Operation> {
-        self.undecided().waiting.operation()
+        self.undecided().waiting().operation()
     }
 
     /// The file, open for reading with a position of its own, for scanning and for passing on. `None` if there is no
@@ -46,7 +58,7 @@ impl PreOperation {
     /// What keeps it from being opened here: no descriptors are left, another process has a lease on it. Whoever asks
     /// may read it all the same, so this is no reason to allow: [`miss`](Self::miss) with [`By::Unreadable`].
     pub fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
-        self.undecided().waiting.file()
+        self.undecided().waiting().file()
     }
 
     /// When it is answered without us: time since boot (CLOCK_MONOTONIC).
@@ -61,7 +73,7 @@ impl PreOperation {
 
     /// Its number: 0, 1, 2… in the order of the source's reports.
     pub fn sequence(&self) -> u64 {
-        self.undecided().sequence
+        self.undecided().sequence()
     }
 
     /// Lets it go on: to the next filter, and then to happen. False if it was answered without us.
@@ -87,7 +99,7 @@ impl PreOperation {
     /// Asks the source not to report this file again until it changes: its verdict cache, if it has one. Before an
     /// *allow*, and only when the verdict depends on nothing but the contents.
     pub fn remember(&self) {
-        self.undecided().waiting.remember();
+        self.undecided().waiting().remember();
     }
 }
 

@@ -1,12 +1,12 @@
 //! The threads that read a source and call filters: one more whenever all of them are held up.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::chain::Chain;
+use super::threads;
 use crate::Error;
 use crate::source::Source;
 use fltport::internal::lock;
@@ -15,15 +15,6 @@ use fltport::internal::lock;
 const HELD_UP: Duration = Duration::from_millis(5);
 /// More callbacks than this that block at one time hold the source up.
 const MAX_READERS: usize = 256;
-
-thread_local! {
-    static READS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread reads a source: it may call a filter, whatever that does, because another takes its place.
-pub(super) fn reads_here() -> bool {
-    READS.get()
-}
 
 /// The threads that read one source.
 #[derive(Debug)]
@@ -78,7 +69,7 @@ impl Readers {
     }
 
     fn read(&self) -> Result<(), Error> {
-        READS.set(true);
+        threads::begin_to_read();
         loop {
             let next = self.source.next();
             let last = self.free.fetch_sub(1, Ordering::SeqCst) == 1;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use proto::operation::Operation;
 
-use super::{Altitude, By, Verdict};
+use super::altitude::Altitude;
+use super::verdict::{By, Verdict};
 
 /// One answered operation.
 #[derive(Clone, Debug)]

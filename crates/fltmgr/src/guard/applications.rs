@@ -11,6 +11,7 @@ use proto::status::Status;
 
 use super::{Ask, Done};
 use crate::filter::By;
+use crate::source::Exempt;
 use crate::{Client, Credentials, Question, Serve, Timeout};
 
 type Announce = Box<dyn Fn(&Credentials) + Send + Sync>;
@@ -23,13 +24,15 @@ type Announce = Box<dyn Fn(&Credentials) + Send + Sync>;
 /// use std::sync::Arc;
 /// use fltmgr::filter::{Manager, OpSet};
 /// use fltmgr::guard::{Applications, Guard};
+/// use fltmgr::policy::{Rule, Rules};
 /// use fltmgr::source::Supervise;
 /// use fltmgr::{Port, PortOptions};
 ///
 /// # fn main() -> Result<(), fltmgr::Error> {
 /// let applications = Applications::new();
 /// let _port = Port::create(r"\ScannerPort", PortOptions::default().max_connections(8), applications.clone())?;
-/// let guard = Guard::new().deny(["*.secret"])?.ask(Arc::new(applications), OpSet::OPEN);
+/// let rules = Rules::new([Rule::deny(["*.secret"]), Rule::ask(["**"]).kinds(OpSet::OPEN)])?;
+/// let guard = Guard::new(rules).ask(Arc::new(applications));
 /// let command = Arc::new(Supervise::new(std::process::Command::new("make")));
 /// let manager = Manager::builder().filter(guard)?.start(command.clone())?;
 /// let status = command.wait()?;
@@ -132,9 +135,11 @@ impl Ask for Applications {
             });
         });
     }
+}
 
-    fn is_one(&self, pid: u32) -> bool {
-        // 0 is everybody whom our pid namespace has no number for
-        pid != 0 && self.0.read().iter().any(|(_, client)| client.is_used_by(pid))
+impl Exempt for Applications {
+    fn exempts(&self, process: u32) -> bool {
+        // 0 is every process that our pid namespace has no number for
+        process != 0 && self.0.read().iter().any(|(_, client)| client.is_used_by(process))
     }
 }

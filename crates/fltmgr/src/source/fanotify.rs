@@ -1,20 +1,20 @@
 //! The opens and execs of every process on whole file systems, for root.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use std::{fmt, io};
 
 use proto::operation::{Caller, OpKind, OpSet, Operation};
 use proto::status::Status;
 use sys::fanotify::{EXEC, Event, Group, Names, OPEN, Permission};
 
+use super::exempt::{Exempt, Exemptions};
 use super::{Source, Waiting, descriptors, procfs};
 use crate::Error;
 use crate::filter::Verdict;
-use crate::guard::Ask;
 use fltport::internal::lock;
 
 /// Opens and execs on file systems, whoever makes them: fanotify, with CAP_SYS_ADMIN in the initial user namespace.
@@ -31,30 +31,11 @@ pub struct Fanotify {
     group: Arc<Group>,
     paths: Vec<PathBuf>,
     names: OnceLock<Names>,
-    exempt: Exempt,
+    exempt: Exemptions,
     /// What one read brought and nobody took yet. Whoever reads holds it: the others wait here, where they find what is
     /// left when that one is busy with the first, and not at the group, which would tell them nothing of it.
     queue: Mutex<VecDeque<Permission>>,
     room: Arc<Room>,
-}
-
-/// Whose operations are answered at once.
-struct Exempt {
-    own: u32,
-    applications: RwLock<Vec<Arc<dyn Ask>>>,
-}
-
-impl fmt::Debug for Exempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exempt").field("own", &self.own).finish_non_exhaustive()
-    }
-}
-
-impl Exempt {
-    fn covers(&self, pid: u32) -> bool {
-        let applications = || self.applications.read().unwrap_or_else(PoisonError::into_inner);
-        pid == self.own || applications().iter().any(|application| application.is_one(pid))
-    }
 }
 
 /// Reading pauses while events hold too many descriptors.
@@ -106,14 +87,14 @@ impl Fanotify {
             group,
             paths: paths.into_iter().map(Into::into).collect(),
             names: OnceLock::new(),
-            exempt: Exempt { own: std::process::id(), applications: RwLock::default() },
+            exempt: Exemptions::new(),
             queue: Mutex::default(),
             room: Arc::new(Room { limit, taken: Mutex::new(0), freed: Condvar::new() }),
         })
     }
 
-    /// Answers the operations of the processes that decide at once: of each that is one of `application` at the time
-    /// ([`Ask::is_one`]). One outside of our pid namespace has the number 0, as all others there, and is not exempt.
+    /// Answers the operations of some processes at once: of each that `exempt` names at the time, usually the
+    /// applications that decide. One outside of our pid namespace has the number 0, as all others there, and is not exempt.
     ///
     /// ```no_run
     /// use std::sync::Arc;
@@ -126,8 +107,8 @@ impl Fanotify {
     /// source.exempt(applications.clone());
     /// # Ok(()) }
     /// ```
-    pub fn exempt(&self, application: Arc<dyn Ask>) {
-        self.exempt.applications.write().unwrap_or_else(PoisonError::into_inner).push(application);
+    pub fn exempt(&self, exempt: Arc<dyn Exempt>) {
+        self.exempt.add(exempt);
     }
 
     /// Forgets every verdict that [`remember`](crate::filter::PreOperation::remember) put into the kernel: after a change
@@ -209,7 +190,7 @@ impl Source for Fanotify {
                 return Ok(None);
             }
             let permissions = events.into_iter().filter_map(permission);
-            let (exempt, others): (Vec<_>, Vec<_>) = permissions.partition(|event| self.exempt.covers(event.pid()));
+            let (exempt, others): (Vec<_>, Vec<_>) = permissions.partition(|event| self.exempt.cover(event.pid()));
             Group::answer_all(&exempt, true);
             queue.extend(others);
         }

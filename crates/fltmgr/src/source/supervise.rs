@@ -36,6 +36,7 @@ use tree::{Tree, bump};
 
 /// What becomes of descendants that live longer than the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum AtEnd {
     /// They are served until the last one ends.
     #[default]
