@@ -6,4 +6,5 @@
 mod effects;
 mod execs;
 mod opens;
+mod rules;
 mod runs;

@@ -3,6 +3,7 @@
 //! `attacker stage WHAT DIR` makes the files for a command, outside of any supervision; the command itself is then run
 //! under `fltmc run`. Tests start both, see `e2e/tests/attack`.
 
+mod acts;
 mod before;
 mod duel;
 mod effects;
@@ -35,6 +36,7 @@ fn main() {
         ["effects-direct", way, tries, dir] => println!("{}", effects::direct(way, number(tries), dir).json()),
         ["effects-changed", way, tries, dir] => println!("{}", effects::changed(way, number(tries), dir)),
         ["effects-ways"] => println!("{}", effects::ways()),
+        ["acts", ref acts @ ..] => println!("{}", acts::all(acts)),
         ["stage", "execs", dir] => execs::stage(dir),
         ["execs", way, tries, dir] => {
             let (duel, began) = execs::duel(way, dir);

@@ -19,6 +19,7 @@ macro_rules! reads {
 impl Reads {
     reads! {
         BIND = libc::SYS_bind;
+        CHDIR = libc::SYS_chdir;
         CHROOT = libc::SYS_chroot;
         CLOSE = libc::SYS_close;
         DUP3 = libc::SYS_dup3;
