@@ -5,6 +5,7 @@
 
 mod effects;
 mod execs;
+mod forge;
 mod opens;
 mod rules;
 mod runs;

@@ -255,15 +255,21 @@ impl Other {
 
 /// A child like that of fork which also shares what `flags` of clone say; 0 in the child, which dies with its parent.
 pub(crate) fn fork(flags: i32) -> i32 {
+    let child = fork_for_good(flags);
+    if child == 0 {
+        // SAFETY: takes numbers only.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    }
+    child
+}
+
+/// As [`fork`], but the child outlives its parent.
+pub(crate) fn fork_for_good(flags: i32) -> i32 {
     let flags = (flags | libc::SIGCHLD) as usize;
     // SAFETY: without a stack of its own and without CLONE_VM the child is a copy, as after fork. This process has one
     // thread here, so that no lock is held in the copy.
     let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0usize, 0usize, 0usize, 0usize) };
     assert!(child >= 0, "clone: {}", errno());
-    if child == 0 {
-        // SAFETY: takes numbers only.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-    }
     child as i32
 }
 

@@ -9,6 +9,7 @@ mod duel;
 mod effects;
 mod elf;
 mod execs;
+mod forge;
 mod opens;
 mod pages;
 mod raw;
@@ -37,6 +38,12 @@ fn main() {
         ["effects-changed", way, tries, dir] => println!("{}", effects::changed(way, number(tries), dir)),
         ["effects-ways"] => println!("{}", effects::ways()),
         ["acts", ref acts @ ..] => println!("{}", acts::all(acts)),
+        ["forge", "scanner", secret] => println!("{}", forge::scanner(secret)),
+        ["forge", "stopped", secret] => println!("{}", forge::stopped(secret)),
+        ["forge", "orphan", secret] => forge::orphan(secret),
+        ["forge", "port", how, name, place, secret] => println!("{}", forge::port(how, name, place, secret)),
+        ["forge", "look"] => println!("{}", forge::look()),
+        ["forge", "take"] => println!("{}", forge::take_own()),
         ["stage", "execs", dir] => execs::stage(dir),
         ["execs", way, tries, dir] => {
             let (duel, began) = execs::duel(way, dir);
