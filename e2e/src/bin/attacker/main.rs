@@ -5,6 +5,7 @@
 
 mod acts;
 mod before;
+mod confine;
 mod duel;
 mod effects;
 mod elf;
@@ -38,6 +39,7 @@ fn main() {
         ["effects-changed", way, tries, dir] => println!("{}", effects::changed(way, number(tries), dir)),
         ["effects-ways"] => println!("{}", effects::ways()),
         ["acts", ref acts @ ..] => println!("{}", acts::all(acts)),
+        ["confine", profile, ref command @ ..] => confine::run(profile, command),
         ["forge", "scanner", secret] => println!("{}", forge::scanner(secret)),
         ["forge", "stopped", secret] => println!("{}", forge::stopped(secret)),
         ["forge", "orphan", secret] => forge::orphan(secret),
