@@ -8,5 +8,6 @@ mod effects;
 mod execs;
 mod forge;
 mod opens;
+mod programs;
 mod rules;
 mod runs;

@@ -13,9 +13,11 @@ mod execs;
 mod forge;
 mod opens;
 mod pages;
+mod programs;
 mod raw;
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 fn main() {
     // whatever hangs ends
@@ -40,6 +42,19 @@ fn main() {
         ["effects-ways"] => println!("{}", effects::ways()),
         ["acts", ref acts @ ..] => println!("{}", acts::all(acts)),
         ["confine", profile, ref command @ ..] => confine::run(profile, command),
+        ["open", path, times, ref before @ ..] => {
+            before.iter().for_each(|what| before::prepare(what));
+            println!("{}", programs::open(path, number(times)).json());
+        }
+        ["interrupted", path, times, beside] => {
+            println!("{}", programs::interrupted(path, number(times), number(beside)));
+        }
+        #[cfg(target_arch = "x86_64")]
+        ["old-call"] => println!("{}", programs::old_call()),
+        ["chains", chains, seconds, microseconds] => {
+            programs::chains(number(chains), number(seconds), Duration::from_micros(number(microseconds)));
+        }
+        ["crowd", path, threads] => println!("{}", programs::crowd(path, number(threads))),
         ["forge", "scanner", secret] => println!("{}", forge::scanner(secret)),
         ["forge", "stopped", secret] => println!("{}", forge::stopped(secret)),
         ["forge", "orphan", secret] => forge::orphan(secret),
