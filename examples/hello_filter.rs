@@ -1,4 +1,4 @@
-//! The smallest filter: a shell whose every open and exec is decided by whoever connects to \HelloPort.
+//! The smallest filter: a shell whose every open and exec is decided by the application that connects to \HelloPort.
 use std::process::Command;
 use std::sync::Arc;
 

@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Apply rules to every process on the file systems of some directories. Needs root
     Watch(Watch),
-    /// List the live ports, who owns them and whom they admit
+    /// List the live ports, their owners and what they admit
     Ports(Ports),
     /// Connect to a port and answer its questions by hand
     Connect(Connect),
@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Doctor(Doctor),
 }
 
-/// What happens to an operation that nobody answered in time.
+/// What happens to an operation that had no answer in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Miss {
     Allow,
@@ -93,7 +93,7 @@ impl RuleArgs {
         Self { deny, deny_content, port: None, ask, deadline: Duration::from_secs(5), report: None, quiet: true }
     }
 
-    /// Without any rule nothing would be decided, which nobody means.
+    /// Without any rule nothing would be decided, which is surely a slip.
     pub(crate) fn check(&self) -> Result<(), exit::Failure> {
         if self.deny.is_empty() && self.deny_content.is_empty() && self.port.is_none() {
             let sentence = "there is no rule; give --deny GLOB, --deny-content TEXT or --port NAME";
@@ -115,7 +115,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
 
-    /// What happens to an operation that nobody answered in time
+    /// What happens to an operation that had no answer in time
     #[arg(long, value_enum, default_value = "deny")]
     pub(crate) on_miss: Miss,
 
@@ -133,7 +133,7 @@ pub(crate) struct Watch {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
 
-    /// What happens to an operation that nobody answered in time; a whole machine waits, so the default lets it go on
+    /// What happens to an operation that had no answer in time; a whole machine waits, so the default lets it go on
     #[arg(long, value_enum, default_value = "allow")]
     pub(crate) on_miss: Miss,
 

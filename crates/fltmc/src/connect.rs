@@ -17,7 +17,7 @@ use crate::exit::{Failure, no_thread};
 use crate::output::{self, DIM, ERROR, GOOD, HEAD, Safe, WARN};
 use crate::port;
 
-/// How often a person who thinks is interrupted to see whether the filter is there still.
+/// How often waiting for a line is interrupted to see whether the filter is there still.
 const GLANCE: Duration = Duration::from_millis(200);
 
 /// How much of a message that is no question is shown.
@@ -31,7 +31,7 @@ enum Outcome {
     Deny,
     /// The filter had stopped waiting.
     Late,
-    /// Nobody answers any more; the filter's policy decides.
+    /// There will be no answer; the filter's policy decides.
     None,
 }
 

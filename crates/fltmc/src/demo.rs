@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::args::{self, Demo};
 use crate::exit::{Code, Doing, Failure};
-use crate::gate::{Gate, Setting};
+use crate::filters::{Filters, Setting};
 use crate::output::{self, DIM, ERROR, GOOD, HEAD, Safe};
 use crate::report::{Line, Summary};
 use crate::run;
@@ -125,7 +125,7 @@ impl Stage {
                     && record.operation.path.file_name().is_some_and(|name| name == sample.name)
             });
             let fault = match asked.next() {
-                None => wrong("nobody was asked"),
+                None => wrong("the application was not asked"),
                 Some(record) if record.by != By::Application => wrong("it was not the application that decided"),
                 Some(record) if (record.verdict == Verdict::Allow) == sample.infected => wrong("the wrong verdict"),
                 Some(_) if sample.infected && succeeded != Some(false) => wrong("it succeeded"),
@@ -171,15 +171,15 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     let rules = args::RuleArgs::content(MARKER);
     let setting =
         Setting { under: Vec::new(), ops: Supervise::OPS, on_miss: args::Miss::Deny, announce: Arc::new(|| ()) };
-    let mut gate = Gate::new(&rules, &setting)?;
+    let mut filters = Filters::new(&rules, &setting)?;
     if let Some(signal) = events.signal() {
         return Ok(run::ended_by(signal));
     }
     if !args.json {
-        introduce(&stage, &gate)?;
+        introduce(&stage, &filters)?;
     }
     let seen: Arc<Mutex<Vec<Record>>> = Arc::default();
-    let (keep, json, scanner) = (seen.clone(), args.json, gate.scanner_pid());
+    let (keep, json, scanner) = (seen.clone(), args.json, filters.scanner_pid());
     let write = move |record: &Record| {
         if record.operation.kind != OpKind::Open || !record.operation.path.starts_with(&files) {
             return Ok(());
@@ -187,8 +187,8 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
         keep.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
         if json { output::json(&Line::from(record)) } else { row(record, scanner) }
     };
-    let (status, summary) = run::supervise(&mut gate, stage.command(), events, vec![Box::new(write)])?;
-    gate.close();
+    let (status, summary) = run::supervise(&mut filters, stage.command(), events, vec![Box::new(write)])?;
+    filters.close();
     let summary = summary?;
     let status =
         status.map_err(|error| Failure::new(Code::Other, format!("the demo's programs did not run: {error}")))?;
@@ -211,7 +211,7 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     }
 }
 
-fn introduce(stage: &Stage, gate: &Gate) -> Result<(), Failure> {
+fn introduce(stage: &Stage, filters: &Filters) -> Result<(), Failure> {
     let (infected, clean): (Vec<_>, Vec<_>) = stage.samples.iter().partition(|sample| sample.infected);
     output::showln!(
         "{HEAD}files{HEAD:#}        {} clean, {} infected with a harmless marker",
@@ -224,7 +224,7 @@ fn introduce(stage: &Stage, gate: &Gate) -> Result<(), Failure> {
     )?;
     output::showln!(
         "{HEAD}application{HEAD:#}  pid {}: fltmc scan, looks into the file it is handed",
-        gate.scanner_pid().unwrap_or(0)
+        filters.scanner_pid().unwrap_or(0)
     )?;
     output::showln!("")?;
     output::showln!("{HEAD}{:<6} {:<12} {:<8} {:<28} {:>9}{HEAD:#}", "WHO", "WHAT", "VERDICT", "DECIDED BY", "IN")

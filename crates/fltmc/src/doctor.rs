@@ -141,7 +141,7 @@ fn checks() -> Vec<Check> {
         Check::of(
             "futex_waitv",
             sys::futex::can_wait_for_several().map(|()| "a sleep on several words at once".into()).map_err(io),
-            "who receives by tokens, streams or event loops is woken at once; without it (before 5.16), within 10 ms",
+            "receivers by tokens, streams or event loops are woken at once; without it (before 5.16), within 10 ms",
         )
         .optional(),
     );
@@ -180,7 +180,7 @@ fn supervise() -> Vec<Check> {
         Check::of(
             "ADDFD with SEND",
             yes(notify.inject, "5.14"),
-            "an open is answered with the very file that was judged, so that nobody can swap it in between",
+            "an open is answered with the very file that was judged, so that it cannot be swapped in between",
         )
         .detail()
         .needed(),
@@ -282,7 +282,7 @@ fn os(e: rustix::io::Errno) -> String {
 fn io(e: std::io::Error) -> String {
     cause(&e)
 }
-/// Takes a name that nobody else wants and gives it back.
+/// Takes a name that no other process wants and gives it back.
 fn namespace() -> Check {
     let namespace = Namespace::current();
     let dir = namespace.dir().display();

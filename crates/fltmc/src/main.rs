@@ -7,7 +7,7 @@ mod connect;
 mod demo;
 mod doctor;
 mod exit;
-mod gate;
+mod filters;
 mod latency;
 mod output;
 mod port;

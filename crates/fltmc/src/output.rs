@@ -60,8 +60,8 @@ fn written(result: std::io::Result<()>) -> Result<(), Failure> {
     }
 }
 
-/// Writes a line for a person on stderr. Where that cannot be done (a full disk, a terminal that is gone) there is nobody
-/// to be told, and what is done goes on.
+/// Writes a line for a person on stderr. Where that cannot be done (a full disk, a terminal that is gone) what is
+/// done goes on all the same.
 pub(crate) fn note(text: fmt::Arguments<'_>) {
     let _ = anstream::stderr().write_all(format!("{text}\n").as_bytes());
 }

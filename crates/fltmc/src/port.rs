@@ -16,7 +16,7 @@ pub(crate) fn connect(typed: &str, context: &[u8]) -> Result<Connection, Failure
     Connection::connect(&full_name(typed), context).map_err(connecting)
 }
 
-/// Why connecting failed. The library's sentence says what is there and whom it admits.
+/// Why connecting failed. The library's sentence says what is there and what it admits.
 pub(crate) fn connecting(error: Error) -> Failure {
     let code = match error.status() {
         Status::ACCESS_DENIED if error.doing().starts_with("opening the namespace") => Code::Namespace,
@@ -61,7 +61,7 @@ fn sentence(error: &Error) -> String {
         Status::OBJECT_NAME_INVALID | Status::OBJECT_PATH_SYNTAX_BAD => {
             "; a name is like \\ScannerPort or \\Directory\\ScannerPort, in single quotes because of the shell"
         }
-        Status::CONNECTION_COUNT_LIMIT => "; end another client, or see fltmc ports for who serves it",
+        Status::CONNECTION_COUNT_LIMIT => "; end another client, or see in fltmc ports which process serves it",
         _ => "",
     };
     format!("{error}{advice}")

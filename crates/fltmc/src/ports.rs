@@ -1,4 +1,4 @@
-//! `fltmc ports`: the live ports, who owns them and whom they admit.
+//! `fltmc ports`: the live ports, their owners and what they admit.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use crate::exit::Failure;
 use crate::output::{self, DIM, Safe, WARN};
 use crate::port;
 
-/// A user in no group that anybody would name in a descriptor: if it is admitted, everybody is.
+/// A user in no group that a descriptor would name: if it is admitted, every user is.
 const STRANGER: u32 = u32::MAX - 1;
 
 #[derive(Debug, Serialize)]
@@ -98,7 +98,7 @@ fn readable(sddl: &str) -> String {
 
 fn admits_anyone(sddl: &str) -> bool {
     let stranger = Token::for_unix(STRANGER, STRANGER, &[]);
-    // A descriptor that cannot be read admits whom its host thinks; no claim is made about it.
+    // A descriptor that cannot be read admits what its host thinks; no claim is made about it.
     sddl.parse::<SecurityDescriptor>().is_ok_and(|descriptor| check_connect(&descriptor, &stranger).is_ok())
 }
 

@@ -1,8 +1,8 @@
 //! What was decided: a line for each operation, and the summary at the end.
 //!
 //! Deciding never waits for writing: a manager's records come through a bounded queue, and what finds no room in it is
-//! counted and lost. A log that blocks would be a deadlock, because whoever writes the log may itself be waiting for a
-//! verdict.
+//! counted and lost. A log that blocks would be a deadlock, because the process that writes the log may itself be waiting
+//! for a verdict.
 
 use std::io::Write;
 use std::thread::JoinHandle;
@@ -129,7 +129,7 @@ pub(crate) struct Summary {
     pub(crate) denied: u64,
     pub(crate) by_rule: u64,
     pub(crate) by_application: u64,
-    /// Decided by the policy, because nobody answered in time.
+    /// Decided by the policy, because there was no answer in time.
     pub(crate) missed: u64,
     /// Of the application's answers, from the operation to its verdict.
     pub(crate) p50_us: Option<f64>,
@@ -167,9 +167,9 @@ impl Summary {
         let by = [
             (self.by_rule, "by rule"),
             (self.by_application, "by the application"),
-            (self.missed, "by --on-miss, as nobody answered in time"),
+            (self.missed, "by --on-miss, as there was no answer in time"),
         ];
-        let by: Vec<_> = by.iter().filter(|(n, _)| *n > 0).map(|(n, who)| format!("{n} {who}")).collect();
+        let by: Vec<_> = by.iter().filter(|(n, _)| *n > 0).map(|(n, by)| format!("{n} {by}")).collect();
         let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
         output::noteln!(
             "{HEAD}fltmc:{HEAD:#} {} operations: {GOOD}{} allowed{GOOD:#}, {ERROR}{} denied{ERROR:#}{DIM}{by}{DIM:#}",

@@ -18,7 +18,7 @@ use signal_hook::consts::{SIGINT, SIGQUIT};
 use crate::args::Run;
 use crate::asked_port::Announce;
 use crate::exit::{Code, Doing, Failure, no_thread};
-use crate::gate::{Gate, Setting};
+use crate::filters::{Filters, Setting};
 use crate::report::{Collector, QUEUE, Sink, Summary, json_lines};
 use crate::signals::{Event, Events};
 
@@ -32,15 +32,15 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
         let _ = tell.try_send(Event::Connected);
     });
     let setting = Setting { under: Vec::new(), ops: Supervise::OPS, on_miss: args.on_miss, announce };
-    let mut gate = Gate::new(&args.rules, &setting)?;
-    if let Some(signal) = gate.wait_for_application(&events, args.wait)? {
+    let mut filters = Filters::new(&args.rules, &setting)?;
+    if let Some(signal) = filters.wait_for_application(&events, args.wait)? {
         return Ok(ended_by(signal));
     }
     let sinks = report.map(json_lines).into_iter().collect();
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]);
-    let (status, summary) = supervise(&mut gate, command, events, sinks)?;
-    gate.close();
+    let (status, summary) = supervise(&mut filters, command, events, sinks)?;
+    filters.close();
     let status = status.map_err(|error| not_run(&args.command[0], &error))?;
     let summary = summary?;
     if !args.rules.quiet {
@@ -67,14 +67,14 @@ pub(crate) fn create(path: &Path) -> Result<File, Failure> {
 /// How the command ended, and the numbers.
 pub(crate) type Outcome = (Result<ExitStatus, Error>, Result<Summary, Failure>);
 
-/// Runs a command under the gate's filters until it and its children are gone.
+/// Runs a command under filters until it and its children are gone.
 pub(crate) fn supervise(
-    gate: &mut Gate,
+    filters: &mut Filters,
     command: Command,
     events: Events,
     sinks: Vec<Sink>,
 ) -> Result<Outcome, Failure> {
-    let (builder, records) = gate.filters(Manager::builder())?.records(QUEUE);
+    let (builder, records) = filters.add_to(Manager::builder())?.records(QUEUE);
     let source = Arc::new(Supervise::new(command).at_end(AtEnd::Kill));
     let collector = Collector::start(records, sinks)?;
     // Before the program runs, which must not go on without it.

@@ -50,6 +50,6 @@ fn answer(message: Message, patterns: &Patterns, flags: AnswerFlags) {
         // Not a question about a file: the filter's policy decides, and not an answer that means nothing.
         Err(_) => (Status::INVALID_PARAMETER, Answer::DENY),
     };
-    // It fails only when nobody waits any more: the filter has decided, and counted that as too late.
+    // It fails only when the filter waits no longer: the filter has decided, and counted that as too late.
     let _ = message.reply(status, &answer.to_bytes());
 }

@@ -73,7 +73,7 @@ impl Scanner {
     }
 
     /// Hangs up and waits for the process, which ends by itself.
-    /// Those who are asked: the scanner.
+    /// The scanner as an application that is asked.
     pub(crate) fn applications(&self) -> &Applications {
         &self.asked.applications
     }

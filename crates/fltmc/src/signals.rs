@@ -8,7 +8,7 @@ use signal_hook::iterator::{Handle, Signals};
 
 use crate::exit::{Doing, Failure, no_thread};
 
-/// More than anybody sends at a time; what comes on top says nothing new.
+/// More than are sent at a time; what comes on top says nothing new.
 const QUEUE: usize = 16;
 
 /// What a command waits for.
@@ -32,13 +32,13 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// From now on SIGINT, SIGQUIT, SIGTERM and SIGHUP are events. Those that whoever started us has us ignore (nohup, a
-    /// shell for what is in its background) stay ignored, and the program that we run inherits that.
+    /// From now on SIGINT, SIGQUIT, SIGTERM and SIGHUP are events. Those that the process that started us has us
+    /// ignore (nohup, a shell for what is in its background) stay ignored, and the program that we run inherits that.
     pub(crate) fn new() -> Result<Self, Failure> {
         let ignored = ignored();
         let is_ignored = |signal: i32| ignored >> (signal - 1) & 1 != 0;
         let mut wanted: Vec<_> = [SIGINT, SIGQUIT, SIGTERM, SIGHUP].into_iter().filter(|s| !is_ignored(*s)).collect();
-        // Who ignores this one does not learn how its children end.
+        // A process that ignores this one does not learn how its children end.
         wanted.extend(is_ignored(SIGCHLD).then_some(SIGCHLD));
         let mut signals = Signals::new(wanted).doing(|| "handling signals".into())?;
         let handle = signals.handle();

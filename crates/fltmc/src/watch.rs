@@ -10,7 +10,7 @@ use fltmgr::{Error, Status};
 
 use crate::args::Watch;
 use crate::exit::{Code, Doing, Failure, no_thread};
-use crate::gate::{Gate, Setting};
+use crate::filters::{Filters, Setting};
 use crate::output::{self, HEAD, Safe};
 use crate::report::{Collector, Line, QUEUE, Sink, json_lines};
 use crate::run::create;
@@ -35,11 +35,11 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
 
     let setting =
         Setting { under: paths.clone(), ops: Fanotify::OPS, on_miss: args.on_miss, announce: Arc::new(|| ()) };
-    let mut gate = Gate::new(&args.rules, &setting)?;
+    let mut filters = Filters::new(&args.rules, &setting)?;
     // An application must not wait for its own verdicts.
-    gate.applications().for_each(|applications| source.exempt(Arc::new(applications.clone())));
+    filters.applications().for_each(|applications| source.exempt(Arc::new(applications.clone())));
 
-    let (builder, records) = gate.filters(Manager::builder())?.records(QUEUE);
+    let (builder, records) = filters.add_to(Manager::builder())?.records(QUEUE);
     let print: Option<Sink> = args.json.then(|| Box::new(|record: &Record| output::json(&Line::from(record))) as _);
     let sinks = [print, report.map(json_lines)].into_iter().flatten();
     let below = |mut sink: Sink| {
@@ -72,7 +72,7 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
     let ended = ended?.unwrap_or_else(|_| Err(Error::new(Status::INTERNAL_ERROR, "waiting for the source")));
     let counters = manager.counters();
     drop(manager);
-    gate.close();
+    filters.close();
     let summary = collector.finish(&counters)?;
     ended.map_err(|error| Failure::new(Code::Other, error.to_string()))?;
     if !args.rules.quiet {

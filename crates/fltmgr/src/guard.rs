@@ -107,7 +107,7 @@ impl Guard {
         self
     }
 
-    /// What becomes of an operation about which nobody answers; *allow* unless said otherwise.
+    /// What becomes of an operation about which there is no answer; *allow* unless said otherwise.
     #[must_use]
     pub fn on_miss(mut self, on_miss: OnMiss) -> Self {
         self.on_miss = on_miss;

@@ -1,6 +1,6 @@
 //! Where file operations come from.
 //!
-//! | source | who may use it | what it covers | what it can hold back |
+//! | source | for | what it covers | what it can hold back |
 //! |---|---|---|---|
 //! | [`Supervise`] | any user | a command and its descendants | open, exec, rename, unlink, link, mkdir, truncate |
 //! | [`Fanotify`] | root | every process, on the file systems named | open, exec |
@@ -87,7 +87,7 @@ pub trait Waiting: Debug + Send + Sync + 'static {
     /// # Errors
     /// What keeps it from being opened although there is.
     fn file(&self) -> io::Result<Option<Arc<OwnedFd>>>;
-    /// Carries the verdict out; called once. False if nobody waits for it any more.
+    /// Carries the verdict out; called once. False if no thread waits for it any more.
     fn answer(&self, verdict: Verdict) -> bool;
     /// Do not report this file again until it changes, if the source can.
     fn remember(&self) {}

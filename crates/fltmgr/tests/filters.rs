@@ -130,7 +130,7 @@ fn a_dropped_operation_and_a_panic_answer_by_policy() {
 #[test]
 fn stopping_answers_what_waits() {
     let (keeper, kept) = keeper(9);
-    let strict = Rule { on_miss: OnMiss::Deny, ..rule(1, |_| unreachable!("nobody is asked at the end")) };
+    let strict = Rule { on_miss: OnMiss::Deny, ..rule(1, |_| unreachable!("no filter is asked at the end")) };
     let source = Arc::new(Synthetic::new());
     let manager = Manager::builder().filter(keeper).unwrap().filter(strict).unwrap().start(source.clone()).unwrap();
     let made: Vec<_> = (0..3).map(|_| source.submit(open())).collect();
@@ -293,7 +293,7 @@ impl Source for Broken {
     }
 }
 
-/// It may hold programs back, and nobody would answer them.
+/// It may hold programs back that would have no answer.
 #[test]
 fn a_source_that_nobody_can_read_is_stopped() {
     let source = Arc::new(Broken::default());

@@ -107,7 +107,7 @@ impl Waiting for Unopened {
     }
 }
 
-/// A scanner allows what has no contents, so it is not asked about contents that nobody can get at.
+/// A scanner allows what has no contents, so it is not asked about contents that it cannot get at.
 #[test]
 fn a_file_that_can_not_be_opened_is_a_miss() {
     for (on_miss, expected) in [(OnMiss::Deny, DENIED), (OnMiss::Allow, Verdict::Allow)] {
@@ -313,7 +313,7 @@ impl Stage {
         let applications = Applications::new();
         let options = PortOptions::default().max_connections(4).namespace(Namespace::at(dir.path().join("ports")));
         fs::create_dir(dir.path().join("ports")).unwrap();
-        let options = options.security(everyone());
+        let options = options.security(any_user());
         let port = Port::create(r"\ScannerPort", options, applications.clone()).unwrap();
         Self { dir, applications, port }
     }
@@ -346,7 +346,7 @@ impl Stage {
     }
 }
 
-fn everyone() -> fltmgr::SecurityDescriptor {
+fn any_user() -> fltmgr::SecurityDescriptor {
     "D:(A;;GA;;;WD)".parse().unwrap()
 }
 

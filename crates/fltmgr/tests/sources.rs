@@ -136,7 +136,7 @@ fn killing_at_the_end_leaves_nothing() {
     assert!(source.wait().unwrap().success());
     manager.wait().unwrap();
     let pid = dir.read("pid");
-    // killed by now; who started it is gone, so it is another's to bury, who takes a moment
+    // killed by now; its parent is gone, so another process reaps it, which takes a moment
     eventually(|| match fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
         Ok(state) => state.rsplit(')').next().unwrap().starts_with(" Z"),
         Err(_) => true,
@@ -310,7 +310,7 @@ fn callbacks_that_wait_for_each_other(dir: &Path) {
     assert_eq!(manager.counters().asked, (BURST * ROUNDS) as u64);
 }
 
-/// Between the first path and the one that can not be watched somebody may open something.
+/// Between the first path and the one that can not be watched a program may open something.
 fn a_start_that_fails_holds_nobody(dir: &Path) {
     fs::write(dir.join("file"), "text").unwrap();
     std::thread::scope(|scope| {
@@ -342,7 +342,7 @@ fn a_start_that_fails_holds_nobody(dir: &Path) {
     });
 }
 
-/// A scanner looks, somebody writes and closes, and only then the verdict comes with the wish to keep it.
+/// A scanner looks, another process writes and closes, and only then the verdict comes with the wish to keep it.
 fn a_verdict_on_what_was_there_before_is_not_kept(dir: &Path) {
     fs::write(dir.join("changing"), "clean").unwrap();
     let path = dir.join("changing");
@@ -407,7 +407,7 @@ fn an_open_that_hangs_holds_up_nobody_else(dir: &Path) {
     assert_eq!(other.read("hung"), "x");
 }
 
-/// Whoever made its connection: that one may be gone, and its number another's.
+/// Not by the process that made its connection: that one may be gone, and its number another's.
 fn an_application_is_exempt_as_long_as_it_is_one(dir: &Path) {
     fs::write(dir.join("file"), "text").unwrap();
     let ports = Dir::new();

@@ -1,4 +1,4 @@
-//! What this kernel and this user can do, found out by doing it where it harms nobody.
+//! What this kernel and this user can do, found out by doing it where it does no harm.
 
 use std::fs::File;
 use std::io;
@@ -42,7 +42,7 @@ pub fn notify() -> io::Result<Notify> {
     let result = asker.join().unwrap_or(-1);
     let mut found = answered?;
     if found.inject && result >= 0 {
-        // SAFETY: the kernel made this descriptor for us a moment ago and nobody else knows its number.
+        // SAFETY: the kernel made this descriptor for us a moment ago and nothing else knows its number.
         drop(unsafe { OwnedFd::from_raw_fd(result as RawFd) });
     } else {
         found.inject = false;
@@ -170,7 +170,7 @@ fn new_fd(result: c_long) -> io::Result<OwnedFd> {
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: a system call returned this number as a new descriptor, and nobody else has it.
+    // SAFETY: a system call returned this number as a new descriptor, and nothing else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(result as RawFd) })
 }
 

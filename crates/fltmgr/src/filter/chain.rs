@@ -1,4 +1,9 @@
-//! The way of one operation through the filters, and that it is answered once.
+//! The way of one operation through the filters of a manager.
+//!
+//! A [`Passage`] is one operation from its report to its verdict. Its word `turn` names the filter that may answer; an
+//! answer takes that right by one compare-and-swap, whether it comes from the filter, the deadline, a drop or the end of
+//! the source, so each filter answers at most once and the source is answered exactly once. While a filter has its turn
+//! the passage stands in [`Deadlines`], which is what ends it if there is no answer.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +21,7 @@ use super::{Filter, threads};
 use crate::source::Waiting;
 use fltport::internal::lock;
 
-/// Somebody has taken the right to answer for the filter whose turn it was.
+/// A thread has taken the right to answer for the filter whose turn it was.
 const CLAIMED: usize = usize::MAX;
 
 /// The filters of a manager, and what all its operations share.
@@ -107,7 +112,7 @@ impl Passage {
         &*self.chain.filters[stage]
     }
 
-    /// Asks the next filter from `stage` on; `last` is the one that allowed before. With `miss` nobody is asked: each
+    /// Asks the next filter from `stage` on; `last` is the one that allowed before. With `miss` none is asked: each
     /// takes its default.
     fn ask(self: Arc<Self>, stage: usize, mut last: Option<(usize, By)>, miss: Option<By>) {
         let kind = self.waiting.operation().kind.set();
@@ -131,7 +136,7 @@ impl Passage {
             self.deadline.store(nanos, Ordering::Relaxed);
             self.turn.store(stage, Ordering::Release);
             self.chain.deadlines.insert(deadline, self.sequence, (self.clone(), stage));
-            // Whoever closes looks at what waits after that: this is seen there, or that here.
+            // The thread that closes looks at what waits after it has closed: it sees this, or this sees that it closed.
             if self.chain.closed.load(Ordering::Acquire) {
                 self.clone().miss(stage, By::End);
                 return;
@@ -165,9 +170,9 @@ impl Passage {
             // Before the answer: after it the thread may be another.
             self.waiting.operation().caller.look_up();
         }
-        // An operation that no filter wanted is not a decision of anybody's; it counts as a rule to let it be.
+        // That no filter wanted an operation counts as a rule to let it be.
         let by = last.map_or(By::Rule, |(_, by)| by);
-        // Before the answer too, so that whoever was answered finds it counted.
+        // Before the answer too, so that a thread that was answered finds it counted.
         tally.ended(by, verdict);
         if !self.waiting.answer(verdict) {
             bump(&tally.gone);

@@ -1,4 +1,4 @@
-//! How operations ended, counted by who decided.
+//! How operations ended, counted by what decided.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,12 +46,12 @@ impl Counters {
         self.sum(false, 1)
     }
 
-    /// Operations that were allowed because nobody decided.
+    /// Operations that were allowed by default, without a decision.
     pub fn missed_allow(&self) -> u64 {
         self.sum(true, 0)
     }
 
-    /// Operations that were denied because nobody decided.
+    /// Operations that were denied by default, without a decision.
     pub fn missed_deny(&self) -> u64 {
         self.sum(true, 1)
     }

@@ -1,4 +1,8 @@
 //! What waits, in the order of the deadlines.
+//!
+//! One thread sleeps until the nearest deadline ([`Deadlines::due`]); threads insert and remove beside it. What is removed
+//! before its deadline is never due, and what is due was removed: the lock of the queue decides which, so a deadline is
+//! never missed and never passes twice. It knows nothing of what waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,9 @@
 //! Connects a source with filters.
+//!
+//! A manager has the threads: those that read the source and call the filters, one that watches them, one for the
+//! deadlines. Dropped, or stopped, it answers by default whatever waits, and what comes after: no operation of its source
+//! is left without an answer. It starts nothing that a filter's wish could not be met for: a source that cannot hold back
+//! what a filter wants is an error.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -177,7 +182,7 @@ impl Manager {
             .collect()
     }
 
-    /// Waits for the end of the source: until nobody can cause an operation any more, or [`stop`](Self::stop).
+    /// Waits for the end of the source: until no process can cause an operation any more, or [`stop`](Self::stop).
     ///
     /// # Errors
     /// The first error that ended a reader of the source.

@@ -1,4 +1,7 @@
 //! An operation in a filter's hands.
+//!
+//! It reads as its [`Operation`] and is consumed by answering; a drop answers too. So a filter cannot answer twice, and
+//! cannot forget to. What an answer does is the chain's to know, behind [`Undecided`].
 
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
@@ -52,10 +55,10 @@ impl PreOperation {
     }
 
     /// The file, open for reading with a position of its own, for scanning and for passing on. `None` if there is no
-    /// regular file yet, or whoever asks may not read it.
+    /// regular file yet, or the caller may not read it.
     ///
     /// # Errors
-    /// What keeps it from being opened here: no descriptors are left, another process has a lease on it. Whoever asks
+    /// What keeps it from being opened here: no descriptors are left, another process has a lease on it. The caller
     /// may read it all the same, so this is no reason to allow: [`miss`](Self::miss) with [`By::Unreadable`].
     pub fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
         self.undecided().waiting().file()
@@ -86,7 +89,7 @@ impl PreOperation {
         self.answer(Verdict::Deny(status), By::Rule)
     }
 
-    /// Answers, and says who decided. False if it was answered without us.
+    /// Answers, and says what decided. False if it was answered without us.
     pub fn answer(mut self, verdict: Verdict, by: By) -> bool {
         self.undecided.take().is_some_and(|undecided| undecided.answer(self.stage, verdict, by))
     }

@@ -1,4 +1,8 @@
 //! The threads that read a source and call filters: one more whenever all of them are held up.
+//!
+//! A callback runs on the thread that read its operation. If every reader has been inside a callback for [`HELD_UP`], a
+//! watching thread starts one more, up to [`MAX_READERS`]: so a callback that blocks holds up its own operation and no
+//! other. While some reader waits for the source the watching thread sleeps without a timer.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -11,7 +15,7 @@ use crate::Error;
 use crate::source::Source;
 use fltport::internal::lock;
 
-/// When nobody has read the source for so long, somebody else begins to.
+/// When no thread has read the source for so long, one more begins to.
 const HELD_UP: Duration = Duration::from_millis(5);
 /// More callbacks than this that block at one time hold the source up.
 const MAX_READERS: usize = 256;
@@ -28,7 +32,7 @@ pub(super) struct Readers {
     free: AtomicUsize,
     /// How often one has come back to it.
     turns: AtomicU64,
-    /// The thread that watches sleeps until nobody is free.
+    /// The thread that watches sleeps until none is free.
     watch_sleeps: AtomicBool,
     closed: Mutex<bool>,
     changed: Condvar,
@@ -74,10 +78,10 @@ impl Readers {
             let next = self.source.next();
             let last = self.free.fetch_sub(1, Ordering::SeqCst) == 1;
             if !matches!(next, Ok(Some(_))) {
-                // the source has ended: nobody is needed any more
+                // the source has ended: no reader is needed any more
                 self.close();
                 if self.living.fetch_sub(1, Ordering::SeqCst) == 1 {
-                    // by an error, perhaps: nobody may be held back for whom nobody reads
+                    // by an error, perhaps: what no thread reads must not be held back
                     self.source.stop();
                 }
             }
@@ -92,14 +96,14 @@ impl Readers {
         }
     }
 
-    /// Sees to it that somebody reads, until [`Readers::close`]: a callback that blocks holds its own operation up, and
+    /// Sees to it that some thread reads, until [`Readers::close`]: a callback that blocks holds its own operation up, and
     /// no other.
     pub(super) fn watch(self: &Arc<Self>) {
         let mut closed = lock(&self.closed);
         while !*closed {
             if self.free.load(Ordering::SeqCst) != 0 {
                 self.watch_sleeps.store(true, Ordering::SeqCst);
-                // looked at again after saying so: whoever is the last one free sees it or is seen
+                // looked at again after saying so: the last free reader sees it, or is seen
                 if self.free.load(Ordering::SeqCst) != 0 {
                     closed = self.changed.wait(closed).unwrap_or_else(PoisonError::into_inner);
                 }
@@ -121,11 +125,11 @@ impl Readers {
         }
         tracing::warn!(source = self.source.name(), threads, "a filter's callback blocks: one more thread reads");
         if let Err(error) = self.start() {
-            tracing::warn!(%error, source = self.source.name(), "a filter's callback blocks, and nobody reads");
+            tracing::warn!(%error, source = self.source.name(), "a filter's callback blocks, and no thread reads");
         }
     }
 
-    /// Nobody else will begin to read.
+    /// No more threads will begin to read.
     pub(super) fn close(&self) {
         *lock(&self.closed) = true;
         self.changed.notify_all();

@@ -1,4 +1,4 @@
-//! What happened, told to whoever watches, without holding up anybody.
+//! What happened, told without holding up an operation: a record that finds no room is dropped and counted.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
@@ -19,7 +19,7 @@ pub struct Record {
     pub sequence: u64,
     /// How it ended.
     pub verdict: Verdict,
-    /// Who decided.
+    /// What decided.
     pub by: By,
     /// The filter that ended it: the one that denied, or the last one that allowed. `None` if no filter wanted it.
     pub filter: Option<(String, Altitude)>,
@@ -27,7 +27,7 @@ pub struct Record {
     pub latency: Duration,
 }
 
-/// Where the records of a manager come out. Whoever holds this should keep reading: records that find no room are
+/// Where the records of a manager come out. Its owner should keep reading: records that find no room are
 /// dropped and counted ([`Counters::records_dropped`](super::Counters::records_dropped)).
 #[derive(Debug)]
 pub struct Records(Receiver<Record>);

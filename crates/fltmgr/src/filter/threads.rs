@@ -1,4 +1,5 @@
-//! Which threads a callback may hold up.
+//! Which threads a callback may hold up: those that read a source, for another takes their place. A thread of the deadlines
+//! or of an application's replies has others waiting for it.
 
 use std::cell::Cell;
 

@@ -1,4 +1,7 @@
-//! The clients of a port, as those who are asked.
+//! The clients of a port, as the applications that are asked.
+//!
+//! Questions go to them in turn. Which processes they are is asked of the connections anew each time, because a connection
+//! may be given away and a number used again.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -83,7 +86,7 @@ impl Applications {
         self.0.read().iter().filter(|(_, client)| client.is_connected()).count()
     }
 
-    /// Whether nobody is connected.
+    /// Whether none is connected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

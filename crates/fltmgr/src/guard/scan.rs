@@ -101,7 +101,7 @@ fn answer(message: Message, patterns: &Patterns) {
         Ok(_) => (Status::SUCCESS, patterns.judge(message.file())),
         Err(_) => (Status::INVALID_PARAMETER, Answer::DENY),
     };
-    // An error is that nobody waits any more, which the guard has counted.
+    // An error is that the filter waits no longer, which the guard has counted.
     let _ = message.reply(status, &answer.to_bytes());
 }
 

@@ -1,4 +1,7 @@
 //! Rules that are replaced while filters use them.
+//!
+//! A decision loads a pointer to one list and is made by that list alone; a replacement stores another pointer. Neither
+//! waits for the other.
 
 use std::sync::Arc;
 

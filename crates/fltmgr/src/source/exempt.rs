@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Says whose operations are answered at once, or not asked about: a process that waited for an answer that it has to give
-/// itself would wait for ever.
+/// Names processes whose operations are answered at once, or not asked about: a process that waited for an answer that it
+/// has to give itself would wait for ever.
 pub trait Exempt: Send + Sync + 'static {
     /// Whether this process is exempt now. Called for each operation, on the thread that reads them: must not wait for
     /// anything that an operation held back could hold up.

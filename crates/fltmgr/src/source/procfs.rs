@@ -1,4 +1,7 @@
 //! What procfs tells of a thread by its number.
+//!
+//! A number is only a thread's as long as it lives: what is read here is true of a thread whose call or open waits for us,
+//! and only if that is looked at again afterwards or cannot end meanwhile.
 
 use std::ffi::OsString;
 use std::fs;

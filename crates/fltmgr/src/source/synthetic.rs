@@ -1,4 +1,6 @@
 //! Operations that a program makes up: for tests of filters, and for playing back what was recorded.
+//!
+//! No thread waits for them, so the verdict goes to a [`Submitted`], which counts how many it got: never more than one.
 
 use std::collections::VecDeque;
 use std::io;

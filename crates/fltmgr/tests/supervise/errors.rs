@@ -106,7 +106,7 @@ pub(crate) fn table() -> String {
     ];
     for (flag_name, flags) in FLAGS {
         for name in names {
-            // Nobody may write what does not belong to the test, and a fifo is opened only without waiting.
+            // The test may not write what does not belong to it, and a fifo is opened only without waiting.
             let foreign = name.starts_with("/etc") || name.starts_with("/proc/1");
             if foreign && flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC) != 0 {
                 continue;

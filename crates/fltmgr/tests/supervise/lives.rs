@@ -88,8 +88,8 @@ fn a_thread_that_becomes_another_user_still_works() {
     assert!(outcome.counters.continued > 0);
 }
 
-/// An exec gives root what it had put down, and takes from others what they may not pass on: who is asked first, before
-/// the exec of the command, is not yet who it will be.
+/// An exec gives root what it had put down, and takes from others what they may not pass on: the thread that asks first,
+/// before the exec of the command, does not have its rights yet.
 #[test]
 fn the_rights_are_those_after_the_exec() {
     if !rustix::process::geteuid().is_root() {

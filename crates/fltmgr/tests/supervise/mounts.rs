@@ -29,7 +29,7 @@ fn inside(world: &World, program: &str, mount: &str) -> Option<String> {
     Some(text.into_owned())
 }
 
-/// debugfs mounts tracefs when somebody comes to its directory "tracing": once in each place where it is mounted.
+/// debugfs mounts tracefs when its directory "tracing" is opened: once in each place where it is mounted.
 #[test]
 fn what_an_open_mounts_is_mounted() {
     let world = World::new();
@@ -101,7 +101,7 @@ pub(crate) fn supervise_slow_make() {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
         let made = other.exists();
-        // lets go of whoever waits
+        // lets go of what waits
         drop(group);
         made
     });

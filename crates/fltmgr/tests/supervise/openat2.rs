@@ -37,7 +37,7 @@ fn openat2(dir: i32, path: &str, how: &How, size: usize) -> io::Result<OwnedFd> 
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor was just made, and nobody else has it.
+    // SAFETY: the descriptor was just made, and nothing else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn table() -> String {
         for resolve in limits {
             for path in paths {
                 let creates = flags & (O_CREAT | (O_TMPFILE & !O_DIRECTORY)) != 0;
-                // Nobody may write what does not belong to the test; what is not cached is a matter of luck.
+                // The test may not write what does not belong to it; what is not cached is a matter of luck.
                 let leads_away = path.starts_with('/') || path.starts_with("away");
                 let may_leave = resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH) == 0;
                 if creates && leads_away && may_leave || resolve == RESOLVE_CACHED {

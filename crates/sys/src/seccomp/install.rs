@@ -73,7 +73,7 @@ fn install(program: &[sock_filter], flags: libc::c_ulong) -> io::Result<OwnedFd>
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: with NEW_LISTENER the result is a descriptor that nobody else has yet.
+    // SAFETY: with NEW_LISTENER the result is a descriptor that nothing else has yet.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use libc::c_ulong;
 
-/// SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (6.6): whoever answers wakes the other side on its own CPU. Measured here: x7.
+/// SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (6.6): the thread that answers wakes the other side on its own CPU. Measured here: x7.
 const SYNC_WAKE_UP: c_ulong = 1;
 
 /// A system call that waits for us.

@@ -1,4 +1,7 @@
 //! What the arguments of a call mean: texts in the memory of its thread, and where a path starts.
+//!
+//! Each text is copied once and judged as the copy. What cannot be read for the caller's own fault is its error; what is
+//! closed to us is told apart, because then it is refused.
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};

@@ -1,4 +1,8 @@
 //! The table of system calls that are asked about: of which kind each is, and where it has its arguments.
+//!
+//! It is the one place that knows a system call: the seccomp program, what is looked at and what the operation says are
+//! made of it, so that a call is either in the table and held back, or in no place at all. A new kind of operation is rows
+//! here and a row in the table of kinds (`proto::operation`).
 
 use libc::c_long;
 use proto::operation::{Arguments, OpKind, OpSet};

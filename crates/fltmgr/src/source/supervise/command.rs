@@ -1,4 +1,7 @@
 //! The command of a supervised tree: started under the seccomp program, running, ended.
+//!
+//! Its execve waits for an answer before `spawn` returns, so it is started on a thread of its own. That thread stays until
+//! the command has ended, because the kernel kills the command when the thread that started it ends.
 
 use std::io;
 use std::process::{Command, ExitStatus};

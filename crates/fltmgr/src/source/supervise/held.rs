@@ -1,4 +1,8 @@
-//! One operation that waits for an answer, and the ways to answer it.
+//! One operation that waits for its answer, and the ways to let it happen.
+//!
+//! The first answer counts, by one atomic word; dropped without one it is denied. An open is let happen by opening the very
+//! object that was looked at, or by making the very name that was free, and injecting the result: the arguments of the call
+//! are not read again. What cannot be made in the caller's name goes on in the kernel.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -1,4 +1,7 @@
 //! What a thread may do and see, compared with what we may: how far it can be stood in for.
+//!
+//! Only for a thread that is alike in rights and in its view of the tree of files is what we open what it would have
+//! opened. Whatever is not known to be equal counts as different.
 
 use std::{fs, io};
 
@@ -17,7 +20,7 @@ pub(super) enum Likeness {
     OtherPlace,
 }
 
-/// Who we are, to compare with.
+/// The rights and the view of the tree of files that a thread has; ours is what others are compared with.
 #[derive(Debug)]
 pub(super) struct Identity {
     status: TaskStatus,

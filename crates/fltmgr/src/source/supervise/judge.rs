@@ -1,4 +1,9 @@
 //! From a notification to an operation, or to an answer that needs no question.
+//!
+//! A call is looked at once: its texts are copied, its paths followed to objects, and the operation names those. What was
+//! read of a thread counts only if its call still waits afterwards, for else it was another thread's. An error of a
+//! look-up is given to the caller only where we are what it is; and that we have no descriptor left never looks like an
+//! error of its path.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -79,7 +84,7 @@ pub(super) fn judge(tree: &Arc<Tree>, notification: Notification) -> Option<Held
     None
 }
 
-/// One of the calls after which a thread may be somebody else.
+/// One of the calls after which a thread may have other rights or another view.
 fn note_identity(tree: &Tree, notification: Notification) {
     let nr = c_long::from(notification.nr);
     let new = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u64;
@@ -459,12 +464,12 @@ impl Judge<'_> {
                     return Err(Settled::Error(Errno::ACCESS));
                 }
                 if resolve::on_proc(object.as_fd(), &stat)? {
-                    // procfs answers according to who opens.
+                    // procfs answers by the process that opens.
                     return Ok(by_path(path));
                 }
                 Ok(Judged { operation: self.operation(path), how: How::Reopen { flags }, object: Some(object) })
             }
-            // Opening a fifo may wait for ever, a device or a terminal depends on who opens it.
+            // Opening a fifo may wait for ever, a device or a terminal depends on the process that opens it.
             _ => Ok(by_path(path)),
         }
     }

@@ -1,4 +1,7 @@
 //! Leaves no process of a tree behind.
+//!
+//! A process is killed through a descriptor of it, looked at after that was opened, so that a number that was used again
+//! kills no other process; and only if it stands below us under our seccomp program.
 
 use std::fs;
 use std::sync::atomic::Ordering;
@@ -15,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// kernel needs a moment to see that the last of the others is gone.
 const DOUBT: Duration = Duration::from_millis(100);
 
-/// Kills the tree, until nobody holds the listener's program any more, at most for [`PATIENCE`], and reaps what was
+/// Kills the tree, until no process runs under the listener's program any more, at most for [`PATIENCE`], and reaps what was
 /// orphaned to us.
 pub(super) fn kill_tree(tree: &Tree, child: u32) {
     let us = std::process::id();
@@ -29,8 +32,8 @@ pub(super) fn kill_tree(tree: &Tree, child: u32) {
         let lines: Vec<_> = all.iter().filter_map(|(pid, _)| below(pid)).collect();
         let known = |line: &&Vec<u32>| line.iter().any(|above| *above == child || tree.asked.contains(*above));
         let mut members: Vec<u32> = lines.iter().filter(known).map(|line| line[0]).collect();
-        // An orphan that never asked anybody looks like a child of ours that has a seccomp program of its own: only what
-        // still keeps the tree alive when all others are gone is taken for one, and only where it can be nobody else's.
+        // An orphan that never asked looks like a child of ours that has a seccomp program of its own: only what still
+        // keeps the tree alive when all others are gone is taken for one, and only where there is no other tree of ours.
         if !members.is_empty() {
             doubtful = Instant::now() + DOUBT;
         } else if Instant::now() >= doubtful && Tree::is_only_one() {

@@ -1,8 +1,8 @@
 //! Threads that create files under the file mode mask of others.
 //!
 //! The mask belongs to all threads of a process; only a thread that has its own copy of it (CLONE_FS taken back) can
-//! set it without harm. The threads that answer questions belong to whoever answers, so they pass the work here. There
-//! are as many as create files at one time: a file system that takes long holds up nobody else.
+//! set it without harm. The threads that answer questions belong to the filters, so they pass the work here. There
+//! are as many as create files at one time: a file system that takes long holds up no other file.
 
 use std::io;
 use std::os::fd::OwnedFd;

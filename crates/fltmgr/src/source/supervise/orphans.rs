@@ -1,5 +1,5 @@
 //! Reaps the descendants that became our children, as init would have: a program that stops a daemon looks whether its
-//! number is gone, and would look for ever at one that nobody reaps.
+//! number is gone, and would look for ever at a process that is never reaped.
 
 use std::os::fd::OwnedFd;
 use std::{fs, io};

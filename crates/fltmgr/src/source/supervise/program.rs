@@ -1,5 +1,5 @@
-//! The seccomp program of a supervised tree: which system calls wait for us, which are refused, which may change who a
-//! task is.
+//! The seccomp program of a supervised tree: which system calls wait for us, which are refused, which may change the rights
+//! of a thread.
 //!
 //! The kernel keeps a bitmap of the calls that are allowed whatever their arguments, so calls that this program does
 //! not name cost next to nothing.
@@ -64,7 +64,7 @@ pub(super) fn program(ops: OpSet) -> Vec<sock_filter> {
         rule(&mut code, nr, &[put(RETURN, refuse(libc::ENOSYS))]);
     }
     if ops.contains(OpSet::OPEN) {
-        // A handle has no path to ask about; this is what everybody without CAP_DAC_READ_SEARCH gets.
+        // A handle has no path to ask about; this is what a process without CAP_DAC_READ_SEARCH gets.
         rule(&mut code, libc::SYS_open_by_handle_at, &[put(RETURN, refuse(libc::EPERM))]);
     }
     for nr in calls::IDENTITY {

@@ -20,11 +20,11 @@ const PROC_ROOT_INO: u64 = 1;
 /// ST_NOSYMFOLLOW: mounted so that symbolic links are not followed.
 const NOSYMFOLLOW: i64 = 0x2000;
 
-/// Whose path it is.
+/// The thread that names the path.
 #[derive(Clone, Copy)]
 pub(super) struct Walker {
     pub(super) tid: u32,
-    /// The user as whom sticky directories are judged.
+    /// Its user, by which sticky directories are judged.
     pub(super) uid: u32,
     pub(super) guards: Guards,
 }
@@ -77,7 +77,7 @@ pub(super) fn fast(
     let mut object = look(flags)?;
     let mut stat = fs::fstat(&object)?;
     if is_directory(&stat) && !path.ends_with(b"/") {
-        // O_PATH alone stops before what is mounted there when somebody opens it (autofs and the like).
+        // O_PATH alone stops before what is mounted there when the directory is opened (autofs and the like).
         object = look(flags | OFlags::DIRECTORY)?;
         stat = fs::fstat(&object)?;
     }
@@ -115,7 +115,7 @@ impl Walker {
             }
             let last = remaining.iter().all(|&byte| byte == b'/');
             let slash = last && !remaining.is_empty();
-            // As a directory first, which mounts what is mounted there when somebody comes (autofs and the like).
+            // As a directory first, which mounts what is mounted there on demand (autofs and the like).
             let step = HERE | OFlags::NOFOLLOW;
             let object = match fs::openat(&at, component, step | OFlags::DIRECTORY, Mode::empty()) {
                 Ok(directory) => {

@@ -37,7 +37,7 @@ pub(super) struct Tree {
     ours: Identity,
     /// Whether all in the tree are what we are, see [`Tree::likeness`].
     alike: AtomicU8,
-    /// Somebody may have fewer rights than can be read from procfs.
+    /// Some thread may have fewer rights than can be read from procfs.
     landlocked: AtomicBool,
     pub(super) guards: Guards,
     /// Since 6.4 O_CREAT with O_DIRECTORY is an error; before, it made a file.
@@ -93,11 +93,11 @@ fn refuses_create_directory() -> bool {
     matches!(result, Err(Errno::INVAL))
 }
 
-/// Nobody has been looked at.
+/// No thread has been looked at.
 const UNKNOWN: u8 = 0;
-/// The tree started as what we are, and nobody has made a call that changes that.
+/// The tree started as what we are, and no thread has made a call that changes that.
 const ALIKE: u8 = 1;
-/// Somebody has: everyone is looked at.
+/// Some thread has: each is looked at.
 const CHANGED: u8 = 2;
 
 impl Tree {
@@ -157,11 +157,12 @@ impl Tree {
     }
 
     /// How far this thread can be stood in for. Identity only changes by system calls, which are noted, and is
-    /// inherited: while nobody has made one, one look at the first thread is good for all. Not at one that is about to
+    /// inherited: while no thread has made one, one look at the first is good for all. Not at one that is about to
     /// execute the command: an exec gives and takes capabilities, the second one no others.
     ///
     /// # Errors
-    /// We have no descriptor to look with. Then it is nobody's to say that only the text of its paths can be judged.
+    /// We have no descriptor to look with. That must not be taken for a thread of which only the text of its paths can be
+    /// judged.
     pub(super) fn likeness(&self, tid: u32, executes: bool) -> Result<(Likeness, u32), Errno> {
         let (likeness, uid) = match self.alike.load(Ordering::Acquire) {
             ALIKE => (Likeness::Same, self.ours.uid()),
@@ -225,7 +226,7 @@ impl Tree {
         }
     }
 
-    /// Whether nobody of the tree is left.
+    /// Whether no process of the tree is left.
     pub(super) fn is_over(&self) -> bool {
         let mut fds = [PollFd::new(&self.listener, PollFlags::IN)];
         let zero = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };

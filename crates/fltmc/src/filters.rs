@@ -24,9 +24,9 @@ const NAMES_ALTITUDE: u32 = 389_000;
 const SCANNER_ALTITUDE: u32 = 325_000;
 const PORT_ALTITUDE: u32 = 265_000;
 
-/// Rules at work.
+/// Filters, and the applications behind them.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct Filters {
     guards: Vec<Guard>,
     scanner: Option<Scanner>,
     asked: Option<AskedPort>,
@@ -43,10 +43,10 @@ pub(crate) struct Setting {
     pub(crate) announce: Announce,
 }
 
-impl Gate {
+impl Filters {
     /// Creates what the rules need: when this returns the scanner is connected, and the port is there.
     pub(crate) fn new(rules: &RuleArgs, setting: &Setting) -> Result<Self, Failure> {
-        let mut gate = Self { guards: Vec::new(), scanner: None, asked: None };
+        let mut filters = Self { guards: Vec::new(), scanner: None, asked: None };
         let everything = ["**".to_owned()];
         let deadline = rules.deadline;
         let compiled = |rule: Rule| Rules::new([rule.under(&setting.under)]).map_err(bad_pattern);
@@ -55,7 +55,7 @@ impl Gate {
             guard.deadline(deadline).on_miss(setting.on_miss.into())
         };
         if !rules.deny.is_empty() {
-            gate.guards.push(guard("--deny", NAMES_ALTITUDE, compiled(Rule::deny(&rules.deny))?));
+            filters.guards.push(guard("--deny", NAMES_ALTITUDE, compiled(Rule::deny(&rules.deny))?));
         }
         // Checked before the port is there, so that a slip leaves no trace.
         let ask = compiled(Rule::ask(if rules.ask.is_empty() { &everything } else { rules.ask.as_slice() }))?;
@@ -63,20 +63,20 @@ impl Gate {
             let namespace = Namespace::current();
             let asked = AskedPort::open(&port::full_name(typed), namespace.clone(), setting.announce.clone());
             let asked = asked.map_err(|error| port::creating(error, namespace.dir(), "FLTMGR_NAMESPACE"))?;
-            gate.guards.push(guard("--port", PORT_ALTITUDE, ask).ask(Arc::new(asked.applications.clone())));
-            gate.asked = Some(asked);
+            filters.guards.push(guard("--port", PORT_ALTITUDE, ask).ask(Arc::new(asked.applications.clone())));
+            filters.asked = Some(asked);
         }
         if !rules.deny_content.is_empty() {
             // A verdict may be kept until the file changes only where nothing but its content was looked at.
-            let remember = gate.guards.is_empty() && !setting.under.is_empty();
+            let remember = filters.guards.is_empty() && !setting.under.is_empty();
             let scanner = Scanner::start(&rules.deny_content, remember)?;
             // Only opening and running give content away.
             let content = guard("--deny-content", SCANNER_ALTITUDE, compiled(Rule::ask(&everything))?);
             let content = content.ops(OpSet::OPEN | OpSet::EXEC);
-            gate.guards.push(content.ask(Arc::new(scanner.applications().clone())));
-            gate.scanner = Some(scanner);
+            filters.guards.push(content.ask(Arc::new(scanner.applications().clone())));
+            filters.scanner = Some(scanner);
         }
-        Ok(gate)
+        Ok(filters)
     }
 
     /// With a port: waits until an application is connected. Gives the signal that came so far, if one did: nothing runs
@@ -120,7 +120,7 @@ impl Gate {
     }
 
     /// Moves the filters into a manager.
-    pub(crate) fn filters(&mut self, mut builder: Builder) -> Result<Builder, Failure> {
+    pub(crate) fn add_to(&mut self, mut builder: Builder) -> Result<Builder, Failure> {
         for guard in self.guards.drain(..) {
             builder = builder.filter(guard).map_err(port::other)?;
         }
