@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use fltmgr::namespace::Namespace;
 use fltmgr::{
-    Answer, Client, Connection, Message, Messages, Port, PortOptions, SecurityDescriptor, Serve, Status, Timeout,
+    Answer, Client, Connection, Message, Messages, Port, PortOptions, Process, SecurityDescriptor, Serve, Status,
+    Timeout,
 };
 use futures_core::Stream;
 use tokio::task::JoinSet;
@@ -27,7 +28,7 @@ impl Serve for Echo {
         self.0.send(client.clone()).map_err(|_| Status::UNSUCCESSFUL)
     }
 
-    fn message(&self, (): &(), input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
         if input == b"no" {
             return Status::ACCESS_DENIED.into();
         }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use fltmgr::namespace::Namespace;
 use fltmgr::{
-    Answer, Client, Connection, Port, PortName, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout,
+    Answer, Client, Connection, Port, PortName, PortOptions, Process, Question, SecurityDescriptor, Serve, Status,
+    Timeout,
 };
 use proto::slots::{ATTENTION_DEAD, GETS, REQUEST_DEAD, SharedRegion, State, Word};
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
@@ -33,7 +34,7 @@ impl Serve for Filter {
         Ok(())
     }
 
-    fn message(&self, (): &(), input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
         let len = input.len().min(output.len());
         output[..len].copy_from_slice(&input[..len]);
         len.into()

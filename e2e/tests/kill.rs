@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use e2e::{Again, say};
 use fltmgr::namespace::Namespace;
 use fltmgr::{
-    Answer, Client, Connection, Port, PortName, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout,
-    Usage,
+    Answer, Client, Connection, Port, PortName, PortOptions, Process, Question, SecurityDescriptor, Serve, Status,
+    Timeout, Usage,
 };
 
 /// Long enough that only a hang gets there.
@@ -38,7 +38,7 @@ impl Serve for Filter {
         Ok(())
     }
 
-    fn message(&self, (): &(), input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
         if input == b"stay" {
             thread::park_timeout(Duration::from_millis(20));
         }
@@ -541,7 +541,7 @@ fn a_fork_that_drops_a_port_leaves_all_of_it_to_the_parent() {
         fn connect(&self, _: &Client, _: &[u8]) -> Result<(), Status> {
             Ok(())
         }
-        fn message(&self, (): &(), _: &[u8], output: &mut [u8]) -> Answer {
+        fn message(&self, (): &(), _: &Process, _: &[u8], output: &mut [u8]) -> Answer {
             output.len().into()
         }
     }

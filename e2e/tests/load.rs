@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use e2e::{Again, mix, number_from};
 use fltmgr::namespace::Namespace;
 use fltmgr::{
-    Answer, Answered, Client, Connection, Error, Message, Port, PortOptions, Question, SecurityDescriptor, Serve,
-    Status, Timeout,
+    Answer, Answered, Client, Connection, Error, Message, Port, PortOptions, Process, Question, SecurityDescriptor,
+    Serve, Status, Timeout,
 };
 
 const NAME: &str = r"\Loaded";
@@ -133,7 +133,7 @@ impl Serve for Filter {
         Ok(())
     }
 
-    fn message(&self, (): &(), input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
         let number = number(input);
         assert_eq!(input, payload(number, QUESTION), "the request arrived as another");
         self.seen.note(number, SEEN);
@@ -156,7 +156,7 @@ impl Serve for Shared {
         self.0.connect(client, context)
     }
 
-    fn message(&self, session: &(), input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, session: &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
         self.0.message(session, input, output)
     }
 }

@@ -19,6 +19,16 @@ fn a_port_is_listed_while_it_lives() {
     for wanted in ["NAME", r"\Gate", &host.pid().to_string(), "0/1", "D:"] {
         assert!(table.contains(wanted), "no {wanted} in:\n{table}");
     }
+    assert_eq!(port["connected"].as_array().map(Vec::len), Some(0));
+    let person = world.spawn(world.fltmc().args(["connect", "Gate", "--allow-all"]));
+    let port = until("a connection", || {
+        let port: serde_json::Value = serde_json::from_str(list().out.trim()).unwrap();
+        (port["connections"] == 1).then_some(port)
+    });
+    let connected = &port["connected"][0];
+    assert_eq!((&connected["pid"], &connected["command"]), (&person.pid().into(), &"fltmc".into()), "{port}");
+    let table = finish(world.fltmc().arg("ports")).out;
+    assert!(table.contains(&format!("{} (fltmc)", person.pid())), "{table}");
     host.signal(rustix::process::Signal::KILL);
     host.end();
     assert_eq!(list().out, "", "a killed host's port is gone");

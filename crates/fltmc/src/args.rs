@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Apply rules to every process on the file systems of some directories. Needs root
     Watch(Watch),
-    /// List the live ports, their owners and what they admit
+    /// List the live ports, their owners, what they admit and which processes use them
     Ports(Ports),
     /// Connect to a port and answer its questions by hand
     Connect(Connect),

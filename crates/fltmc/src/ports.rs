@@ -1,5 +1,6 @@
-//! `fltmc ports`: the live ports, their owners and what they admit.
+//! `fltmc ports`: the live ports, their owners, what they admit and which processes use them.
 
+use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -26,9 +27,36 @@ struct Row {
     /// Nothing if the host did not answer.
     connections: Option<u32>,
     max_connections: Option<u32>,
+    /// The processes that use the connections.
+    connected: Vec<Connected>,
     descriptor: String,
     anyone_may_connect: bool,
     namespace: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Connected {
+    /// In the pid namespace of the port's host; 0: it has no number there.
+    pid: u32,
+    uid: u32,
+    /// The name of the process, if there is still one of that number.
+    command: Option<String>,
+}
+
+impl From<(u32, u32)> for Connected {
+    fn from((pid, uid): (u32, u32)) -> Self {
+        Self { pid, uid, command: sys::peer::comm(pid) }
+    }
+}
+
+impl fmt::Display for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.command, self.pid) {
+            (_, 0) => write!(f, "a process of user {}", self.uid),
+            (Some(command), pid) => write!(f, "{pid} ({})", Safe(command)),
+            (None, pid) => write!(f, "{pid}"),
+        }
+    }
 }
 
 pub(crate) fn ports(args: &Ports) -> Result<ExitCode, Failure> {
@@ -39,6 +67,7 @@ pub(crate) fn ports(args: &Ports) -> Result<ExitCode, Failure> {
         .into_iter()
         .map(|entry| {
             let info = entry_info(&entry.namespace, &entry.name);
+            let connected = info.iter().flat_map(|info| &info.processes).map(|&process| process.into()).collect();
             let descriptor = info.as_ref().map(|info| info.sddl.clone()).filter(|sddl| !sddl.is_empty());
             let descriptor = descriptor.unwrap_or(entry.sddl);
             Row {
@@ -48,6 +77,7 @@ pub(crate) fn ports(args: &Ports) -> Result<ExitCode, Failure> {
                 pid: entry.pid,
                 connections: info.as_ref().map(|info| info.connections),
                 max_connections: info.as_ref().map(|info| info.max_connections),
+                connected,
                 anyone_may_connect: admits_anyone(&descriptor),
                 descriptor,
                 namespace: entry.namespace.display().to_string(),
@@ -79,16 +109,27 @@ fn print(rows: &[Row], namespace: &Namespace) -> Result<(), Failure> {
             Safe(&row.owner).to_string(),
             row.pid.to_string(),
             format!("{}/{}", count(row.connections), count(row.max_connections)),
+            shown(&row.connected),
             format!("{}{}", if row.anyone_may_connect { "! " } else { "" }, Safe(readable(&row.descriptor))),
             Safe(&row.namespace).to_string(),
         ]
     });
-    let heads = ["NAME", "OWNER", "PID", "CONNECTIONS", "DESCRIPTOR", "NAMESPACE"];
+    let heads = ["NAME", "OWNER", "PID", "CONNECTIONS", "CONNECTED", "DESCRIPTOR", "NAMESPACE"];
     output::show(format_args!("{}", output::table(&heads, &cells.collect::<Vec<_>>())))?;
     if rows.iter().any(|row| row.anyone_may_connect) {
         output::showln!("{WARN}!{WARN:#} {DIM}anyone may connect{DIM:#}")?;
     }
     Ok(())
+}
+
+/// The first few processes, in words.
+fn shown(connected: &[Connected]) -> String {
+    const MOST: usize = 4;
+    let mut words: Vec<_> = connected.iter().take(MOST).map(Connected::to_string).collect();
+    if connected.len() > MOST {
+        words.push(format!("and {} more", connected.len() - MOST));
+    }
+    words.join(", ")
 }
 
 /// SDDL with Linux users and groups by their numbers: `uid:1000` instead of `S-1-22-1-1000`.
@@ -120,6 +161,16 @@ mod tests {
         for closed in ["D:", "D:(A;;0x1f0001;;;SY)", "D:(A;;0x1f0001;;;uid:1000)", "D:(A;;0x1;;;WD)", "nonsense"] {
             assert!(!admits_anyone(closed), "{closed}");
         }
+    }
+
+    #[test]
+    fn processes_are_shown_by_number_and_name() {
+        let process = |pid, command: Option<&str>| Connected { pid, uid: 7, command: command.map(str::to_owned) };
+        assert_eq!(shown(&[]), "");
+        let few = [process(1, Some("init")), process(2, None), process(0, None), process(3, Some("\u{1b}[2J"))];
+        assert_eq!(shown(&few), "1 (init), 2, a process of user 7, 3 (\\u{1b}[2J)");
+        let many: Vec<_> = (1..=6).map(|pid| process(pid, None)).collect();
+        assert_eq!(shown(&many), "1, 2, 3, 4, and 2 more");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub mod source;
 pub use fltport::Messages;
 pub use fltport::{
     Answer, Answered, Client, Completed, Completions, ConnectOptions, Connection, Credentials, Error, Message, Pending,
-    Pollable, Port, PortName, PortOptions, Question, Received, Receiver, Reply, SecurityDescriptor, Serve, Sid, Status,
-    Timeout, Usage,
+    Pollable, Port, PortName, PortOptions, Process, Question, Received, Receiver, Reply, SecurityDescriptor, Serve,
+    Sid, Status, Timeout, Usage,
 };
 pub use fltport::{access, descriptor, namespace, operation, question, sid, status};

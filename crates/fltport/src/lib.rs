@@ -72,7 +72,7 @@ mod wait;
 pub use aio::Messages;
 pub use application::{Completed, Completions, ConnectOptions, Connection, Message, Pollable, Received, Receiver};
 pub use error::Error;
-pub use port::{Answer, Answered, Client, Pending, Port, PortOptions, Question, Reply, Serve, Usage};
+pub use port::{Answer, Answered, Client, Pending, Port, PortOptions, Process, Question, Reply, Serve, Usage};
 pub use proto::access;
 pub use proto::descriptor::{self, SecurityDescriptor};
 pub use proto::name::PortName;

@@ -27,11 +27,12 @@ use crate::namespace::Namespace;
 pub use client::Client;
 pub use courier::{Answered, Question};
 pub use deliver::{Pending, Reply};
+pub use process::Process;
 
 /// What a filter does with its port's connections. One value serves all connections, from many threads at once.
 ///
 /// ```no_run
-/// use fltport::{Answer, Client, Port, PortOptions, Serve, Status};
+/// use fltport::{Answer, Client, Port, PortOptions, Process, Serve, Status};
 ///
 /// struct Counter;
 ///
@@ -42,7 +43,7 @@ pub use deliver::{Pending, Reply};
 ///         if context == b"v1" { Ok(Self::Session::default()) } else { Err(Status::REVISION_MISMATCH) }
 ///     }
 ///
-///     fn message(&self, session: &Self::Session, _: &[u8], output: &mut [u8]) -> Answer {
+///     fn message(&self, session: &Self::Session, _: &Process, _: &[u8], output: &mut [u8]) -> Answer {
 ///         let n = session.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 ///         let Some(room) = output.get_mut(..8) else { return Status::BUFFER_TOO_SMALL.into() };
 ///         room.copy_from_slice(&n.to_le_bytes());
@@ -84,11 +85,12 @@ pub trait Serve: Send + Sync + 'static {
     #[doc(alias("ConnectNotify", "PFLT_CONNECT_NOTIFY"))]
     fn connect(&self, client: &Client, context: &[u8]) -> Result<Self::Session, Status>;
 
-    /// The client sends: `input` has at least one byte, `output` is zeroed room of the size that the client gave. Runs
-    /// on a thread of the library, several at a time, and may block. A panic answers [`Status::INTERNAL_ERROR`].
+    /// The client sends: `input` has at least one byte, `output` is zeroed room of the size that the client gave; `from`
+    /// is the process that does, which another may have given the connection to. Runs on a thread of the library,
+    /// several at a time, and may block. A panic answers [`Status::INTERNAL_ERROR`].
     #[doc(alias("MessageNotify", "PFLT_MESSAGE_NOTIFY"))]
-    fn message(&self, session: &Self::Session, input: &[u8], output: &mut [u8]) -> Answer {
-        let _ = (session, input, output);
+    fn message(&self, session: &Self::Session, from: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+        let _ = (session, from, input, output);
         Status::INVALID_DEVICE_REQUEST.into()
     }
 
@@ -163,7 +165,7 @@ impl PortOptions {
         self
     }
 
-    /// Who may connect. What in it has another effect than it seems to have ([`SecurityDescriptor::notes`]), such as
+    /// The users that may connect. What in it has another effect than it seems to have ([`SecurityDescriptor::notes`]), such as
     /// that there is no list of entries at all, is a warning in the log when the port is created.
     #[must_use]
     #[doc(alias("OBJECT_ATTRIBUTES", "SecurityDescriptor"))]
@@ -306,6 +308,14 @@ impl Port {
     /// The connections at this moment.
     pub fn clients(&self) -> Vec<Client> {
         self.core.clients()
+    }
+
+    /// Sends a message that wants no reply to every client that has a receive posted which holds it, and never waits:
+    /// a client that is slow costs the others nothing. Those that it did not reach, each with the error that
+    /// [`Client::try_send`] would give.
+    pub fn try_send_all(&self, message: &[u8]) -> Vec<(Client, Error)> {
+        let sent = self.clients().into_iter().map(|client| (client.try_send(message), client));
+        sent.filter_map(|(sent, client)| Some((client, sent.err()?))).collect()
     }
 
     /// What the user `uid` holds of this port at this moment.

@@ -110,7 +110,7 @@ fn row_003_the_connect_right_alone_is_not_enough_even_for_root() {
 fn a_descriptor_that_admits_everybody_by_omission_is_a_warning() {
     keep_warnings();
     let world = guarded("S:(ML;;NW;;;LW)(AU;SAFA;GA;;;WD)");
-    warning(&["no list of entries (D:), so everybody is admitted", "D:NO_ACCESS_CONTROL", r"\TestPort"]);
+    warning(&["no list of entries (D:), so every user is admitted", "D:NO_ACCESS_CONTROL", r"\TestPort"]);
     warning(&["the audit entries", "nothing is audited", r"\TestPort"]);
     world.connect();
 }

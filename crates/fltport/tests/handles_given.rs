@@ -4,10 +4,58 @@ mod common;
 
 use std::thread;
 
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use common::raw::Raw;
 use common::talk::ask;
 use common::worker::Worker;
 use common::{World, skip};
-use fltport::{Answer, Client, SecurityDescriptor};
+use fltport::{Answer, Client, SecurityDescriptor, Status};
+
+/// What the kernel says of a descriptor of a process.
+fn process_of(pidfd: &OwnedFd) -> String {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
+    info.lines().find_map(|line| line.strip_prefix("Pid:\t")).unwrap().to_owned()
+}
+
+#[test]
+fn a_request_names_the_process_that_made_it_whichever_handle_it_has() {
+    let world = common::talk::echo();
+    let (port, filter) = world.pair();
+    let me = std::process::id();
+    let connected = |filter: &Client| filter.processes().iter().map(fltport::Process::pid).collect::<Vec<_>>();
+    port.send(b"me", &mut [0; 2]).unwrap();
+    assert_eq!((world.asked_by().pid(), connected(&filter)), (me, vec![me]));
+    let mut given = Worker::with_handle(&world, "given", &port);
+    assert_eq!(given.does("send it"), "it");
+    let from = world.asked_by();
+    assert_eq!(from.pid(), given.number());
+    assert_eq!(process_of(&from.pidfd().unwrap()), given.number().to_string());
+    assert_eq!(from.credentials(), world.asked_by().credentials());
+    assert_eq!(connected(&filter), [me, given.number()]);
+    port.send(b"me", &mut [0; 2]).unwrap();
+    assert_eq!(world.asked_by().pid(), me, "each request its own");
+    // which never means another process, and is not given any more when that has ended
+    let pidfd = from.pidfd().unwrap();
+    given.kill();
+    common::eventually(|| connected(&filter) == [me]);
+    common::eventually(|| from.pidfd().is_none());
+    assert_eq!(process_of(&pidfd), "-1");
+    assert_eq!(filter.peer().pid, me);
+}
+
+/// A process that shares the memory may write any number beside its request. One that no process has is answered
+/// without the filter.
+#[test]
+fn a_request_of_no_process_is_refused() {
+    let world = common::talk::echo();
+    let raw = Raw::connect(&world.namespace());
+    for nobody in [0, 2, 15, 16, u32::MAX] {
+        assert_eq!(raw.send_as(nobody, b"who am I"), Status::PORT_DISCONNECTED, "{nobody}");
+    }
+    assert_eq!(raw.send_as(1, b"the first"), Status::SUCCESS);
+    assert_eq!(world.asked_by().pid(), std::process::id());
+}
 
 /// The other process of the test here.
 #[test]
@@ -38,6 +86,12 @@ fn a_process_that_may_not_connect_may_use_a_handle_that_it_was_given() {
     port.close();
     world.nothing_more();
     assert_eq!(worker.does("send allowed"), "allowed");
+    let from = world.asked_by();
+    assert_eq!(
+        (from.pid(), from.credentials().uid),
+        (worker.number(), 65_534),
+        "the one that uses it, not the one that connected"
+    );
     worker.say("receive");
     thread::scope(|scope| {
         let asked = scope.spawn(|| ask(&filter, b"who?").unwrap());

@@ -42,6 +42,7 @@ fn row_036_a_handle_that_a_child_inherited_outlives_its_parent() {
     parent.kill();
     until_handles_are(&world, 1);
     assert_eq!(child.does("send still here"), "still here");
+    assert_eq!(world.asked_by().pid().to_string(), child.does("pid"));
     child.say("receive");
     filter.send(b"to the child", Timeout::After(LONG)).unwrap();
     assert_eq!(child.hear(), "0 to the child");

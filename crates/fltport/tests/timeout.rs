@@ -205,6 +205,36 @@ fn a_poll_has_no_time_for_the_pieces_of_a_long_message() {
     );
 }
 
+/// One client reads, one has posted nothing, one takes less than the message.
+#[test]
+fn a_notification_costs_those_who_take_it_nothing_of_those_who_do_not() {
+    let world = World::new();
+    let (reads, filter) = world.pair();
+    let (silent, _) = world.pair();
+    let (small, _) = world.pair();
+    let receives = [post(&reads, 100).unwrap(), post(&reads, 100).unwrap()];
+    let refused = post(&small, 3).unwrap();
+    let port = world.port.as_ref().unwrap();
+    for round in 0..2 {
+        let start = Instant::now();
+        let missed = port.try_send_all(b"news");
+        assert!(start.elapsed() < Duration::from_secs(1), "it waited");
+        assert_eq!(missed.len(), 2, "round {round}");
+        assert!(missed.iter().all(|(client, error)| client.is_connected() && error.status() == Status::TIMEOUT));
+    }
+    for receive in receives {
+        let Received::Message(message) = receive.wait().unwrap() else { panic!("it fits") };
+        assert_eq!((message.body(), message.id()), (&b"news"[..], 0));
+    }
+    assert!(matches!(refused.wait(), Ok(Received::TooSmall { needed: 4, .. })));
+    // one whose turn has passed gets nothing of it later
+    assert!(silent.try_recv().unwrap().is_none());
+    assert_eq!(port.try_send_all(b"more").len(), 3);
+    assert_eq!(filter.try_send(&[0; (64 << 10) + 1]).unwrap_err().status(), Status::TIMEOUT);
+    reads.close();
+    assert_eq!(filter.try_send(b"gone").unwrap_err().status(), Status::PORT_DISCONNECTED);
+}
+
 #[test]
 fn row_050_a_poll_without_a_receive_times_out_at_once() {
     both(

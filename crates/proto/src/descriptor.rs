@@ -1,4 +1,4 @@
-//! Security descriptors: who owns an object, who may do what with it, and from which level of integrity on.
+//! Security descriptors: the owner of an object, the rights of each user, and the level of integrity they need.
 use crate::access::{AccessMask, Integrity};
 use crate::sid::Sid;
 use bitflags::bitflags;
@@ -42,7 +42,7 @@ pub struct SecurityDescriptor {
     pub owner: Option<Sid>,
     /// Kept, never looked at.
     pub group: Option<Sid>,
-    /// Who may do what. Without a list, absent or NULL, everybody may do everything; an empty list admits nobody.
+    /// The rights of each user. Without a list, absent or NULL, every user has all; with an empty list, none has any.
     #[doc(alias = "DACL")]
     pub dacl: Acl,
     /// The object's mandatory label, which is checked, and what is to be audited, which is only kept: a port writes no
@@ -106,7 +106,7 @@ pub enum AceKind {
 /// The two lists of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AclKind {
-    /// Who may do what, [`SecurityDescriptor::dacl`].
+    /// The rights of each user, [`SecurityDescriptor::dacl`].
     Dacl,
     /// Labels and audit, [`SecurityDescriptor::sacl`].
     Sacl,
@@ -224,12 +224,12 @@ impl SecurityDescriptor {
         Self::with_list(Vec::new())
     }
 
-    /// A descriptor with this list of who may do what, and nothing else.
+    /// A descriptor with this list of rights, and nothing else.
     pub fn with_list(entries: Vec<Ace>) -> Self {
         Self { dacl: Acl::List(entries), ..Self::null_dacl() }
     }
 
-    /// The entries that say who may do what; `None` means that everybody may do everything.
+    /// The entries with the rights of each user; `None` means that every user has all.
     pub fn entries(&self) -> Option<&[Ace]> {
         self.dacl.entries()
     }
@@ -247,7 +247,7 @@ impl SecurityDescriptor {
         let mut notes = Vec::new();
         if self.dacl == Acl::Absent {
             notes.push(
-                "the security descriptor has no list of entries (D:), so everybody is admitted: if that is meant, write \
+                "the security descriptor has no list of entries (D:), so every user is admitted: if that is meant, write \
                  D:NO_ACCESS_CONTROL, else D: with the entries",
             );
         }

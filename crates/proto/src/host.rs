@@ -373,6 +373,8 @@ pub struct Request {
     pub len: u64,
     /// Bytes of its output buffer.
     pub capacity: u64,
+    /// The number of the [`Holder`] that made it, as that one says.
+    pub owner: u32,
 }
 
 /// Takes the SEND in `slot`; `None` when there is none, whatever the application rang.
@@ -386,6 +388,7 @@ pub fn take_request(shared: &SharedRegion, slot: usize) -> Option<Request> {
         taken: Taken { slot, generation },
         len: theirs.len.load(Ordering::Relaxed),
         capacity: theirs.capacity.load(Ordering::Relaxed),
+        owner: theirs.owner.load(Ordering::Relaxed),
     })
 }
 

@@ -1,7 +1,6 @@
 //! Security descriptors as text: the Security Descriptor Definition Language of Windows.
 //!
-//! `O:SYG:SYD:P(A;;0x1f0001;;;BA)(D;;GA;;;S-1-22-1-1000)S:(ML;;NW;;;LW)`: owner, group, who may do what, label and
-//! audit. Beyond Windows, a SID may be written `uid:1000` or `gid:100`, space may stand between the parts, and the parts
+//! `O:SYG:SYD:P(A;;0x1f0001;;;BA)(D;;GA;;;S-1-22-1-1000)S:(ML;;NW;;;LW)`: owner, group, rights, label and audit. Beyond Windows, a SID may be written `uid:1000` or `gid:100`, space may stand between the parts, and the parts
 //! come in any order. Names of users are not looked up here.
 use crate::access::{AccessMask, Integrity};
 use crate::descriptor::{Ace, AceFlags, AceKind, Acl, AclKind, Control, MAX_LIST_LEN, SecurityDescriptor};

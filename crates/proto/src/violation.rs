@@ -31,6 +31,8 @@ pub enum Violation {
     SentenceTooLong,
     /// A security descriptor's text that is longer than 65,535 bytes.
     DescriptorTooLong,
+    /// More processes named than the 1,024 that may be.
+    TooManyProcesses,
     /// Text that is not UTF-8.
     NotText,
     /// A message that is right by itself, at a time when it is not allowed.
@@ -65,6 +67,7 @@ impl Violation {
             Self::ContextTooLong => "context-too-long",
             Self::SentenceTooLong => "sentence-too-long",
             Self::DescriptorTooLong => "descriptor-too-long",
+            Self::TooManyProcesses => "too-many-processes",
             Self::NotText => "not-text",
             Self::OutOfTurn => "out-of-turn",
             Self::FileCount => "file-count",
@@ -110,6 +113,7 @@ impl fmt::Display for Violation {
             Self::DescriptorTooLong => {
                 write!(f, "the security descriptor's text is longer than {} bytes", crate::wire::MAX_SDDL_LEN)
             }
+            Self::TooManyProcesses => write!(f, "more than {} processes are named", crate::wire::MAX_PROCESSES),
             Self::NotText => f.write_str("text in the message is not UTF-8"),
             Self::OutOfTurn => f.write_str("the message is not allowed at this point of the conversation"),
             Self::FileCount => f.write_str("the message came with the wrong number of file descriptors"),

@@ -38,11 +38,16 @@ pub const MAX_SENTENCE_LEN: usize = 512;
 /// The longest SDDL text in an [`Info`], in bytes.
 pub const MAX_SDDL_LEN: usize = 65_535;
 
+/// The most processes that [`Info`] names.
+pub const MAX_PROCESSES: usize = 1024;
+/// Bytes of one of them.
+const PROCESS_LEN: usize = 8;
+
 const HELLO_HEADER_LEN: usize = 16;
 const INFO_HEADER_LEN: usize = 40;
 
 /// No message is longer than this, in bytes: a buffer of this size receives any.
-pub const MAX_MESSAGE_LEN: usize = INFO_HEADER_LEN + MAX_NAME_LEN + MAX_SDDL_LEN;
+pub const MAX_MESSAGE_LEN: usize = INFO_HEADER_LEN + MAX_NAME_LEN + MAX_SDDL_LEN + PROCESS_LEN * MAX_PROCESSES;
 /// The most bytes of a message on a connection that stands: [`FromHost::File`] is the largest.
 pub const MAX_SMALL_MESSAGE_LEN: usize = 16;
 const _: () = assert!(HELLO_HEADER_LEN + MAX_NAME_LEN + MAX_CONTEXT_LEN <= MAX_MESSAGE_LEN);
@@ -169,6 +174,9 @@ pub struct Info {
     pub case_insensitive: bool,
     /// When the port was created: nanoseconds since 1970, UTC.
     pub started: u64,
+    /// The processes that use the connections, by number in the host's pid namespace (0: it has none there) and user.
+    /// At most [`MAX_PROCESSES`] are named.
+    pub processes: Vec<(u32, u32)>,
 }
 
 /// A message that a client sends.
@@ -308,15 +316,21 @@ impl FromHost {
             Self::Info(info) => {
                 let name = info.name.as_str();
                 let sddl = if info.sddl.len() <= MAX_SDDL_LEN { info.sddl.as_str() } else { "" };
-                let mut bytes = Vec::with_capacity(INFO_HEADER_LEN + name.len() + sddl.len());
+                let processes = &info.processes[..info.processes.len().min(MAX_PROCESSES)];
+                let len = INFO_HEADER_LEN + name.len() + sddl.len() + PROCESS_LEN * processes.len();
+                let mut bytes = Vec::with_capacity(len);
                 bytes.extend([INFO, u8::from(info.case_insensitive), version_low, version_high]);
                 let numbers = [info.pid, info.uid, info.connections, info.max_connections];
-                for number in numbers.into_iter().chain([name.len() as u32, sddl.len() as u32, 0]) {
+                let lengths = [name.len() as u32, sddl.len() as u32, processes.len() as u32];
+                for number in numbers.into_iter().chain(lengths) {
                     bytes.extend(number.to_le_bytes());
                 }
                 bytes.extend(info.started.to_le_bytes());
                 bytes.extend(name.as_bytes());
                 bytes.extend(sddl.as_bytes());
+                for number in processes.iter().flat_map(|&(pid, uid)| [pid, uid]) {
+                    bytes.extend(number.to_le_bytes());
+                }
                 bytes
             }
             Self::File { tag } => {
@@ -367,8 +381,8 @@ impl FromHost {
                 fields.version()?;
                 let [pid, uid, connections, max_connections] =
                     [fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?];
-                let [name_len, sddl_len] = [fields.u32()? as usize, fields.u32()? as usize];
-                fields.zeros(4)?;
+                let [name_len, sddl_len, count] =
+                    [fields.u32()? as usize, fields.u32()? as usize, fields.u32()? as usize];
                 let started = fields.u64()?;
                 if flags > 1 {
                     return Err(Violation::UnknownFlags(u32::from(flags)));
@@ -379,10 +393,24 @@ impl FromHost {
                 if sddl_len > MAX_SDDL_LEN {
                     return Err(Violation::DescriptorTooLong);
                 }
+                if count > MAX_PROCESSES {
+                    return Err(Violation::TooManyProcesses);
+                }
                 let name = fields.name(name_len)?;
                 let sddl = fields.text(sddl_len)?.to_owned();
                 let case_insensitive = flags == 1;
-                Self::Info(Info { name, pid, uid, connections, max_connections, sddl, case_insensitive, started })
+                let processes = (0..count).map(|_| Ok((fields.u32()?, fields.u32()?))).collect::<Result<_, _>>()?;
+                Self::Info(Info {
+                    name,
+                    pid,
+                    uid,
+                    connections,
+                    max_connections,
+                    sddl,
+                    case_insensitive,
+                    started,
+                    processes,
+                })
             }
             FILE => {
                 fields.zeros(7)?;

@@ -235,7 +235,7 @@ fn a_label_above_medium_admits_root_alone() {
 
 #[test]
 fn notes_say_what_has_another_effect_than_it_seems() {
-    let open = "the security descriptor has no list of entries (D:), so everybody is admitted: if that is meant, write \
+    let open = "the security descriptor has no list of entries (D:), so every user is admitted: if that is meant, write \
                 D:NO_ACCESS_CONTROL, else D: with the entries";
     let audit = "the audit entries of the security descriptor (S:) are kept, but nothing is audited";
     for (sddl, notes) in [

@@ -162,6 +162,7 @@ fn every_violation_has_a_name_and_a_sentence_of_its_own() {
         Violation::ContextTooLong,
         Violation::SentenceTooLong,
         Violation::DescriptorTooLong,
+        Violation::TooManyProcesses,
         Violation::NotText,
         Violation::OutOfTurn,
         Violation::FileCount,

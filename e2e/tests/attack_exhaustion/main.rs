@@ -49,7 +49,7 @@ impl Serve for Echo {
         Ok(())
     }
 
-    fn message(&self, (): &(), input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &fltmgr::Process, input: &[u8], output: &mut [u8]) -> Answer {
         output[..input.len()].copy_from_slice(input);
         input.len().into()
     }

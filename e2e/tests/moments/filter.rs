@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use e2e::{Random, mix};
 use fltmgr::namespace::Namespace;
-use fltmgr::{Answer, Client, Error, Port, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout};
+use fltmgr::{Answer, Client, Error, Port, PortOptions, Process, Question, SecurityDescriptor, Serve, Status, Timeout};
 
 use super::log::{Event, Log, Record, now};
 use super::payload::{ANSWER, Kind, QUESTION, ROOM, UNREAD, is_payload, number, payload};
@@ -27,7 +27,7 @@ impl Serve for Filter {
         Ok(())
     }
 
-    fn message(&self, (): &(), input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
         let number = number(input);
         let right = is_payload(input, number, QUESTION);
         self.log.write(&Record { event: Event::Called, number, status: Status::SUCCESS, right, id: 0, at: now() });

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::{Again, until};
-use fltmgr::{Answer, Client, Connection, Message, Pending, Port, Serve, Status, Timeout};
+use fltmgr::{Answer, Client, Connection, Message, Pending, Port, Process, Serve, Status, Timeout};
 
 use super::{
     ALONE, BIG, Gate, IN_CALL, LONG, NAME, OUTSIDE, Way, befall, connect, options, play_all, start, status, wait_for,
@@ -155,7 +155,7 @@ impl Serve for Filter {
         Ok(state)
     }
 
-    fn message(&self, _: &String, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, _: &String, _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
         if input == b"stay" {
             self.stay();
         } else {
@@ -181,7 +181,7 @@ impl Serve for Shared {
         self.0.connect(client, context)
     }
 
-    fn message(&self, session: &String, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, session: &String, _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
         self.0.message(session, input, output)
     }
 

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::{Again, until};
-use fltmgr::{Answer, Client, Connection, Error, Message, Port, Question, Serve, Status, Timeout};
+use fltmgr::{Answer, Client, Connection, Error, Message, Port, Process, Question, Serve, Status, Timeout};
 
 use super::{ALONE, BIG, Gate, IN_CALL, LONG, NAME, Way, befall, connect, options, play_all, start, status, wait_for};
 
@@ -66,7 +66,7 @@ impl Serve for Filter {
         Ok(())
     }
 
-    fn message(&self, (): &(), _: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, _: &[u8], output: &mut [u8]) -> Answer {
         self.stay("in the message callback");
         output.len().into()
     }

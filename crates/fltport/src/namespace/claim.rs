@@ -56,8 +56,8 @@ impl Claim {
     }
 
     /// What to answer to a client's Query.
-    pub fn info(&self, connections: u32, max_connections: u32) -> Info {
-        Info { connections, max_connections, ..self.info.clone() }
+    pub fn info(&self) -> Info {
+        self.info.clone()
     }
 
     /// Gives the name free, as dropping does, for one who shares the claim with others.

@@ -47,6 +47,7 @@ pub(super) fn info_of_this_process(name: &PortName, case_insensitive: bool, sddl
         case_insensitive,
         // enough for five hundred years
         started: u64::try_from(started.as_nanos()).unwrap_or(u64::MAX),
+        processes: Vec::new(),
     }
 }
 

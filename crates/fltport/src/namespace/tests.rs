@@ -94,7 +94,10 @@ fn ask_one_that_answers(answer: impl FnOnce(&Claim) -> Option<Vec<u8>> + Send) -
 
 #[test]
 fn a_host_is_asked_about_itself() {
-    let info = ask_one_that_answers(|claim| Some(FromHost::Info(claim.info(2, 5)).encode())).unwrap();
+    let info = ask_one_that_answers(|claim| {
+        Some(FromHost::Info(Info { connections: 2, max_connections: 5, ..claim.info() }).encode())
+    })
+    .unwrap();
     assert_eq!(
         (info.name, info.pid, info.connections, info.max_connections),
         (name(r"\Scanner"), std::process::id(), 2, 5)

@@ -12,7 +12,7 @@ use proto::name::PortName;
 use proto::quota::{Charge, Exceeded, Kind, Quotas, User};
 use proto::slots::{Desk, Requests};
 use proto::status::Status;
-use proto::wire::{FromHost, Hello, HelloFlags, Info, Refused};
+use proto::wire::{FromHost, Hello, HelloFlags, Info, MAX_PROCESSES, Refused};
 use sys::descriptors;
 use sys::fork::ForkGuard;
 use sys::memory::Memory;
@@ -301,7 +301,14 @@ impl<S: Serve> Core<S> {
     /// What everyone may know; `None` once the port is closed.
     pub(super) fn info(&self) -> Option<Info> {
         let places = self.places.load(Ordering::Relaxed);
-        lock(&self.listening).as_ref().map(|door| door.claim.info(places, self.options.max_connections))
+        let processes = self.clients().into_iter().flat_map(|client| client.processes());
+        let mut processes: Vec<_> = processes.map(|process| (process.pid(), process.credentials().uid)).collect();
+        // one that has several connections is named once
+        processes.sort_unstable();
+        processes.dedup();
+        processes.truncate(MAX_PROCESSES);
+        let info = lock(&self.listening).as_ref()?.claim.info();
+        Some(Info { connections: places, max_connections: self.options.max_connections, processes, ..info })
     }
 
     /// Decides about a client, and makes its connection.
@@ -390,8 +397,8 @@ impl<S: Serve> Core<S> {
         files.iter().try_for_each(descriptors::leaves_reserve).map_err(|reserved| resources(reserved.into()))?;
         Requests(&memory.shared().requests.word).open();
         let inheritable = hello.flags().contains(HelloFlags::INHERIT);
-        let first = Handle::first(Arc::clone(&socket), &peer, inheritable);
-        let first = Arc::new(first.map_err(|reserved| resources(reserved.into()))?);
+        let peer = Arc::new(peer);
+        let first = Arc::new(Handle::first(Arc::clone(&socket), &peer, inheritable).map_err(resources)?);
         let inner = Inner::new(self.id, self.name.clone(), peer, memory, Arc::clone(&self.violations));
         let client = Client { inner: Arc::new(inner) };
         client.inner.handles.add(Arc::clone(&first));

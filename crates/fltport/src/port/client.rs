@@ -19,6 +19,7 @@ use sys::socket::Socket;
 use super::accept::PortId;
 use super::courier::Courier;
 use super::handles::Handles;
+use super::process::Process;
 use super::violations::Violations;
 use crate::Error;
 use crate::sync::lock;
@@ -66,6 +67,11 @@ impl Client {
         self.inner.handles.used_by(pid, self.inner.peer.pid)
     }
 
+    /// The processes that use the connection now. Never blocks.
+    pub fn processes(&self) -> Vec<Process> {
+        self.inner.handles.processes()
+    }
+
     /// Ends the connection from the filter's side: waiting sends and the client's receives fail with
     /// [`Status::PORT_DISCONNECTED`], later ones at once. Closing twice does nothing. The disconnect callback is not
     /// called from here: it runs when the client lets its dead handle go, or at [`super::Port::unload`].
@@ -79,7 +85,7 @@ impl Client {
 pub(crate) struct Inner {
     pub(super) port_id: PortId,
     pub(super) port: PortName,
-    pub(super) peer: Credentials,
+    pub(super) peer: Arc<Credentials>,
     pub(super) memory: Memory,
     /// The sockets, each of which keeps the connection alive.
     pub(super) handles: Handles,
@@ -116,7 +122,7 @@ impl Inner {
     pub(super) fn new(
         port_id: PortId,
         port: PortName,
-        peer: Credentials,
+        peer: Arc<Credentials>,
         memory: Memory,
         violations: Arc<Violations>,
     ) -> Self {
@@ -355,7 +361,7 @@ impl Client {
         let (memory, _files) = Memory::create().unwrap();
         let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
         let name = PortName::parse(r"\Port").unwrap();
-        Self { inner: Arc::new(Inner::new(PortId::new(), name, peer, memory, Arc::default())) }
+        Self { inner: Arc::new(Inner::new(PortId::new(), name, Arc::new(peer), memory, Arc::default())) }
     }
 }
 

@@ -49,6 +49,16 @@ impl Client {
         self.inner.deliver(&outgoing).map(drop)
     }
 
+    /// Sends a message that wants no reply if a receive that holds it is posted, and never waits: what a filter tells
+    /// many clients, of which some may be slow. [`super::Port::try_send_all`] tells all.
+    ///
+    /// # Errors
+    /// As [`Client::send`]; [`Status::TIMEOUT`] where that would wait, and for a message of more than 64 KiB, which goes
+    /// in pieces that its receiver reads.
+    pub fn try_send(&self, message: &[u8]) -> Result<(), Error> {
+        self.send(message, Timeout::Poll)
+    }
+
     /// Sends a message and waits for its reply in `reply`. The timeout covers both, the wait for a receiver and the
     /// wait for the reply. `message` and `reply` may be the same memory only in copies: the message is read before the
     /// reply is written.

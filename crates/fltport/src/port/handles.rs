@@ -3,7 +3,7 @@
 //! Most are the way of one process that uses the connection, a holder. When one goes while others stay, what its holder
 //! had is taken back; when the last one goes, the connection ends.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -13,7 +13,7 @@ use proto::slots::{HOLDERS, Holder};
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, Refused};
-use sys::descriptors::{self, Reserved};
+use sys::descriptors;
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer::Credentials;
 use sys::socket::{Received, Socket};
@@ -34,12 +34,10 @@ pub(super) struct Handle {
     pub(super) socket: Arc<Socket>,
     /// Who uses the connection by it; `None` when it only keeps the connection alive.
     holder: Option<Holder>,
-    /// The process of that one, by its number in our pid namespace; 0 where it has none, and where nobody uses it.
-    pid: u32,
+    /// The process of that one, whose end is told while something holds this.
+    process: Option<Process>,
     said_bye: AtomicBool,
     watching: Mutex<Option<Watching>>,
-    /// The process at its other end, whose end is told while somebody holds this.
-    process: Option<Arc<Process>>,
     /// Its place in the user's account, unless it came with the connection.
     _charge: Option<Charge>,
 }
@@ -49,11 +47,18 @@ impl Handle {
     ///
     /// # Errors
     /// There is no descriptor for the process but those of the reserve.
-    pub(super) fn first(socket: Arc<Socket>, peer: &Credentials, inheritable: bool) -> Result<Self, Reserved> {
-        let (holder, pid) = if inheritable { (None, 0) } else { (Some(Holder::FIRST), peer.pid) };
-        let process = if inheritable { None } else { Process::of_peer(&socket, pid)? };
+    pub(super) fn first(socket: Arc<Socket>, peer: &Arc<Credentials>, inheritable: bool) -> io::Result<Self> {
+        let user = match inheritable {
+            true => None,
+            false => Some((Holder::FIRST, Process::new(&socket, Arc::clone(peer))?)),
+        };
+        Ok(Self::new(socket, user, None))
+    }
+
+    fn new(socket: Arc<Socket>, user: Option<(Holder, Process)>, charge: Option<Charge>) -> Self {
+        let (holder, process) = user.unzip();
         let (said_bye, watching) = (AtomicBool::new(false), Mutex::new(None));
-        Ok(Self { socket, holder, pid, said_bye, watching, process, _charge: None })
+        Self { socket, holder, process, said_bye, watching, _charge: charge }
     }
 
     pub(super) fn holder(&self) -> Option<Holder> {
@@ -97,15 +102,29 @@ impl Handles {
 
     /// The way to the process that posted a receive, of which its number beside the slot tells.
     pub(super) fn socket_of(&self, owner: u32) -> Option<Arc<Socket>> {
+        self.with(owner, |handle| Some(Arc::clone(&handle.socket)))
+    }
+
+    /// The process that made a request, of which its number beside the slot tells.
+    pub(super) fn process_of(&self, owner: u32) -> Option<Process> {
+        self.with(owner, |handle| handle.process.clone())
+    }
+
+    fn with<T>(&self, owner: u32, of: impl FnOnce(&Handle) -> Option<T>) -> Option<T> {
         let holder = Some(Holder::new(owner)?);
-        lock(&self.0).iter().find(|handle| handle.holder == holder).map(|handle| Arc::clone(&handle.socket))
+        lock(&self.0).iter().find(|handle| handle.holder == holder).and_then(|handle| of(handle))
+    }
+
+    /// The processes that use the connection.
+    pub(super) fn processes(&self) -> Vec<Process> {
+        lock(&self.0).iter().filter_map(|handle| handle.process.clone()).collect()
     }
 
     /// Whether a process uses the connection: as long as none does yet, the one that made it is about to.
     pub(super) fn used_by(&self, pid: u32, maker: u32) -> bool {
         let handles = lock(&self.0);
-        let mut users = handles.iter().filter(|handle| handle.holder.is_some()).peekable();
-        if users.peek().is_some() { users.any(|user| user.pid == pid) } else { maker == pid }
+        let mut users = handles.iter().filter_map(|handle| handle.process.as_ref()).peekable();
+        if users.peek().is_some() { users.any(|user| user.pid() == pid) } else { maker == pid }
     }
 
     /// The lowest number that nobody has; those of which something is `left` are not free yet.
@@ -173,7 +192,7 @@ impl<S: Serve> Served<S> {
     ///
     /// # Errors
     /// The kernel's: it cannot be watched.
-    pub(super) fn watch(self: &Arc<Self>, handle: &Arc<Handle>) -> std::io::Result<()> {
+    pub(super) fn watch(self: &Arc<Self>, handle: &Arc<Handle>) -> io::Result<()> {
         let ear = Arc::new(Ear { served: Arc::downgrade(self), handle: Arc::clone(handle) });
         handle.tell_of_process(&ear);
         // held while it is registered: an end that comes at once waits for it
@@ -246,21 +265,17 @@ impl<S: Serve> Served<S> {
     fn accept_handle(self: &Arc<Self>, socket: &Arc<Socket>, in_use: bool) -> Result<(), Refused> {
         let inner = &self.client.inner;
         let no_room = |why: String| Refused::new(Status::INSUFFICIENT_RESOURCES, why);
-        let reserved = |reserved: Reserved| no_room(format!("the filter's host: {reserved}"));
-        descriptors::leaves_reserve(&**socket).map_err(reserved)?;
+        let host = |error: io::Error| no_room(format!("the filter's host: {error}"));
+        descriptors::leaves_reserve(&**socket).map_err(|reserved| host(reserved.into()))?;
         let charge = self.user.charge(Kind::Handles, 1).map_err(|exceeded| no_room(exceeded.to_string()))?;
-        let (mut holder, mut pid, mut process) = (None, 0, None);
+        let mut user = None;
         if in_use {
             let next = inner.handles.next_holder(inner.holders_left());
-            holder = Some(next.ok_or_else(|| no_room(format!("{HOLDERS} processes use this connection")))?);
-            if let Ok(peer) = Credentials::of_peer(&**socket) {
-                pid = peer.pid;
-                process = Process::of_peer(socket, pid).map_err(reserved)?;
-            }
+            let holder = next.ok_or_else(|| no_room(format!("{HOLDERS} processes use this connection")))?;
+            user = Some((holder, Process::of_peer(socket).map_err(host)?));
         }
-        let (said_bye, watching) = (AtomicBool::new(false), Mutex::new(None));
-        let socket = Arc::clone(socket);
-        let handle = Arc::new(Handle { socket, holder, pid, said_bye, watching, process, _charge: Some(charge) });
+        let holder = user.as_ref().map(|(holder, _)| *holder);
+        let handle = Arc::new(Handle::new(Arc::clone(socket), user, Some(charge)));
         inner.handles.add(Arc::clone(&handle));
         if inner.closed() {
             // asked when it is in the list: an end that comes after this finds it there, and closes it
@@ -270,7 +285,7 @@ impl<S: Serve> Served<S> {
         // before it is welcomed: who cannot be watched is told no, and does not use a number that is another's next
         self.watch(&handle).map_err(|error| {
             inner.handles.remove(&handle);
-            no_room(format!("the filter's host: {error}"))
+            host(error)
         })?;
         let welcome = FromHost::Welcome { holder, name: self.port.name.clone() };
         // one that is gone already is seen by the watch

@@ -1,9 +1,10 @@
-//! The processes of a port's clients: their end is the end of their connections, even where a forked child keeps the
-//! socket open.
+//! The processes of a port's clients: what the kernel says of them, and their end, which is the end of their connections
+//! even where a forked child keeps the socket open.
 //!
 //! One descriptor (pidfd) and one watch per process, however many connections it has.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, Weak};
@@ -12,7 +13,7 @@ use rustix::io::Errno;
 use sys::descriptors::{self, Reserved};
 use sys::fork::PerProcess;
 use sys::monitor::{Interest, Monitor, Watch, Watching};
-use sys::peer;
+use sys::peer::{self, Credentials};
 use sys::socket::Socket;
 
 use crate::sync::lock;
@@ -23,9 +24,70 @@ pub(super) trait Mortal: Send + Sync {
     fn process_ended(&self);
 }
 
-/// A client's process, as long as one of its connections lives.
-pub(super) struct Process {
+/// A process that uses a connection: the one that connected, or one that opened a handle which it was given or has
+/// inherited. Clones are the same process.
+///
+/// Of processes that share a connection each can say of a request that another one made it: they share the memory in
+/// which they say so. Nothing else can.
+#[derive(Debug, Clone)]
+#[doc(alias = "PsGetCurrentProcess")]
+pub struct Process {
+    credentials: Arc<Credentials>,
+    /// Unknown where the kernel does not tell of its end.
+    life: Option<Arc<Life>>,
+}
+
+impl Process {
+    /// The process that made the other end of `socket`, by connecting or as one of a pair.
+    ///
+    /// # Errors
+    /// The kernel's; or there is no descriptor for it but those of the reserve.
+    pub(super) fn of_peer(socket: &Socket) -> io::Result<Self> {
+        Self::new(socket, Arc::new(Credentials::of_peer(socket)?))
+    }
+
+    /// As [`Process::of_peer`], for one whose credentials are known.
+    ///
+    /// # Errors
+    /// As [`Process::of_peer`].
+    pub(super) fn new(socket: &Socket, credentials: Arc<Credentials>) -> io::Result<Self> {
+        let life = Life::of_peer(socket, credentials.pid)?;
+        Ok(Self { credentials, life })
+    }
+
+    /// Its number in this process's pid namespace; 0 when it has none there.
+    pub fn pid(&self) -> u32 {
+        self.credentials.pid
+    }
+
+    /// Its user and groups, as the kernel noted them when it connected or opened its handle.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// A descriptor of the process (pidfd), a new one each time, which never means another process. `None` when it has
+    /// ended, when the kernel has no such descriptors, or when this process may open no more.
+    pub fn pidfd(&self) -> Option<OwnedFd> {
+        lock(&self.life.as_ref()?.state).pidfd.as_ref()?.try_clone().ok()
+    }
+
+    /// Has `mortal` told of its end; at once, if that has come.
+    pub(super) fn tell(&self, mortal: Weak<dyn Mortal>) {
+        if let Some(life) = &self.life {
+            life.tell(mortal);
+        }
+    }
+}
+
+/// The life of a client's process, watched as long as one of its connections lives.
+struct Life {
     state: Mutex<State>,
+}
+
+impl fmt::Debug for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Life").field("ended", &self.has_ended()).finish_non_exhaustive()
+    }
 }
 
 #[derive(Default)]
@@ -39,57 +101,57 @@ struct State {
 
 /// By number. Of an entry whose process has been replaced by another of the same number, the descriptor tells that it has
 /// ended, and may have yet to tell the monitor.
-type Processes = Mutex<HashMap<u32, Weak<Process>>>;
+type Lives = Mutex<HashMap<u32, Weak<Life>>>;
 
 /// A forked child has its own: the monitor that watches its parent's tells it of no end.
-static PROCESSES: PerProcess<Processes> = PerProcess::new();
+static LIVES: PerProcess<Lives> = PerProcess::new();
 
-impl Process {
-    /// The process at the other end of `socket`, whose number is `pid`. `None` where the kernel does not tell: then the
-    /// end of the socket alone counts.
+impl Life {
+    /// The life of the process at the other end of `socket`, whose number is `pid`. `None` where the kernel does not
+    /// tell: then the end of the socket alone counts.
     ///
     /// # Errors
     /// There is no descriptor for it but those of the reserve.
-    pub(super) fn of_peer(socket: &Socket, pid: u32) -> Result<Option<Arc<Self>>, Reserved> {
+    fn of_peer(socket: &Socket, pid: u32) -> Result<Option<Arc<Self>>, Reserved> {
         if pid == 0 {
             return Ok(None); // of another pid namespace: no number to share it by
         }
-        let mut processes = lock(PROCESSES.get(Mutex::default));
-        if let Some(known) = processes.get(&pid).and_then(Weak::upgrade)
+        let mut lives = lock(LIVES.get(Mutex::default));
+        if let Some(known) = lives.get(&pid).and_then(Weak::upgrade)
             && !known.has_ended()
         {
             return Ok(Some(known));
         }
-        let Some(process) = Self::new(peer::pidfd(socket))? else { return Ok(None) };
-        if processes.len() == processes.capacity() {
-            processes.retain(|_, process| process.strong_count() != 0);
+        let Some(life) = Self::new(peer::pidfd(socket))? else { return Ok(None) };
+        if lives.len() == lives.capacity() {
+            lives.retain(|_, life| life.strong_count() != 0);
         }
-        processes.insert(pid, Arc::downgrade(&process));
-        Ok(Some(process))
+        lives.insert(pid, Arc::downgrade(&life));
+        Ok(Some(life))
     }
 
     /// The process of this descriptor, or one that has ended where the kernel says so instead of giving it.
     fn new(pidfd: io::Result<OwnedFd>) -> Result<Option<Arc<Self>>, Reserved> {
-        let process = Arc::new(Self { state: Mutex::default() });
+        let life = Arc::new(Self { state: Mutex::default() });
         let pidfd = match pidfd {
             Ok(pidfd) => pidfd,
             Err(error) if Errno::from_io_error(&error) == Some(Errno::SRCH) => {
-                lock(&process.state).ended = true;
-                return Ok(Some(process));
+                lock(&life.state).ended = true;
+                return Ok(Some(life));
             }
             Err(_) => return Ok(None),
         };
         descriptors::leaves_reserve(&pidfd)?;
         let pidfd = Arc::new(pidfd);
-        let watch = Arc::new(End(Arc::downgrade(&process)));
+        let watch = Arc::new(End(Arc::downgrade(&life)));
         // an end that is told at once waits for the lock
-        let mut state = lock(&process.state);
+        let mut state = lock(&life.state);
         let watching = Monitor::of_this_process()
             .and_then(|monitor| monitor.watch(Arc::clone(&pidfd) as _, Interest::Readable, None, watch));
         let Ok(watching) = watching else { return Ok(None) };
         (state.pidfd, state.watching) = (Some(pidfd), Some(watching));
         drop(state);
-        Ok(Some(process))
+        Ok(Some(life))
     }
 
     fn has_ended(&self) -> bool {
@@ -98,7 +160,7 @@ impl Process {
     }
 
     /// Has `mortal` told of the end; at once, if that has come.
-    pub(super) fn tell(&self, mortal: Weak<dyn Mortal>) {
+    fn tell(&self, mortal: Weak<dyn Mortal>) {
         let mut state = lock(&self.state);
         if state.ended {
             drop(state);
@@ -114,13 +176,13 @@ impl Process {
     }
 }
 
-struct End(Weak<Process>);
+struct End(Weak<Life>);
 
 impl Watch for End {
     fn readable(&self) {
-        let Some(process) = self.0.upgrade() else { return };
+        let Some(life) = self.0.upgrade() else { return };
         let State { mortals, pidfd, watching, .. } =
-            std::mem::replace(&mut *lock(&process.state), State { ended: true, ..State::default() });
+            std::mem::replace(&mut *lock(&life.state), State { ended: true, ..State::default() });
         // it stays readable for ever
         drop((watching, pidfd));
         for mortal in mortals.iter().filter_map(Weak::upgrade) {
@@ -155,10 +217,10 @@ mod tests {
     #[test]
     fn a_process_that_was_reaped_before_it_was_looked_at_has_ended() {
         let ends = Arc::new(Ends::default());
-        let reaped = Process::new(Err(Errno::SRCH.into())).unwrap().unwrap();
+        let reaped = Life::new(Err(Errno::SRCH.into())).unwrap().unwrap();
         reaped.tell(Arc::downgrade(&ends) as _);
         assert_eq!(ends.0.load(Ordering::Relaxed), 1);
-        assert!(Process::new(Err(Errno::NOSYS.into())).unwrap().is_none(), "of this one nothing is known");
+        assert!(Life::new(Err(Errno::NOSYS.into())).unwrap().is_none(), "of this one nothing is known");
     }
 
     /// Its number may be another's by then, who would be told that it has ended.
@@ -167,10 +229,10 @@ mod tests {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
         let unwatched = State { pidfd: Some(Arc::new(pidfd)), ..State::default() };
-        let process = Process { state: Mutex::new(unwatched) };
-        assert!(!process.has_ended());
+        let life = Life { state: Mutex::new(unwatched) };
+        assert!(!life.has_ended());
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(process.has_ended());
+        assert!(life.has_ended());
     }
 }

@@ -17,6 +17,7 @@ use sys::clock::{self, Deadline};
 use sys::futex::{self, Upper};
 
 use super::accept::{Callback, Served};
+use super::process::Process;
 use super::stream::Unsent;
 use super::{Answer, Serve};
 use crate::pool;
@@ -31,10 +32,17 @@ const MOST_EMPTY: u32 = 1000;
 /// What a request holds of its user's account.
 type Held = [Charge; 2];
 
+/// A request, of which the process that made it is known, and for which its user has room.
+struct Accepted {
+    request: Request,
+    from: Process,
+    held: Held,
+}
+
 /// What was found of what was rung.
 struct Requested {
     rung: usize,
-    accepted: SmallVec<[(Request, Held); 2]>,
+    accepted: SmallVec<[Accepted; 2]>,
 }
 
 impl<S: Serve> Served<S> {
@@ -73,13 +81,13 @@ impl<S: Serve> Served<S> {
             if self.empty.load(Ordering::Relaxed) != 0 {
                 self.empty.store(0, Ordering::Relaxed);
             }
-            let Some((first, held)) = requests.accepted.pop() else { continue };
-            for (request, held) in requests.accepted {
+            let Some(first) = requests.accepted.pop() else { continue };
+            for accepted in requests.accepted {
                 // requests run side by side: a callback may wait for another's request
                 let served = Arc::clone(&self);
-                pool::run_for(self.uid(), move || served.serve(&request, held));
+                pool::run_for(self.uid(), move || served.serve(accepted));
             }
-            self.serve(&first, held);
+            self.serve(first);
         }
         let refused = self.desk().leave(&self.requests());
         if refused {
@@ -106,14 +114,16 @@ impl<S: Serve> Served<S> {
         wait(&on, Some(deadline), look, || requests.prepare_sleep()).unwrap_or(0)
     }
 
-    /// Takes what was rung. What the user has no room for is refused here: only what is charged waits for a thread.
+    /// Takes what was rung. What the user has no room for is refused here: only what is charged waits for a thread; and
+    /// what a process asked that is gone, or never was, because nothing will read the answer.
     fn take(&self, bits: u64) -> Requested {
         let mut requested = Requested { rung: 0, accepted: SmallVec::new() };
         for slot in slots(bits) {
             let Some(request) = host::take_request(self.client.inner.memory.shared(), slot) else { continue };
             requested.rung += 1;
-            match self.hold(&request) {
-                Ok(held) => requested.accepted.push((request, held)),
+            let process = || self.client.inner.handles.process_of(request.owner).ok_or(Status::PORT_DISCONNECTED);
+            match self.hold(&request).and_then(|held| Ok(Accepted { request, from: process()?, held })) {
+                Ok(accepted) => requested.accepted.push(accepted),
                 Err(status) => self.conclude(&request, status.into(), &[], None),
             }
         }
@@ -121,10 +131,11 @@ impl<S: Serve> Served<S> {
     }
 
     /// Runs a request.
-    fn serve(&self, request: &Request, held: Held) {
+    fn serve(&self, accepted: Accepted) {
+        let Accepted { request, from, held } = accepted;
         let mut output = Vec::new();
-        let answer = self.answer(request, &mut output);
-        self.conclude(request, answer, &output, Some(held));
+        let answer = self.answer(&request, &from, &mut output);
+        self.conclude(&request, answer, &output, Some(held));
     }
 
     /// Answers a request.
@@ -183,7 +194,7 @@ impl<S: Serve> Served<S> {
         Ok([one, charge(Kind::RequestBytes, request.len.saturating_add(request.capacity))?])
     }
 
-    fn answer(&self, request: &Request, output: &mut Vec<u8>) -> Answer {
+    fn answer(&self, request: &Request, from: &Process, output: &mut Vec<u8>) -> Answer {
         let input = match self.input(request) {
             Ok(input) => input,
             Err(status) => return status.into(),
@@ -193,7 +204,7 @@ impl<S: Serve> Served<S> {
             return Status::INSUFFICIENT_RESOURCES.into();
         }
         output.resize(capacity, 0);
-        self.call(&input, output)
+        self.call(from, &input, output)
     }
 
     /// Copies a request's input, once. Fails when there is no memory for it, or the client stops or goes in the middle.
@@ -227,7 +238,7 @@ impl<S: Serve> Served<S> {
         Ok(input)
     }
 
-    fn call(&self, input: &[u8], output: &mut [u8]) -> Answer {
+    fn call(&self, from: &Process, input: &[u8], output: &mut [u8]) -> Answer {
         if self.client.inner.closed() {
             return Status::PORT_DISCONNECTED.into();
         }
@@ -235,7 +246,7 @@ impl<S: Serve> Served<S> {
         let Some(session) = session.as_ref() else { return Status::PORT_DISCONNECTED.into() };
         let called = std::panic::AssertUnwindSafe(|| {
             let _runs = Callback::begin(self.port.id);
-            self.port.serve.message(session, input, output)
+            self.port.serve.message(session, from, input, output)
         });
         let mut answer = std::panic::catch_unwind(called).unwrap_or_else(|_| Status::INTERNAL_ERROR.into());
         match answer.status {

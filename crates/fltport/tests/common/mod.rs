@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use fltport::namespace::Namespace;
 use fltport::{
-    Answer, Client, Completions, Connection, Port, PortOptions, Received, SecurityDescriptor, Serve, Status,
+    Answer, Client, Completions, Connection, Port, PortOptions, Process, Received, SecurityDescriptor, Serve, Status,
 };
 
 /// Long enough that only a hang gets there.
@@ -45,6 +45,7 @@ pub(crate) struct Filter {
     pub(crate) on_disconnect: Box<OnDisconnect>,
     events: SyncSender<Event>,
     clients: Arc<Mutex<Vec<Client>>>,
+    asked: Arc<Mutex<Option<Process>>>,
 }
 
 /// Has a filter answer requests with what they say.
@@ -66,7 +67,8 @@ impl Serve for Filter {
         Ok((client.clone(), clients.len() as u32))
     }
 
-    fn message(&self, session: &Self::Session, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, session: &Self::Session, from: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+        *self.asked.lock().unwrap() = Some(from.clone());
         (self.on_message)(&session.0, input, output)
     }
 
@@ -83,6 +85,7 @@ pub(crate) struct World {
     pub(crate) port: Option<Port>,
     pub(crate) events: Receiver<Event>,
     clients: Arc<Mutex<Vec<Client>>>,
+    asked: Arc<Mutex<Option<Process>>>,
 }
 
 impl World {
@@ -122,12 +125,14 @@ impl World {
     ) -> Result<Self, fltport::Error> {
         let (sender, events) = sync_channel(10_000);
         let clients = Arc::new(Mutex::new(Vec::new()));
+        let asked = Arc::default();
         let mut built = Filter {
             on_message: Box::new(|_, _, _| Status::INVALID_DEVICE_REQUEST.into()),
             on_connect: Box::new(|_, _| Ok(())),
             on_disconnect: Box::new(|_| {}),
             events: sender,
             clients: Arc::clone(&clients),
+            asked: Arc::clone(&asked),
         };
         filter(&mut built);
         let options = options(
@@ -137,7 +142,7 @@ impl World {
                 .namespace(Namespace::at(dir.path())),
         );
         let port = Port::create(name, options, built)?;
-        Ok(Self { dir: Arc::clone(dir), port: Some(port), events, clients })
+        Ok(Self { dir: Arc::clone(dir), port: Some(port), events, clients, asked })
     }
 
     pub(crate) fn namespace(&self) -> Namespace {
@@ -170,6 +175,11 @@ impl World {
         let event = self.next();
         assert!(matches!(event, Event::Connected(_)), "{event:?}");
         self.client()
+    }
+
+    /// The process that made the last request.
+    pub(crate) fn asked_by(&self) -> Process {
+        self.asked.lock().unwrap().clone().expect("a request was made")
     }
 
     /// Waits for the end of a connection.

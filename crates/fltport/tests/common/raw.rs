@@ -143,9 +143,22 @@ impl Raw {
         published
     }
 
+    /// Makes a short request in the name of the holder that has this number; its status.
+    pub(crate) fn send_as(&self, owner: u32, input: &[u8]) -> Status {
+        let slot = client::reserve_send(self.shared(), Holder::FIRST).expect("a free slot");
+        self.shared().slots[slot].owner.store(owner, Ordering::Release);
+        let status = self.completed(self.post_send_in(slot, input, input.len() as u64, 64)).status;
+        let _ = client::release(self.shared(), slot);
+        Status(status)
+    }
+
     /// Posts a SEND whose first piece lies in its window, and rings the socket, whoever looks.
     pub(crate) fn post_send(&self, first: &[u8], len: u64, capacity: u64) -> Posted {
         let slot = client::reserve_send(self.shared(), Holder::FIRST).expect("a free slot");
+        self.post_send_in(slot, first, len, capacity)
+    }
+
+    fn post_send_in(&self, slot: usize, first: &[u8], len: u64, capacity: u64) -> Posted {
         write_words(&self.shared().windows[slot].words, first);
         let (posted, wake) = client::post_send(self.shared(), slot, len, capacity).expect("a connection");
         match wake {

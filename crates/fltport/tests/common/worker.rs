@@ -123,6 +123,11 @@ impl Worker {
         self.child.as_ref().unwrap().id()
     }
 
+    /// Its number.
+    pub(crate) fn number(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(self.child.as_ref().unwrap())
     }
@@ -251,6 +256,7 @@ impl Hand {
                 self.port.take().unwrap().close();
                 ok()
             }
+            "pid" => std::process::id().to_string(),
             "open" => std::fs::read_to_string(with).unwrap_or_else(|error| format!("{:?}", error.kind())),
             "descriptors" => std::fs::read_dir("/proc/self/fd").unwrap().count().to_string(),
             other => panic!("{other}?"),

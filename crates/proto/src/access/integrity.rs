@@ -5,8 +5,8 @@ use crate::sid::Sid;
 /// object's list grants.
 ///
 /// Linux has no such levels. Here the processes of root are [`Integrity::SYSTEM`] and all others [`Integrity::MEDIUM`],
-/// as services and what a user starts are on Windows: so a label up to Medium keeps nobody out, and one above it all
-/// but root.
+/// as services and what a user starts are on Windows: so a label up to Medium refuses no process, and one above it all
+/// but those of root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[doc(alias = "TOKEN_MANDATORY_LABEL")]
 pub struct Integrity(u32);

@@ -91,7 +91,7 @@ impl SecurityDescriptor {
         })
     }
 
-    /// The self-relative form in the order of Windows: header, label and audit, who may do what, owner, group.
+    /// The self-relative form in the order of Windows: header, label and audit, rights, owner, group.
     ///
     /// # Errors
     /// [`DescriptorError::ListTooLong`].

@@ -18,6 +18,7 @@ fn info() -> Info {
         sddl: "D:".to_owned(),
         case_insensitive: true,
         started: 0x0807_0605_0403_0201,
+        processes: vec![(0x0403, 7)],
     }
 }
 
@@ -39,7 +40,7 @@ fn golden_bytes() {
     #[rustfmt::skip]
     let golden_info = [
         0x83, 1, 1, 0,  2, 1, 0, 0,  0xE8, 3, 0, 0,  3, 0, 0, 0,  7, 0, 0, 0,
-        2, 0, 0, 0,  2, 0, 0, 0,  0, 0, 0, 0,  1, 2, 3, 4, 5, 6, 7, 8,  b'\\', b'P', b'D', b':',
+        2, 0, 0, 0,  2, 0, 0, 0,  1, 0, 0, 0,  1, 2, 3, 4, 5, 6, 7, 8,  b'\\', b'P', b'D', b':',  3, 4, 0, 0,  7, 0, 0, 0,
     ];
     let to_client: [(FromHost, &[u8]); 6] = [
         (FromHost::Welcome { holder: Holder::new(2), name: name(r"\P") }, &[0x81, 0, 1, 0, 2, 0, 0, 0, b'\\', b'P']),
@@ -107,7 +108,8 @@ fn every_malformed_answer_has_a_name() {
     assert_eq!(with(3, 1), Violation::UnsupportedVersion(0x0101));
     assert_eq!(with(22, 2), Violation::BadName);
     assert_eq!(with(26, 1), Violation::DescriptorTooLong);
-    assert_eq!(with(28, 1), Violation::ReservedBits);
+    assert_eq!(with(29, 5), Violation::TooManyProcesses);
+    assert_eq!(with(28, 2), Violation::WrongLength);
     assert_eq!(with(41, 0), Violation::BadName);
     assert_eq!(with(42, 0xFF), Violation::NotText);
     for cut in 1..good.len() {
@@ -142,9 +144,10 @@ proptest! {
     fn answers_round_trip(
         name in any_name(), numbers in any::<[u32; 4]>(), sddl in ".{0,60}", started in any::<u64>(),
         case_insensitive in any::<bool>(), sentence in ".{0,600}",
+        processes in proptest::collection::vec(any::<(u32, u32)>(), 0..5),
     ) {
         let [pid, uid, connections, max_connections] = numbers;
-        let info = Info { name, pid, uid, connections, max_connections, sddl, case_insensitive, started };
+        let info = Info { name, pid, uid, connections, max_connections, sddl, case_insensitive, started, processes };
         for message in [
             FromHost::Info(info),
             FromHost::Refused(Refused::new(Status(pid), sentence)),
