@@ -72,7 +72,6 @@ impl Scanner {
         Ok(scanner)
     }
 
-    /// Hangs up and waits for the process, which ends by itself.
     /// The scanner as an application that is asked.
     pub(crate) fn applications(&self) -> &Applications {
         &self.asked.applications
@@ -91,6 +90,7 @@ impl Scanner {
         before
     }
 
+    /// Hangs up and waits for the process, which ends by itself.
     fn end(mut self) {
         self.asked.port.unload();
         if ended(&mut self.child, SCANNER_END).is_none() {
