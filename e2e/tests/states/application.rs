@@ -181,8 +181,8 @@ impl Serve for Shared {
         self.0.connect(client, context)
     }
 
-    fn message(&self, session: &String, _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
-        self.0.message(session, input, output)
+    fn message(&self, session: &String, from: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+        self.0.message(session, from, input, output)
     }
 
     fn disconnect(&self, session: String) {
