@@ -21,8 +21,8 @@ loom:
 # The long ones: everything optimised, a million access checks against Samba, 10 million messages, 20,000 tries of each race, loom.
 deep: loom
     FLTMGR_ORACLE_ROUNDS=40 cargo test --workspace --release
-    FLTMGR_TRIES=20000 cargo test --release -p e2e --test attack
-    FLTMGR_LOAD=10000000 cargo test --release -p e2e --test load -- --nocapture --test-threads=1
+    FLTMGR_TRIES=20000 cargo test --release -p e2e --test it attack::
+    FLTMGR_LOAD=10000000 cargo test --release -p e2e --test it load:: -- --nocapture --test-threads=1
 
 # One fuzz target (name, sddl, descriptor, wire, slots, host, client) for so many seconds. Needs a nightly compiler, cargo-fuzz and g++.
 fuzz target seconds="60":
@@ -32,7 +32,7 @@ fuzz target seconds="60":
 # The protocol's tests under Miri (some minutes), which sees undefined behaviour and races. Needs: rustup component add --toolchain nightly miri rust-src
 miri:
     MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-tree-borrows -Zmiri-tree-borrows-no-precise-interior-mut" PROPTEST_CASES=4 FLTMGR_SEEDS=${FLTMGR_SEEDS:-8} \
-        cargo +nightly miri test -p fltmgr-proto --lib --test words --test words_edges --test holders --test corpora --test pair
+        cargo +nightly miri test -p fltmgr-proto --lib --test it -- words:: words_edges:: holders:: corpora:: pair::
 
 # Fails below 95 % of the protocol's lines, or 100 % of the regions of the access check and the slot protocol. Needs cargo-llvm-cov.
 coverage:
@@ -44,7 +44,7 @@ coverage:
 mutants:
     FLTMGR_SEEDS=150 PROPTEST_CASES=24 cargo mutants -p fltmgr-proto --profile bare -j2 --timeout 20 \
         -o "${CARGO_TARGET_DIR:-target}/mutants/slots" -f 'crates/proto/src/slots/*.rs' -f 'crates/proto/src/host*' -f crates/proto/src/client.rs \
-        -C=--test=words -C=--test=words_edges -C=--test=holders -C=--test=pair -C=--test=words_document
+        -- --test it -- words:: words_edges:: holders:: pair:: words_document::
     PROPTEST_CASES=24 cargo mutants -p fltmgr-proto --profile bare -j2 --timeout 20 \
         -o "${CARGO_TARGET_DIR:-target}/mutants/access" -f 'crates/proto/src/access*' \
-        -C=--test=access_cases -C=--test=access_properties -C=--test=access_text
+        -- --test it -- access_cases:: access_properties:: access_text::

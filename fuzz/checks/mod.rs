@@ -3,16 +3,16 @@
 
 mod client;
 mod host;
-#[path = "../../crates/proto/tests/pair/memory.rs"]
-mod memory;
-#[path = "../../crates/proto/tests/pair/model.rs"]
-mod model;
-#[path = "../../crates/proto/tests/pair/random.rs"]
-mod random;
+#[path = "../../crates/proto/tests/it/pair/memory.rs"]
+pub(crate) mod memory;
+#[path = "../../crates/proto/tests/it/pair/model.rs"]
+pub(crate) mod model;
+#[path = "../../crates/proto/tests/it/pair/random.rs"]
+pub(crate) mod random;
 mod slots;
 mod steps;
-#[path = "../../crates/proto/tests/pair/world.rs"]
-mod world;
+#[path = "../../crates/proto/tests/it/pair/world.rs"]
+pub(crate) mod world;
 
 use fltmgr_proto::access::{AccessMask, GenericMapping, Token, access_check, explain};
 use fltmgr_proto::descriptor::SecurityDescriptor;

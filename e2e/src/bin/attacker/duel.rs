@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use e2e::Random;
 use serde_json::{Value, json};
+use testkit::Random;
 
 use crate::raw::errno;
 

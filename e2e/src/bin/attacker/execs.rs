@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use e2e::Random;
 use serde_json::{Value, json};
+use testkit::Random;
 
 use crate::duel::{Duel, Outcome, Side, exit, fork, reap, shared};
 use crate::elf::{self, Letters};

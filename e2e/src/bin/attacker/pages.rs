@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use e2e::Random;
+use testkit::Random;
 
 use crate::duel::mapping;
 use crate::raw::errno;

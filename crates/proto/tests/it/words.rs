@@ -1,0 +1,529 @@
+//! The words, the bytes and the pieces by themselves: laws that hold for any value, and each transition in turn.
+
+use std::collections::BTreeSet;
+
+use fltmgr_proto::client::{self, Publish, ReplyTo, Wake};
+use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Host, Outcome, Spare, Take, Waiter};
+use fltmgr_proto::slots::{
+    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Chunks,
+    Claim, Desk, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED,
+    REQUEST_RING, Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word, read_words, write_words,
+};
+use fltmgr_proto::sync::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use fltmgr_proto::violation::Violation;
+use proptest::prelude::*;
+
+const STATES: [State; 5] = [State::Free, State::Posted, State::Taken, State::Done, State::Expired];
+
+proptest! {
+    #[test]
+    fn a_word_keeps_what_it_is_made_of(state in 0..5usize, number: u32, marks in 0..4u32) {
+        let (state, generation) = (STATES[state], Generation::new(number));
+        let raw = Word::new(state, generation).raw() | marks << 3;
+        let word = Word::from_raw(raw);
+        prop_assert_eq!(word.state(), Some(state));
+        prop_assert_eq!(word.generation(), generation);
+        prop_assert_eq!((word.sleeps(), word.dead()), (marks & 1 != 0, marks & 2 != 0));
+        prop_assert!(word.is(state, generation));
+        prop_assert!(!word.is(state, generation.next()));
+        prop_assert!(STATES.into_iter().filter(|&other| word.is(other, generation)).eq([state]));
+        prop_assert_eq!(generation.number(), number & ((1 << 27) - 1));
+    }
+
+    #[test]
+    fn any_number_is_read_as_a_word(raw: u32) {
+        let word = Word::from_raw(raw);
+        prop_assert_eq!(word.raw(), raw);
+        prop_assert_eq!(word.state().is_none(), raw & 7 > 4);
+        prop_assert!(word.generation().next() != word.generation());
+        prop_assert!(word.generation().next().number() != 0);
+    }
+
+    #[test]
+    fn the_attention_word_forgets_no_bit(start: u64, rung in 0..ATTENTION_SLOTS, wishes: bool) {
+        let word = AtomicU64::new(start);
+        let attention = Attention(&word);
+        let hungry = start & ATTENTION_HUNGRY != 0;
+        prop_assert_eq!(attention.posted(rung), hungry);
+        prop_assert_eq!(word.load(SeqCst), (start | rung) & !if hungry { ATTENTION_HUNGRY } else { 0 });
+        let epoch = |word: u64| word >> 48 & 0xfff;
+        let before = word.load(SeqCst);
+        attention.stir();
+        let after = word.load(SeqCst);
+        prop_assert_eq!(epoch(after), (epoch(before) + 1) & 0xfff);
+        prop_assert_eq!(after & !(0xfff << 48), before & !(0xfff << 48));
+        let wish = if wishes { ATTENTION_HUNGRY } else { ATTENTION_EXPECTING };
+        let looks = ATTENTION_REPLIED | ATTENTION_DEAD | if wishes { ATTENTION_SLOTS } else { 0 };
+        let asleep = attention.prepare_sleep(wish);
+        prop_assert_eq!(asleep, (after & looks == 0).then_some(((after | wish) >> 32) as u32));
+        prop_assert_eq!(attention.has_replies(), after & ATTENTION_REPLIED != 0);
+        prop_assert_eq!(attention.dead(), after & ATTENTION_DEAD != 0);
+        prop_assert_eq!(attention.collect(), (start | rung) & (ATTENTION_SLOTS | ATTENTION_REPLIED));
+        prop_assert_eq!(attention.collect(), 0);
+        let wished = word.load(SeqCst) & (ATTENTION_HUNGRY | ATTENTION_EXPECTING) != 0;
+        prop_assert_eq!(attention.replied(), wished);
+        prop_assert!(attention.has_replies() && !attention.replied());
+    }
+
+    #[test]
+    fn pieces_cover_a_payload_once(len in 0..10 * WINDOW, beyond in 0..4usize) {
+        let chunks = Chunks::new(len);
+        let mut next = 0;
+        for index in 0..chunks.count() {
+            let range = chunks.range(index);
+            prop_assert_eq!(range.start, next);
+            prop_assert!(!range.is_empty() && range.len() <= WINDOW);
+            next = range.end;
+        }
+        prop_assert_eq!(next, len);
+        prop_assert!(chunks.range(chunks.count() + beyond).is_empty());
+    }
+
+    #[test]
+    fn bytes_go_into_words_and_come_back(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+        let words: Vec<_> = (0..13).map(|_| AtomicU64::new(u64::MAX)).collect();
+        write_words(&words, &bytes);
+        let mut back = vec![0; bytes.len()];
+        read_words(&words, &mut back);
+        prop_assert_eq!(&back, &bytes);
+        // the last word is padded with zeros, the next one is not touched
+        let used = bytes.len().div_ceil(8);
+        let mut padded = vec![0xff; used * 8];
+        read_words(&words, &mut padded);
+        prop_assert!(padded[bytes.len()..].iter().all(|&byte| byte == 0));
+        prop_assert!(words[used..].iter().all(|word| word.load(SeqCst) == u64::MAX));
+    }
+
+    #[test]
+    fn any_completion_is_read(outcome in 0..6u32, mut numbers: [u32; 8], id: u64) {
+        numbers[0] = outcome;
+        let (host, shared) = (HostRegion::boxed(), SharedRegion::boxed());
+        let (posted, _) = client::post_get(&shared, 3, 8).unwrap();
+        let slot = &host.slots[3];
+        for (word, number) in [&slot.outcome, &slot.status, &slot.cpu, &slot.waiter, &slot.waiter_generation, &slot.flags]
+            .into_iter().zip(numbers) {
+            word.store(number, SeqCst);
+        }
+        slot.id.store(id, SeqCst);
+        let completion = client::completion(&host, posted);
+        prop_assert_eq!(completion.outcome.map(|outcome| outcome as u32), (1..=3).contains(&numbers[0]).then_some(numbers[0]));
+        prop_assert_eq!((completion.status, completion.cpu, completion.id), (numbers[1], numbers[2], id));
+        prop_assert_eq!(completion.reply_to.is_some(), numbers[5] & 1 != 0 && (numbers[3] as usize) < WAITERS);
+    }
+}
+
+#[test]
+fn a_generation_wraps_past_zero() {
+    assert_eq!(Generation::new((1 << 27) - 1).next(), Generation::new(1));
+    assert_eq!(Generation::new(u32::MAX), Generation::new((1 << 27) - 1));
+    assert_eq!(Generation::new(0).next().number(), 1);
+}
+
+#[test]
+fn burying_says_whether_somebody_sleeps() {
+    let word = AtomicU32::new(Word::new(State::Posted, Generation::new(9)).raw());
+    assert!(!Word::bury(&word));
+    word.fetch_or(Word::SLEEP, SeqCst);
+    assert!(Word::bury(&word));
+    assert!(Word::from_raw(word.load(SeqCst)).is(State::Posted, Generation::new(9)));
+}
+
+/// A connection's memory and its book.
+struct Pair {
+    host: Box<HostRegion>,
+    shared: Box<SharedRegion>,
+    book: Host,
+}
+
+impl Pair {
+    fn new() -> Self {
+        Self { host: HostRegion::boxed(), shared: SharedRegion::boxed(), book: Host::default() }
+    }
+
+    fn arm(&mut self, flags: u32) -> (Waiter, ReplyTo) {
+        let waiter = self.book.arm(&self.host, &self.shared, 100, flags).unwrap();
+        let to = client::find_waiter(&self.host, waiter.id).unwrap();
+        assert_eq!((to.waiter, to.generation, to.capacity), (waiter.index, waiter.generation, 100));
+        (waiter, to)
+    }
+}
+
+#[test]
+fn every_violation_has_a_name_and_a_sentence_of_its_own() {
+    let all = [
+        Violation::Empty,
+        Violation::UnknownKind(9),
+        Violation::WrongLength,
+        Violation::UnsupportedVersion(2),
+        Violation::UnknownFlags(4),
+        Violation::ReservedBits,
+        Violation::BadName,
+        Violation::ContextTooLong,
+        Violation::SentenceTooLong,
+        Violation::DescriptorTooLong,
+        Violation::TooManyProcesses,
+        Violation::NotText,
+        Violation::OutOfTurn,
+        Violation::FileCount,
+        Violation::Truncated,
+        Violation::BadReply,
+        Violation::BadHolder,
+        Violation::NotASocket,
+        Violation::ForgedEnd,
+        Violation::Restless,
+    ];
+    let names: BTreeSet<_> = all.iter().map(|violation| violation.name()).collect();
+    let sentences: BTreeSet<_> = all.iter().map(ToString::to_string).collect();
+    assert_eq!((names.len(), sentences.len()), (all.len(), all.len()));
+    assert!(all.iter().all(|violation| violation.status().is_error()));
+}
+
+#[test]
+fn slots_are_reserved_lowest_first_until_none_is_left() {
+    let pair = Pair::new();
+    for slot in 0..GETS {
+        assert_eq!(client::reserve_get(&pair.shared, Holder::FIRST), Some(slot));
+    }
+    assert_eq!(client::reserve_get(&pair.shared, Holder::FIRST), None);
+    for slot in GETS..SLOTS {
+        assert_eq!(client::reserve_send(&pair.shared, Holder::FIRST), Some(slot));
+    }
+    assert_eq!(client::reserve_send(&pair.shared, Holder::FIRST), None);
+    let _ = client::release(&pair.shared, 7);
+    let _ = client::release(&pair.shared, GETS + 2);
+    assert_eq!(
+        (client::reserve_get(&pair.shared, Holder::FIRST), client::reserve_send(&pair.shared, Holder::FIRST)),
+        (Some(7), Some(GETS + 2))
+    );
+}
+
+#[test]
+fn several_slots_are_reserved_all_or_none() {
+    let pair = Pair::new();
+    let second = Holder::new(2).unwrap();
+    assert_eq!(client::reserve_gets(&pair.shared, GETS + 1, second), None);
+    assert_eq!(client::reserve_gets(&pair.shared, 3, second), Some(0b111));
+    let _ = client::release(&pair.shared, 1);
+    assert_eq!(client::reserve_gets(&pair.shared, GETS - 1, second), None);
+    assert_eq!(client::reserve_get(&pair.shared, Holder::FIRST), Some(1), "none was taken");
+    let _ = client::release(&pair.shared, 0);
+    let _ = client::release(&pair.shared, 1);
+    assert_eq!(client::reserve_gets(&pair.shared, GETS - 1, Holder::FIRST), Some((1 << GETS) - 1 - 0b100));
+    assert!((0..GETS).all(|slot| client::owns(&pair.shared, slot, second) == (slot == 2)));
+    assert_eq!(client::reserve_send(&pair.shared, second), Some(GETS));
+}
+
+#[test]
+fn a_slot_may_be_lent_that_another_process_has_and_the_host_has_not() {
+    let mut pair = Pair::new();
+    let second = Holder::new(2).unwrap();
+    let may = |pair: &Pair, slot| client::may_be_lent(&pair.shared, slot, Holder::FIRST);
+    assert!(!may(&pair, 0), "nobody has it");
+    let slot = client::reserve_get(&pair.shared, second).unwrap();
+    assert!(may(&pair, slot) && !client::may_be_lent(&pair.shared, slot, second));
+    let (posted, _) = client::post_get(&pair.shared, slot, 8).unwrap();
+    assert!(!may(&pair, slot));
+    let (Take::Deliver(taken), _) = pair.book.take(&pair.shared, 8, false) else { panic!("it is posted") };
+    assert!(!may(&pair, slot));
+    let _ = host::complete(&pair.host, &pair.shared, taken);
+    assert!(client::completed(&pair.host, posted) && may(&pair, slot));
+    let _ = client::release(&pair.shared, slot);
+    assert!(!may(&pair, slot));
+}
+
+#[test]
+fn a_slot_tells_whose_thread_sleeps_on_it() {
+    let pair = Pair::new();
+    let second = Holder::new(2).unwrap();
+    let slot = client::reserve_get(&pair.shared, second).unwrap();
+    let (posted, _) = client::post_get(&pair.shared, slot, 8).unwrap();
+    assert_eq!(client::sleeper(&pair.shared, slot), None);
+    assert!(client::prepare_sleep(&pair.shared, posted).is_some());
+    assert_eq!(client::sleeper(&pair.shared, slot), Some(second));
+    let _ = client::release(&pair.shared, slot);
+    assert_eq!(client::sleeper(&pair.shared, slot), None, "it is nobody's");
+}
+
+#[test]
+fn a_get_wakes_one_hungry_filter_and_is_slept_on_until_done() {
+    let mut pair = Pair::new();
+    let attention = Attention(&pair.shared.attention.word);
+    assert!(attention.prepare_sleep(ATTENTION_HUNGRY).is_some());
+    let (posted, wake) = client::post_get(&pair.shared, 0, 8).unwrap();
+    assert_eq!(wake, Wake::One);
+    assert_eq!(client::post_get(&pair.shared, 1, 8).unwrap().1, Wake::None);
+    assert_eq!(attention.prepare_sleep(ATTENTION_HUNGRY), None);
+    let asleep = client::prepare_sleep(&pair.shared, posted);
+    assert!(Word::from_raw(asleep.unwrap()).sleeps());
+    assert_eq!(client::prepare_sleep(&pair.shared, posted), asleep, "twice is the same");
+    let (Take::Deliver(taken), rung) = pair.book.take(&pair.shared, 5, true) else { panic!("a GET is posted") };
+    assert_eq!((taken.slot, rung.gets, rung.replies), (0, true, false));
+    assert_eq!(pair.book.next(), Some(1));
+    host::warm(&pair.shared, 1);
+    assert!(client::prepare_sleep(&pair.shared, posted).is_some(), "taken is not done");
+    assert!(!client::cancel(&pair.shared, posted));
+    assert!(!client::completed(&pair.host, posted) && !client::completed_soon(&pair.host, posted));
+    let header = Header {
+        outcome: Outcome::Message,
+        len: 5,
+        status: 0,
+        written: 77,
+        waiter: None,
+        reply_capacity: 6,
+        flags: FLAG_FILE,
+        deadline: 9,
+        cpu: 3,
+    };
+    host::describe(&pair.host, taken, &header, b"hello");
+    assert!(host::complete(&pair.host, &pair.shared, taken), "the sleeper must be woken");
+    assert!(!host::complete(&pair.host, &pair.shared, taken), "there is nothing left to complete");
+    assert!(client::completed(&pair.host, posted) && client::completed_soon(&pair.host, posted));
+    assert_eq!(client::prepare_sleep(&pair.shared, posted), None);
+    let seen = client::completion(&pair.host, posted);
+    assert_eq!((seen.outcome, seen.len, seen.id, seen.written), (Some(Outcome::Message), 5, 77, 77));
+    assert_eq!((seen.flags, seen.deadline, seen.cpu), (FLAG_FILE, 9, 3));
+    assert_eq!(pair.host.slots[0].filled.load(SeqCst), 1);
+    assert!(client::lies_inline(HOST_INLINE) && !client::lies_inline(HOST_INLINE + 1));
+}
+
+#[test]
+fn a_get_is_taken_back_by_its_slot_alone() {
+    let pair = Pair::new();
+    let (posted, _) = client::post_get(&pair.shared, 2, 8).unwrap();
+    assert!(!client::cancelled(&pair.shared, posted));
+    assert_eq!(client::cancel_slot(&pair.shared, 2, Holder::FIRST), None, "another's");
+    pair.shared.slots[2].owner.store(Holder::FIRST.number(), SeqCst);
+    assert_eq!(client::cancel_slot(&pair.shared, 2, Holder::FIRST), Some(false));
+    assert!(client::cancelled(&pair.shared, posted));
+    assert_eq!(client::cancel_slot(&pair.shared, 2, Holder::FIRST), None);
+    let (again, _) = client::post_get(&pair.shared, 2, 8).unwrap();
+    assert!(!client::cancelled(&pair.shared, posted) && !client::cancelled(&pair.shared, again));
+    client::prepare_sleep(&pair.shared, again).unwrap();
+    Word::bury(&pair.shared.slots[2].word);
+    assert_eq!(client::cancel_slot(&pair.shared, 2, Holder::FIRST), Some(true), "the sleeper must be woken");
+    assert!(client::dead(&pair.shared, again), "the mark stays");
+}
+
+#[test]
+fn a_dead_slot_is_neither_posted_nor_taken_nor_slept_on() {
+    let mut pair = Pair::new();
+    let (posted, _) = client::post_get(&pair.shared, 0, 8).unwrap();
+    assert!(!client::dead(&pair.shared, posted));
+    Word::bury(&pair.shared.slots[0].word);
+    assert!(client::dead(&pair.shared, posted));
+    assert_eq!(client::prepare_sleep(&pair.shared, posted), None);
+    assert_eq!(pair.book.take(&pair.shared, 0, true).0, Take::Nothing);
+    pair.shared.attention.word.fetch_or(ATTENTION_DEAD, SeqCst);
+    assert_eq!(client::post_get(&pair.shared, 0, 8), None);
+    assert_eq!(client::post_send(&pair.shared, 0, 8, 8), None);
+    assert!(client::cancel(&pair.shared, posted));
+    assert!(client::dead(&pair.shared, posted), "the mark stays");
+    assert!(host::take_request(&pair.shared, GETS).is_none(), "nothing was posted there");
+}
+
+#[test]
+fn a_mark_that_a_process_left_for_itself_is_no_end_for_others() {
+    let pair = Pair::new();
+    let slot = client::reserve_get(&pair.shared, Holder::FIRST).unwrap();
+    assert!(!client::bury_slot(&pair.shared, slot, Holder::new(2).unwrap()), "another's");
+    let (posted, _) = client::post_get(&pair.shared, slot, 8).unwrap();
+    assert!(!client::at_rest(&pair.shared, slot));
+    client::prepare_sleep(&pair.shared, posted).unwrap();
+    assert!(client::bury_slot(&pair.shared, slot, Holder::FIRST), "the sleeper must be woken");
+    let _ = client::bury_slot(&pair.shared, slot, Holder::FIRST);
+    assert!(client::dead(&pair.shared, posted), "a second mark changes nothing");
+    assert!(client::cancel(&pair.shared, posted));
+    assert!(client::at_rest(&pair.shared, slot) && client::dead(&pair.shared, posted));
+    let (again, _) = client::post_get(&pair.shared, slot, 8).unwrap();
+    assert!(!client::dead(&pair.shared, again));
+}
+
+#[test]
+fn a_waiter_is_slept_on_replied_to_and_used_again() {
+    let mut pair = Pair::new();
+    let (waiter, to) = pair.arm(FLAG_ATTENTION);
+    assert!(to.attention);
+    assert_eq!(pair.book.waiting(), 1);
+    let asleep = host::prepare_sleep(&pair.shared, waiter).unwrap();
+    assert_eq!(host::prepare_sleep(&pair.shared, waiter), Some(asleep));
+    assert!(client::claim(&pair.shared, to, Holder::FIRST, 4) && !client::claim(&pair.shared, to, Holder::FIRST, 4));
+    client::write_reply(&pair.shared, to, 5, b"reply", 5, None);
+    assert_eq!(client::publish(&pair.shared, to), Publish::Delivered { wake: true, attention: false });
+    assert!(Attention(&pair.shared.attention.word).has_replies());
+    assert!(host::replied(&pair.shared, waiter));
+    assert_eq!(host::prepare_sleep(&pair.shared, waiter), None);
+    assert!(!host::expire(&pair.shared, waiter));
+    let published = host::published(&pair.shared, waiter).unwrap();
+    assert_eq!((published.status, published.len, published.window, published.cpu), (5, 5, None, 4));
+    assert!(client::reading(&pair.host, to));
+    pair.book.disarm(&pair.host, &pair.shared, waiter);
+    assert!(!client::reading(&pair.host, to));
+    assert_eq!((client::find_waiter(&pair.host, 0), client::find_waiter(&pair.host, waiter.id)), (None, None));
+    let (again, to_again) = pair.arm(0);
+    assert_eq!((again.index, again.id), (waiter.index, 2));
+    assert!(!client::reading(&pair.host, to), "a later message waits there");
+    assert!(!client::claim(&pair.shared, to, Holder::FIRST, 0));
+    assert!(client::claim(&pair.shared, to_again, Holder::FIRST, 0));
+    // the replier is slow: the filter gives up, and leaves the waiter alone until it has noticed
+    assert!(host::expire(&pair.shared, again));
+    pair.book.disarm(&pair.host, &pair.shared, again);
+    assert_eq!(pair.book.waiting(), 0);
+    let (other, _) = pair.arm(0);
+    assert_ne!(other.index, again.index);
+    assert_eq!(client::publish(&pair.shared, to_again), Publish::NoWaiter);
+    assert_eq!(pair.arm(0).0.index, again.index);
+}
+
+#[test]
+fn all_waiters_can_be_used_and_those_held_up_come_back() {
+    let mut pair = Pair::new();
+    let all: Vec<_> = (0..WAITERS).map(|_| pair.arm(0)).collect();
+    assert_eq!(pair.book.arm(&pair.host, &pair.shared, 0, 0), None);
+    for &(waiter, to) in &all[..3] {
+        assert!(client::claim(&pair.shared, to, Holder::FIRST, 0));
+        assert!(host::expire(&pair.shared, waiter));
+        pair.book.disarm(&pair.host, &pair.shared, waiter);
+    }
+    assert_eq!(pair.book.arm(&pair.host, &pair.shared, 0, 0), None, "three are written to");
+    assert_eq!(client::publish(&pair.shared, all[2].1), Publish::NoWaiter);
+    assert_eq!(pair.arm(0).0.index, all[2].0.index);
+    let spare = Spare::default();
+    assert!(spare.disarm(&pair.host, all[8].0));
+    assert!(!spare.disarm(&pair.host, all[9].0), "there is room for one");
+    pair.book.collect(&spare);
+    pair.book.collect(&spare);
+    assert_eq!(pair.arm(0).0.index, all[8].0.index);
+    assert_eq!(pair.book.arm(&pair.host, &pair.shared, 0, 0), None);
+}
+
+#[test]
+fn a_dead_waiter_accepts_no_reply_and_lets_nobody_sleep() {
+    let mut pair = Pair::new();
+    let (waiter, to) = pair.arm(0);
+    let (slow, to_slow) = pair.arm(0);
+    assert!(client::claim(&pair.shared, to_slow, Holder::FIRST, 0));
+    assert!(!host::marked_dead(&pair.shared, waiter));
+    for waiter in [waiter, slow] {
+        Word::bury(&pair.shared.waiters[waiter.index].word);
+        assert!(host::marked_dead(&pair.shared, waiter));
+        assert_eq!(host::prepare_sleep(&pair.shared, waiter), None);
+    }
+    assert!(!client::claim(&pair.shared, to, Holder::FIRST, 0));
+    assert_eq!(client::publish(&pair.shared, to_slow), Publish::NoWaiter);
+    assert!(host::expire(&pair.shared, waiter));
+    assert!(host::marked_dead(&pair.shared, waiter), "the mark stays");
+    assert_eq!(pair.shared.waiters[waiter.index].claim.generation.load(SeqCst), 1 | Claim::CLOSED);
+}
+
+#[test]
+fn a_reply_names_a_window_that_exists() {
+    let mut pair = Pair::new();
+    let (waiter, to) = pair.arm(0);
+    client::write_reply(&pair.shared, to, 0, b"", 1000, Some(SLOTS - 1));
+    assert_eq!(host::published(&pair.shared, waiter).unwrap().window, Some(SLOTS - 1));
+    for beyond in [SLOTS as u32, NO_WINDOW - 1] {
+        pair.shared.waiters[waiter.index].window.store(beyond, SeqCst);
+        assert!(host::published(&pair.shared, waiter).is_none());
+    }
+}
+
+#[test]
+fn the_others_are_made_to_look_when_something_is_left_for_them() {
+    let mut pair = Pair::new();
+    let nothing = host::Rung::default();
+    assert!(!pair.book.leaves_work(&pair.shared, nothing, 0));
+    assert!(!pair.book.leaves_work(&pair.shared, nothing, 1));
+    assert_ne!(pair.shared.attention.word.load(SeqCst) & ATTENTION_HUNGRY, 0, "the wish is made again");
+    let replies = host::Rung { gets: false, replies: true };
+    assert!(pair.book.leaves_work(&pair.shared, replies, 0));
+    let gets = host::Rung { gets: true, replies: false };
+    assert!(!pair.book.leaves_work(&pair.shared, gets, 1), "none is left");
+    client::post_get(&pair.shared, 0, 8).unwrap();
+    assert!(pair.book.leaves_work(&pair.shared, nothing, 1), "rung meanwhile");
+    assert_eq!(pair.book.pull(&pair.shared), gets);
+    assert!(pair.book.has_gets());
+    assert!(pair.book.leaves_work(&pair.shared, gets, 1));
+    assert!(!pair.book.leaves_work(&pair.shared, gets, 0), "for whom");
+}
+
+#[test]
+fn receives_are_taken_by_ticket_and_fit() {
+    let mut pair = Pair::new();
+    for (slot, capacity) in [(5, 10), (3, 100), (4, 50)] {
+        client::post_get(&pair.shared, slot, capacity).unwrap();
+    }
+    let mut take = |len, may_reject| pair.book.take(&pair.shared, len, may_reject).0;
+    assert_eq!(take(1000, false), Take::Nothing);
+    assert!(matches!(take(50, true), Take::Deliver(taken) if taken.slot == 3));
+    assert!(matches!(take(51, true), Take::TooSmall(taken) if taken.slot == 5));
+    assert!(matches!(take(50, true), Take::Deliver(taken) if taken.slot == 4));
+    assert_eq!(take(0, true), Take::Nothing);
+}
+
+#[test]
+fn each_receive_that_is_noted_counts_once() {
+    let mut pair = Pair::new();
+    assert_eq!(pair.book.noted(), 0);
+    for slot in [5, 3] {
+        client::post_get(&pair.shared, slot, 10).unwrap();
+    }
+    assert_eq!(pair.book.noted(), 0, "posted, but not looked at");
+    pair.book.pull(&pair.shared);
+    pair.book.pull(&pair.shared);
+    assert_eq!(pair.book.noted(), 2);
+    client::post_get(&pair.shared, 4, 10).unwrap();
+    while matches!(pair.book.take(&pair.shared, 1, false).0, Take::Deliver(_)) {}
+    assert_eq!(pair.book.noted(), 3, "one that is taken has been noted all the same");
+}
+
+#[test]
+fn the_requests_word_says_whom_to_wake() {
+    let shared = SharedRegion::boxed();
+    let requests = Requests(&shared.requests.word);
+    requests.open();
+    let mut desk = Desk::default();
+    let slot = client::reserve_send(&shared, Holder::FIRST).unwrap();
+    assert_eq!(client::post_send(&shared, slot, 3, 4).unwrap().1, Wake::Socket);
+    assert_eq!(requests.posted(2), Wake::None, "the ring is on its way");
+    assert!(desk.send_worker());
+    desk.sit_down(&requests);
+    assert_eq!(requests.prepare_sleep(), None);
+    assert!(requests.waiting());
+    assert_eq!(requests.collect(), 3);
+    assert_eq!(requests.collect(), 0);
+    let request = host::take_request(&shared, slot).unwrap();
+    assert_eq!((request.taken.slot, request.len, request.capacity), (slot, 3, 4));
+    assert!(host::take_request(&shared, slot).is_none());
+    assert_eq!(requests.prepare_sleep(), Some((REQUEST_PARKED >> 32) as u32));
+    assert_eq!(requests.posted(4), Wake::One);
+    assert_eq!(requests.posted(8), Wake::None, "one is on its way");
+    // a second worker looks too: the first leaves what it did not see to the other
+    desk.sit_down(&requests);
+    assert_eq!(desk.get_up(&requests), Wake::One);
+    assert_eq!(requests.collect(), 12);
+    assert_eq!(desk.get_up(&requests), Wake::None);
+    assert_eq!(shared.requests.word.load(SeqCst) & REQUEST_RING, REQUEST_RING);
+    desk.sit_down(&requests);
+    desk.sit_down(&requests);
+    assert_eq!(desk.get_up(&requests), Wake::None);
+    assert_eq!(shared.requests.word.load(SeqCst), REQUEST_PARKED, "the wish is made for the other");
+    assert_eq!(requests.posted(1), Wake::One);
+    assert_eq!(desk.get_up(&requests), Wake::Socket);
+    assert!(desk.leave(&requests), "nobody else has seen it");
+    assert_eq!(requests.collect(), 1);
+    assert!(!requests.dead());
+    requests.bury();
+    assert!(requests.dead());
+    assert_eq!(requests.prepare_sleep(), None);
+    assert_eq!(shared.requests.word.load(SeqCst) & REQUEST_DEAD, REQUEST_DEAD);
+}
+
+#[test]
+fn there_are_no_more_workers_than_requests() {
+    let shared = SharedRegion::boxed();
+    let requests = Requests(&shared.requests.word);
+    let mut desk = Desk::default();
+    assert_eq!((0..SENDS + 3).filter(|_| desk.send_worker()).count(), SENDS);
+    assert!(!desk.leave(&requests), "nothing waits");
+    assert!(desk.send_worker() && !desk.send_worker());
+}

@@ -1,0 +1,119 @@
+//! Opens whose arguments change between our look and the kernel's: never once is a file opened that a rule refuses.
+
+use testkit::{World, is_root, skip, until};
+
+use super::runs::{Tally, alone, stage, supervised, tries};
+
+/// Every file below a folder `b`.
+const RULE: &str = "--deny=**/b/**";
+
+/// The ways share the number of tries; what is done before holds for each of them.
+fn never(world: &World, rules: &[&str], ways: &str, before: &[&str]) {
+    let dir = stage(world, "files", &["opens"]);
+    let ways: Vec<&str> = ways.split_whitespace().collect();
+    let each = (tries() / ways.len() as u64).to_string();
+    for way in ways {
+        let args = [&["opens", way, &each, &dir], before].concat();
+        let ended = supervised(world, rules, &args);
+        let tally = Tally::of(&ended);
+        assert_eq!((tally.tries.to_string(), tally.through), (each.clone(), 0), "{way} {before:?}: {ended:?}");
+    }
+}
+
+fn never_once(ways: &str) {
+    never(&World::ordinary(), &[RULE], ways, &[]);
+}
+
+fn never_once_after(before: &str) {
+    never(&World::ordinary(), &[RULE], "read:file", &[before]);
+}
+
+fn never_once_as_root(ways: &str, before: &[&str]) {
+    if !is_root() {
+        return skip::privileged("an attack by root");
+    }
+    never(&World::new(), &[RULE], ways, before);
+}
+
+/// The races themselves work: without supervision each of them gets through.
+#[test]
+fn every_way_works_where_nothing_is_supervised() {
+    const WAYS: &str = "read:file read:null read:proc read:fifo read:sock write:null create:new long:file beneath:file \
+        in-root:file flags:path flags:unknown flags:mode flags:limits flags:tail flags:directory flags:temporary \
+        number:self number:dev through:root directory:thread directory:process cwd:relative cwd:link memory:shared \
+        memory:written lease";
+    let world = World::ordinary();
+    let dir = stage(&world, "files", &["opens"]);
+    for way in WAYS.split_whitespace() {
+        until(|| {
+            let tally = Tally::of(&alone(&world, &["opens", way, "500", &dir]));
+            (tally.through > 0 && tally.through < tally.tries).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_file() {
+    never_once("read:file read:link read:up write:file");
+}
+
+#[test]
+fn a_file_judged_by_its_content() {
+    never(&World::ordinary(), &["--deny-content=NEEDLE"], "read:file", &[]);
+}
+
+#[test]
+fn a_directory() {
+    never_once("read:dir");
+}
+
+#[test]
+fn a_file_of_sysfs() {
+    never_once("read:sys");
+}
+
+#[test]
+fn a_link_to_nothing() {
+    never_once("read:gone create:gone");
+}
+
+#[test]
+fn a_file_that_may_be_made() {
+    never_once("create:file create:new");
+}
+
+#[test]
+fn a_struct_with_limits() {
+    never_once("read-beneath:file");
+}
+
+#[test]
+fn a_struct_that_is_wrong_at_first() {
+    never_once("flags:directory flags:temporary flags:unknown flags:mode flags:limits flags:tail");
+}
+
+#[test]
+fn a_number_below_proc() {
+    never_once("number:self");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_call_without_a_directory() {
+    never_once("open:file");
+}
+
+#[test]
+fn after_files_and_directories_of_its_own() {
+    never_once_after("own-files");
+}
+
+#[test]
+fn in_a_child() {
+    never_once_after("child");
+}
+
+#[test]
+fn of_root_after_calls_that_change_nothing() {
+    never_once_as_root("read:file", &["network-namespace", "same-root", "same-namespace"]);
+}

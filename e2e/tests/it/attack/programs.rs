@@ -1,0 +1,34 @@
+//! Programs that are not like others: what they lose under supervision is said, and they do not outlive it.
+
+use testkit::World;
+
+use super::runs::{printed, supervised};
+
+const RULE: &str = "--deny=/nowhere";
+
+/// Their numbers mean other calls.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn calls_of_32_bit_programs_are_refused() {
+    let ended = supervised(&World::ordinary(), &[RULE], &["old-call"]);
+    assert_eq!(printed(&ended), libc::ENOSYS, "{ended:?}");
+}
+
+#[test]
+fn root_may_close_its_memory() {
+    if !testkit::is_root() {
+        return testkit::skip::privileged("a program of root");
+    }
+    let world = World::new();
+    let file = world.file("file", "");
+    let ended = supervised(&world, &[RULE], &["open", file.to_str().expect("text"), "25", "undumpable"]);
+    assert_eq!(printed(&ended)["harmless"], 25, "{ended:?}");
+}
+
+#[test]
+fn many_threads_open_at_once() {
+    let world = World::ordinary();
+    let file = world.file("file", "");
+    let ended = supervised(&world, &[RULE], &["crowd", file.to_str().expect("text"), "10000"]);
+    assert_eq!(printed(&ended)["harmless"], 10_000, "{ended:?}");
+}

@@ -1,0 +1,27 @@
+//! What needs processes or rights: the ends of processes, load, hostile and exhausted ones, attacks on the tool, the
+//! examples.
+
+mod attack;
+mod ends;
+mod examples;
+mod exhaustion;
+mod hostile;
+mod kill;
+mod load;
+mod moments;
+mod namespace_fork;
+mod states;
+
+/// Not a test of its own: what the other processes of the tests do.
+#[test]
+fn other_process() {
+    let Some(role) = testkit::role() else { return };
+    match role.name.as_str() {
+        "exhaustion" => exhaustion::play(&role),
+        "kill" => kill::play(&role),
+        "load" => load::play(&role),
+        "moments" => moments::play(&role),
+        "states" => states::play(&role),
+        other => panic!("no role {other}"),
+    }
+}
