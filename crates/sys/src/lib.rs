@@ -9,6 +9,7 @@ pub mod descriptors;
 pub mod fanotify;
 pub mod fork;
 pub mod futex;
+pub mod guarded;
 pub mod memory;
 pub mod monitor;
 pub mod peer;
