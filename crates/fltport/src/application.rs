@@ -7,6 +7,7 @@ mod message;
 mod receive;
 mod reply;
 mod send;
+mod several;
 mod watcher;
 
 use std::collections::HashMap;

@@ -1,6 +1,5 @@
 //! Receiving by completion: GETs are posted with a token each, and complete in any order, on whichever thread asks.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,17 +8,18 @@ use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use proto::client::{self, Posted};
+use proto::client;
 use proto::slots::GETS;
 use proto::status::Status;
 use smallvec::SmallVec;
-use sys::clock::{self, Deadline};
-use sys::futex::{self, Slept};
+use sys::clock::Deadline;
+use sys::futex;
 
 use super::receive::{Get, RECEIVING, Read};
-use super::{Connection, Link, Received, SLOT_PATIENCE, lock};
+use super::several::{self, Watched};
+use super::{Connection, Link, Received, lock};
 use crate::Error;
-use crate::wait::{Timeout, wait_by};
+use crate::wait::Timeout;
 
 impl Connection {
     /// A place to post receives to, with a token each, and to wait for any of them: what a Windows program does with
@@ -135,9 +135,11 @@ pub(super) struct State {
     /// Oldest first.
     posted: Vec<(u64, Get)>,
     pub(super) ended: VecDeque<(u64, End)>,
-    /// A thread sleeps, or is about to, until one that is posted completes.
+    /// A thread sleeps, or is about to, until one that is posted completes, and the others wait for it.
     pub(super) watched: bool,
-    /// The largest that it watches: while none of those completes, no younger and smaller one does.
+    /// How many threads do so that wait for other things besides: see [`super::several`].
+    pub(super) watched_besides: usize,
+    /// The largest that each of them watches: while none of those completes, no younger and smaller one does.
     covered: Option<u64>,
     /// Threads that wait for the one that watches.
     pub(super) followers: usize,
@@ -273,16 +275,16 @@ impl Desk {
             state.waiting.push_back((token, capacity));
             self.fill_slots(&mut state);
         }
-        if state.watched && state.covered.is_none_or(|covered| covered < capacity) {
+        if state.is_watched() && state.covered.is_none_or(|covered| covered < capacity) {
             self.ring();
         }
         Ok(())
     }
 
-    /// Makes the thread that watches look again.
+    /// Makes the threads that watch look again.
     pub(super) fn ring(&self) {
         self.bell.fetch_add(1, Ordering::SeqCst);
-        futex::wake(&self.bell, 1, futex::ANY);
+        futex::wake(&self.bell, u32::MAX, futex::ANY);
     }
 
     /// A slot of the connection has become free.
@@ -302,7 +304,7 @@ impl Desk {
                 self.link.slots.waiting.fetch_sub(1, Ordering::SeqCst);
             }
         }
-        if state.watched && state.posted.len() != before {
+        if state.is_watched() && state.posted.len() != before {
             self.ring();
         }
     }
@@ -339,7 +341,7 @@ impl Desk {
             self.link.slots.waiting.fetch_sub(1, Ordering::SeqCst);
         }
         let cancelled = state.ended.len() - before;
-        if cancelled != 0 && state.watched {
+        if cancelled != 0 && state.is_watched() {
             self.ring();
         }
         self.signal(&mut state);
@@ -414,12 +416,12 @@ impl Desk {
         };
         let result = match get.read() {
             Ok(Read::Message(message)) => Ok(Received::Message(message)),
-            Ok(Read::TooSmall { needed, id }) => Ok(Received::TooSmall { needed, id }),
+            Ok(Read::TooSmall { needed, id, reply_capacity }) => Ok(Received::TooSmall { needed, id, reply_capacity }),
             Ok(Read::Aborted) => match get.again() {
                 Ok(get) => {
                     let mut state = self.lock();
                     state.posted.push((token, get));
-                    if state.watched {
+                    if state.is_watched() {
                         self.ring();
                     }
                     return None;
@@ -484,64 +486,56 @@ impl Desk {
         mut state: MutexGuard<'a, State>,
         deadline: Option<Deadline>,
     ) -> MutexGuard<'a, State> {
-        let shared = self.link.memory.shared();
-        // a slot may become free in another process
-        let wanted = (!state.waiting.is_empty()).then(|| client::want_slot(shared));
-        self.fill_slots(&mut state);
-        let wanted = wanted.filter(|_| !state.waiting.is_empty());
         state.watched = true;
-        state.covered = state.posted.iter().map(|(_, get)| get.capacity).max();
-        let posted: SmallVec<[Posted; GETS]> = state.posted.iter().map(|(_, get)| get.posted).collect();
-        // under the lock: who changes something after this rings
-        let seen = self.bell.load(Ordering::SeqCst);
+        let watched = self.begin_watch(&mut state);
         drop(state);
-        // the end rings without the lock: where its ring is counted in `seen`, it is seen here
+        // the end rings without the lock: where its ring is counted already, it is seen here
         if !self.link.gone() {
-            self.wait(&posted, seen, wanted, deadline);
+            several::wait(&[watched], &[], deadline);
         }
         let mut state = self.lock();
         state.watched = false;
-        state.covered = None;
+        state.uncover();
         if state.told && state.followers > 0 {
             self.changed.notify_all();
         }
         state
     }
 
-    fn wait(&self, posted: &[Posted], seen: u32, wanted: Option<u32>, deadline: Option<Deadline>) {
-        let link = &self.link;
-        let (host, shared) = (link.memory.host(), link.memory.shared());
-        let found = Cell::new(false);
-        // GETs are filled oldest first; the others are looked at only before sleeping, because a look fetches a line
-        // that a filter is about to fill
-        let look = || {
-            let first = posted.first().is_some_and(|&first| client::completed_soon(host, first));
-            (first || found.get() || self.bell.load(Ordering::Acquire) != seen).then_some(())
-        };
-        let sleep = || {
-            link.reclaim_windows();
-            let mut words = SmallVec::<[(&AtomicU32, u32); GETS + 2]>::new();
-            for &posted in posted {
-                match link.fall_asleep(posted) {
-                    Some(asleep) => words.push((&shared.slots[posted.slot].word, asleep)),
-                    None => {
-                        found.set(true);
-                        return Ok(Slept::Look);
-                    }
-                }
-            }
-            words.push((&self.bell, seen));
-            words.extend(wanted.map(|freed| (&shared.allocation.freed, freed)));
-            // who waits for a slot looks by itself now and then
-            let patience = wanted.map(|_| Deadline::Monotonic(clock::monotonic() + SLOT_PATIENCE));
-            let patience = patience.filter(|_| deadline.is_none_or(|deadline| deadline.remaining() > SLOT_PATIENCE));
-            let slept = futex::wait_any(&words, patience.or(deadline))?;
-            let looks = patience.is_some() && slept == Slept::TimedOut;
-            let freed = wanted.is_some_and(|freed| shared.allocation.freed.load(Ordering::SeqCst) != freed);
-            found.set(looks || freed || posted.iter().any(|&posted| client::completed(host, posted)));
-            Ok(if looks { Slept::Look } else { slept })
-        };
-        wait_by(&link.receives, &link.asleep, deadline, look, sleep);
+    /// What a thread sleeps on that watches from now on. It says in the state that it does, and when it does no more.
+    pub(super) fn begin_watch<'a>(&'a self, state: &mut State) -> Watched<'a> {
+        // a slot may become free in another process
+        let wanted = (!state.waiting.is_empty()).then(|| client::want_slot(self.link.memory.shared()));
+        self.fill_slots(state);
+        let largest = state.posted.iter().map(|(_, get)| get.capacity).max().unwrap_or(0);
+        state.covered = Some(state.covered.map_or(largest, |covered| covered.min(largest)));
+        Watched {
+            link: &self.link,
+            posted: state.posted.iter().map(|(_, get)| get.posted).collect(),
+            bell: &self.bell,
+            // under the lock: who changes something after this rings
+            seen: self.bell.load(Ordering::SeqCst),
+            wanted: wanted.filter(|_| !state.waiting.is_empty()),
+        }
+    }
+}
+
+impl State {
+    /// Whether who posts something new must ring.
+    fn is_watched(&self) -> bool {
+        self.watched || self.watched_besides != 0
+    }
+
+    /// A thread that watched does so no more.
+    pub(super) fn uncover(&mut self) {
+        if !self.is_watched() {
+            self.covered = None;
+        }
+    }
+
+    /// Whether there is nothing that could end.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.posted.is_empty() && self.ended.is_empty()
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Received {
         needed: usize,
         /// The message's id if it wants a reply, which it may be given unread ([`Connection::reply`]); else 0.
         id: u64,
+        /// How many bytes of reply its filter has room for; `None` when it wants no reply.
+        reply_capacity: Option<usize>,
     },
 }
 
@@ -104,7 +106,9 @@ impl Connection {
             }
             match get.read()? {
                 Read::Message(message) => return Ok(Some(Received::Message(message))),
-                Read::TooSmall { needed, id } => return Ok(Some(Received::TooSmall { needed, id })),
+                Read::TooSmall { needed, id, reply_capacity } => {
+                    return Ok(Some(Received::TooSmall { needed, id, reply_capacity }));
+                }
                 Read::Aborted => get = get.again()?,
             }
         }
@@ -233,6 +237,7 @@ pub(super) enum Read {
     TooSmall {
         needed: usize,
         id: u64,
+        reply_capacity: Option<usize>,
     },
     /// The filter gave up in the middle of a long message: as if it had not begun.
     Aborted,
@@ -390,7 +395,8 @@ impl Get {
                     return Ok(Read::Aborted);
                 }
                 let needed = usize::try_from(completion.len).unwrap_or(usize::MAX);
-                Ok(Read::TooSmall { needed, id: completion.id })
+                let reply_capacity = completion.reply_to.map(|to| to.capacity as usize);
+                Ok(Read::TooSmall { needed, id: completion.id, reply_capacity })
             }
             // memory is taken for no more than the receive is for, whatever the host says
             Some(Outcome::Message) if completion.len > self.capacity => {

@@ -180,7 +180,9 @@ fn client_05_a_receive_that_is_too_small_has_the_size_and_the_id_and_a_larger_on
                 completions.post(id, 10).unwrap();
                 let completed = next(&completions);
                 assert_eq!(completed.token, id);
-                let Ok(Received::TooSmall { needed: 50, id: told }) = completed.result else { panic!("{completed:?}") };
+                let Ok(Received::TooSmall { needed: 50, id: told, .. }) = completed.result else {
+                    panic!("{completed:?}")
+                };
                 assert_eq!(told, id);
                 if id == 1 {
                     port.reply(told, Status::SUCCESS, b"no").unwrap();

@@ -74,7 +74,7 @@ fn row_068_a_message_whose_length_with_its_header_overflows_is_refused() {
             let small = post(&port, 0xffff_ffee).unwrap();
             app.say("posted a small one");
             match small.wait().unwrap() {
-                Received::TooSmall { needed, id } => assert_eq!((needed, id), (0xffff_ffef, 0)),
+                Received::TooSmall { needed, id, .. } => assert_eq!((needed, id), (0xffff_ffef, 0)),
                 Received::Message(message) => panic!("{message:?}"),
             }
             app.hear("refused");

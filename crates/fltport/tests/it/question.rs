@@ -251,7 +251,7 @@ fn a_question_to_a_callback_waits_for_a_receive_that_fits() {
             app.say("posted");
             let refused = completions.next_timeout(LONG).unwrap().unwrap();
             assert_eq!(refused.token, 1, "the oldest is refused");
-            assert!(matches!(refused.result, Ok(Received::TooSmall { needed: 20, id: 1 })), "{refused:?}");
+            assert!(matches!(refused.result, Ok(Received::TooSmall { needed: 20, id: 1, .. })), "{refused:?}");
             completions.post(3, 20).unwrap();
             let filled = completions.next_timeout(LONG).unwrap().unwrap();
             assert_eq!(filled.token, 3, "no other is refused for this question");
@@ -262,7 +262,7 @@ fn a_question_to_a_callback_waits_for_a_receive_that_fits() {
             // the next is answered unread, by the id in the receive that it refuses
             let refused = completions.next_timeout(LONG).unwrap().unwrap();
             assert_eq!(refused.token, 2);
-            assert!(matches!(refused.result, Ok(Received::TooSmall { needed: 20, id: 2 })), "{refused:?}");
+            assert!(matches!(refused.result, Ok(Received::TooSmall { needed: 20, id: 2, .. })), "{refused:?}");
             port.reply(2, Status::NOT_FOUND, b"no").unwrap();
             app.hear("answered");
         },

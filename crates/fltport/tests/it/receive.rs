@@ -21,7 +21,7 @@ fn message(received: Received) -> Message {
 /// The size that a receive should have had, and the id of the message.
 fn too_small(received: Received) -> (usize, u64) {
     match received {
-        Received::TooSmall { needed, id } => (needed, id),
+        Received::TooSmall { needed, id, .. } => (needed, id),
         Received::Message(message) => panic!("{message:?}"),
     }
 }

@@ -444,7 +444,7 @@ fn a_message_is_answered_by_the_id_in_a_receive_that_was_too_small() {
         |app| {
             let port = app.connect();
             let small = port.recv_limited(4, Timeout::After(LONG)).unwrap();
-            let Some(Received::TooSmall { id: 1, needed: 10 }) = small else { panic!("{small:?}") };
+            let Some(Received::TooSmall { id: 1, needed: 10, .. }) = small else { panic!("{small:?}") };
             port.reply(1, Status::NOT_FOUND, b"unread").unwrap();
             app.hear("answered");
             assert!(port.try_recv().unwrap().is_none());

@@ -33,7 +33,7 @@ fn row_044_a_send_without_a_timeout_waits_until_the_end() {
             let port = app.connect();
             // each sender has one receive refused and waits on
             let mut ids = [0, 0].map(|_| match port.recv_limited(0, Timeout::After(LONG)) {
-                Ok(Some(Received::TooSmall { needed: 1, id })) => id,
+                Ok(Some(Received::TooSmall { needed: 1, id, .. })) => id,
                 other => panic!("{other:?}"),
             });
             ids.sort_unstable();
@@ -256,7 +256,7 @@ fn row_050_a_poll_without_a_receive_times_out_at_once() {
             let small = post(&port, 2).unwrap();
             app.say("posted");
             app.hear("too small");
-            assert!(matches!(small.wait(), Ok(Received::TooSmall { needed: 3, id: 0 })));
+            assert!(matches!(small.wait(), Ok(Received::TooSmall { needed: 3, id: 0, .. })));
         },
     );
 }
