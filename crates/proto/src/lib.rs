@@ -18,5 +18,6 @@ pub mod slots;
 pub mod status;
 pub mod sync;
 pub mod violation;
+pub mod volume;
 pub mod wait;
 pub mod wire;
