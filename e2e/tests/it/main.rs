@@ -2,6 +2,7 @@
 //! examples.
 
 mod attack;
+mod c;
 mod ends;
 mod examples;
 mod exhaustion;

@@ -30,6 +30,7 @@ mod reply;
 mod request;
 mod restless;
 mod samples;
+mod several;
 mod shares;
 mod slots;
 mod stopped;

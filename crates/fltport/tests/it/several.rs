@@ -1,14 +1,12 @@
 //! One thread that waits for receives of several connections, and for words besides.
 
-mod common;
-
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{LONG, World, watchdog};
 use fltport::{Completions, Received, Status, Timeout};
 use sys::futex;
+use testkit::{Host, LONG};
 
 /// Waits until one of `several` tells something, and its number.
 fn first(several: &[&Completions]) -> (usize, fltport::Completed) {
@@ -26,8 +24,7 @@ fn first(several: &[&Completions]) -> (usize, fltport::Completed) {
 
 #[test]
 fn a_message_of_any_connection_ends_the_wait() {
-    watchdog();
-    let world = World::new();
+    let world = Host::new();
     let pairs = [world.pair(), world.pair(), world.pair()];
     let all: Vec<Completions> = pairs.iter().map(|(app, _)| app.completions()).collect();
     for completions in &all {
@@ -48,8 +45,7 @@ fn a_message_of_any_connection_ends_the_wait() {
 
 #[test]
 fn a_receive_that_is_posted_during_the_wait_is_waited_for() {
-    watchdog();
-    let world = World::new();
+    let world = Host::new();
     let (app, filter) = world.pair();
     let completions = app.completions();
     thread::scope(|scope| {
@@ -62,8 +58,7 @@ fn a_receive_that_is_posted_during_the_wait_is_waited_for() {
 
 #[test]
 fn a_word_that_moves_ends_the_wait() {
-    watchdog();
-    let world = World::new();
+    let world = Host::new();
     let (app, _filter) = world.pair();
     let completions = app.completions();
     completions.post(1, 100).unwrap();
@@ -84,8 +79,7 @@ fn a_word_that_moves_ends_the_wait() {
 
 #[test]
 fn the_wait_ends_with_its_time() {
-    watchdog();
-    let world = World::new();
+    let world = Host::new();
     let (app, _filter) = world.pair();
     let completions = app.completions();
     completions.post(1, 100).unwrap();
@@ -97,8 +91,7 @@ fn the_wait_ends_with_its_time() {
 
 #[test]
 fn a_connection_that_ends_is_told_once_and_then_ends_no_wait() {
-    watchdog();
-    let world = World::new();
+    let world = Host::new();
     let (app, filter) = world.pair();
     let (other, _still) = world.pair();
     let (completions, others) = (app.completions(), other.completions());

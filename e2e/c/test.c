@@ -1,0 +1,82 @@
+#include "test.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct test *tests;
+static const char *running = "none";
+
+void register_test(struct test *test) {
+    struct test **at = &tests;
+    while (*at != NULL && strcmp((*at)->name, test->name) < 0)
+        at = &(*at)->next;
+    test->next = *at;
+    *at = test;
+}
+
+void failed(const char *file, int line, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    fprintf(stdout, "FAILED %s: %s:%d: ", running, file, line);
+    vfprintf(stdout, format, list);
+    fprintf(stdout, " (last error %u)\n", GetLastError());
+    va_end(list);
+    fflush(stdout);
+    _exit(1);
+}
+
+void pause_briefly(void) {
+    nanosleep(&(struct timespec){0, 200000}, NULL);
+}
+
+bool is_asleep(DWORD thread) {
+    char path[64], line[256];
+    snprintf(path, sizeof path, "/proc/self/task/%u/stat", thread);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return false;
+    bool read = fgets(line, sizeof line, file) != NULL;
+    fclose(file);
+    const char *state = read ? strrchr(line, ')') : NULL;
+    return state != NULL && state[2] == 'S';
+}
+
+HANDLE thread(DWORD (*routine)(void *), void *parameter, DWORD *id) {
+    HANDLE created = CreateThread(NULL, 0, routine, parameter, 0, id);
+    CHECK(created != NULL);
+    return created;
+}
+
+DWORD join(HANDLE thread) {
+    DWORD exit_code;
+    CHECK_IS(WaitForSingleObject(thread, PATIENCE), WAIT_OBJECT_0);
+    CHECK(GetExitCodeThread(thread, &exit_code));
+    CHECK(CloseHandle(thread));
+    return exit_code;
+}
+
+static bool wanted(const struct test *test, int count, char **names) {
+    for (int i = 1; i < count; i++) {
+        if (strstr(test->name, names[i]) != NULL)
+            return true;
+    }
+    return count < 2;
+}
+
+int main(int count, char **names) {
+    int ran = 0;
+    for (struct test *test = tests; test != NULL; test = test->next) {
+        if (!wanted(test, count, names))
+            continue;
+        running = test->name;
+        alarm(60);
+        test->run();
+        alarm(0);
+        printf("ok %s\n", test->name);
+        fflush(stdout);
+        ran++;
+    }
+    printf("%d tests\n", ran);
+    return ran == 0;
+}

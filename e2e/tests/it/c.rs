@@ -1,0 +1,6 @@
+//! The C face, from C: programs that are compiled against the installed libraries and headers, and a filter that they
+//! drive. They need a C compiler; without one they skip loudly.
+
+mod driven;
+mod install;
+mod rows;

@@ -1,0 +1,9 @@
+/* What Microsoft's analysers read.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef FLTWIN32_SPECSTRINGS_H
+#define FLTWIN32_SPECSTRINGS_H
+
+#include <sal.h>
+
+#endif
