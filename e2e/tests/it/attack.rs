@@ -7,6 +7,7 @@ mod containers;
 mod effects;
 mod execs;
 mod forge;
+mod hangs;
 mod opens;
 mod programs;
 mod rules;

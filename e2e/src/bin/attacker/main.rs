@@ -11,6 +11,8 @@ mod effects;
 mod elf;
 mod execs;
 mod forge;
+mod fuse;
+mod hangs;
 mod opens;
 mod pages;
 mod programs;
@@ -55,6 +57,13 @@ fn main() {
             programs::chains(number(chains), number(seconds), Duration::from_micros(number(microseconds)));
         }
         ["crowd", path, threads] => println!("{}", programs::crowd(path, number(threads))),
+        ["fuse", never, place, ref command @ ..] => fuse::beside(never, place, command),
+        ["beside", hung, grace, threads, file, times] => {
+            let grace = Duration::from_millis(number(grace));
+            println!("{}", hangs::beside(hung, grace, number(threads), file, number(times)));
+            // threads that hang are not waited for
+            duel::exit(0)
+        }
         ["forge", "scanner", secret] => println!("{}", forge::scanner(secret)),
         ["forge", "stopped", secret] => println!("{}", forge::stopped(secret)),
         ["forge", "orphan", secret] => forge::orphan(secret),
