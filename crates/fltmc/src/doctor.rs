@@ -219,7 +219,7 @@ fn fanotify() -> Vec<Check> {
         Check::of(
             "FAN_MARK_IGNORE",
             yes(permission.ignore, "6.0"),
-            "how the kernel remembers that a file was allowed, until it changes; without it, by an older kind of mark",
+            "fltmc watch can tell whether a file is open for writing, and so remember that it was allowed; without it, it asks each time",
         )
         .detail()
         .optional(),
@@ -228,7 +228,7 @@ fn fanotify() -> Vec<Check> {
         Check::of(
             "FAN_MARK_EVICTABLE",
             yes(permission.evictable, "5.19"),
-            "remembered verdicts do not hold files in memory",
+            "marks that close a gap of the kernel do not hold files in memory; without it, there are none",
         )
         .detail()
         .optional(),

@@ -11,7 +11,7 @@ use fltmgr::{Error, Status};
 use crate::args::Watch;
 use crate::exit::{Code, Doing, Failure, no_thread};
 use crate::filters::{Filters, Setting};
-use crate::output::{self, HEAD, Safe};
+use crate::output::{self, HEAD, Safe, WARN};
 use crate::report::{Collector, Line, QUEUE, Sink, json_lines};
 use crate::run::create;
 use crate::signals::{Event, Events};
@@ -52,7 +52,7 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
         Box::new(move |record: &Record| if is_below(record) { sink(record) } else { Ok(()) }) as Sink
     };
     let collector = Collector::start(records, sinks.map(below).collect())?;
-    let manager = builder.start(source).map_err(not_watched)?;
+    let manager = builder.start(source.clone()).map_err(not_watched)?;
     if !args.rules.quiet {
         let list = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         output::noteln!("{HEAD}fltmc:{HEAD:#} watching {}; Ctrl-C ends it", Safe(list));
@@ -77,6 +77,13 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
     ended.map_err(|error| Failure::new(Code::Other, error.to_string()))?;
     if !args.rules.quiet {
         summary.print();
+        if source.remembered() > 0 {
+            output::noteln!("{HEAD}fltmc:{HEAD:#} {} more had been allowed and not changed since", source.remembered());
+        }
+        if source.lost() > 0 {
+            let why = "which could not open them for the filter";
+            output::noteln!("{WARN}fltmc:{WARN:#} {} more were refused by the kernel, {why}", source.lost());
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -126,6 +126,10 @@ impl Guard {
             operation.allow();
             return;
         };
+        if operation.is_overdue() {
+            operation.miss(By::Overload);
+            return;
+        }
         let Ok(file) = operation.file() else {
             operation.miss(By::Unreadable);
             return;

@@ -36,6 +36,7 @@ use std::fmt::Debug;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use exempt::Exempt;
 pub use fanotify::Fanotify;
@@ -82,6 +83,11 @@ pub trait Source: Debug + Send + Sync + 'static {
 pub trait Waiting: Debug + Send + Sync + 'static {
     /// What is to be done.
     fn operation(&self) -> &Arc<Operation>;
+    /// Since when it waits, if that is before it is reported: time since boot (CLOCK_MONOTONIC). A filter's deadline
+    /// begins then. Read once, when it is reported.
+    fn arrived(&self) -> Duration {
+        sys::clock::monotonic()
+    }
     /// The file, open for reading; `None` if there is nothing to be read.
     ///
     /// # Errors

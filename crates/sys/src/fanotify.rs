@@ -6,7 +6,9 @@
 //! without an answer would leave the opener waiting for ever, so dropping it unanswered answers *deny*. When the last
 //! descriptor of the group is closed (our death included) the kernel allows all that waits.
 //!
-//! Marks are put on file systems, not on mounts: a mount mark is left behind by every new mount namespace.
+//! Marks are put on file systems, not on mounts: a mount mark is left behind by every new mount namespace. No mark of a
+//! file is ever removed: the kernel keeps a removed mark on the file until each opener that already waits has gone on, and
+//! lets every other open of that file pass without a question until then.
 //!
 //! The reader must not open files on a marked file system, nor wait for anything: it would wait for itself.
 
@@ -34,8 +36,8 @@ pub const EXEC: u64 = libc::FAN_OPEN_EXEC_PERM;
 
 /// Most answers in one writev: UIO_MAXIOV.
 const MAX_ANSWERS: usize = 1024;
-/// Bytes of one read: 170 events, so that a burst does not take all descriptors at once.
-const READ_LEN: usize = 4096;
+/// Most events of one read, each of which takes a descriptor.
+const MAX_EVENTS: usize = 128;
 
 /// A permission group.
 #[derive(Debug)]
@@ -43,20 +45,8 @@ pub struct Group {
     fd: OwnedFd,
     wake: OwnedFd,
     stopped: AtomicBool,
-    /// FAN_MARK_IGNORE is not known (before 6.0): the older form is used.
-    old_ignore: AtomicBool,
     held: AtomicUsize,
     lost: AtomicU64,
-}
-
-/// What one read gave.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// Somebody waits for an answer.
-    Permission(Permission),
-    /// The queue was full and events were lost. Not seen with an unlimited queue.
-    Overflow,
 }
 
 /// An open or exec that waits.
@@ -92,7 +82,6 @@ impl Group {
             fd,
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             stopped: AtomicBool::new(false),
-            old_ignore: AtomicBool::new(false),
             held: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
         }))
@@ -122,51 +111,49 @@ impl Group {
         self.mark(libc::FAN_MARK_FLUSH | libc::FAN_MARK_FILESYSTEM, 0, libc::AT_FDCWD, Some(&c".".to_owned()))
     }
 
-    /// Stops asking about this file until it is written to: the verdict cache in the kernel. The mark may vanish under
-    /// memory pressure, and is not set while somebody has the file open for writing. Stores through a mapping that was
-    /// made later are not noticed before it is unmapped.
+    /// Puts a mark of this group before all others on a file, which changes nothing of what is reported. Kernels without
+    /// the change "fanotify: fix false positive on permission events" (of May 2026) let every open of a file pass
+    /// without a question while an opener waits that came before the file's first mark was removed, and any process may
+    /// remove a mark of its own (inotify_rm_watch).
+    ///
+    /// The mark goes with the inode's memory. It is not put before Linux 5.19, where it would keep that memory in use.
     ///
     /// # Errors
     /// What fanotify_mark reports.
-    pub fn ignore(&self, file: BorrowedFd<'_>, mask: u64) -> io::Result<()> {
-        if !self.old_ignore.load(Ordering::Relaxed) {
-            let flags = libc::FAN_MARK_ADD | libc::FAN_MARK_IGNORE | libc::FAN_MARK_EVICTABLE;
-            match self.mark(flags, mask, file.as_raw_fd(), None) {
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                    self.old_ignore.store(true, Ordering::Relaxed);
-                }
-                other => return other,
-            }
+    pub fn mark_first(&self, file: BorrowedFd<'_>) -> io::Result<()> {
+        self.mark(libc::FAN_MARK_ADD | libc::FAN_MARK_EVICTABLE, libc::FAN_ONDIR, file.as_raw_fd(), None)
+    }
+
+    /// Whether a file may be open for writing in any process: by a descriptor, a mapping that was made by one, or a
+    /// request under way. Not on an overlay, where the kernel does not count the mappings.
+    ///
+    /// The kernel sets no ignore mark on a file that is open for writing, and says nothing of it. But where it would set
+    /// one it refuses the older kind on a mark of the newer kind.
+    ///
+    /// # Errors
+    /// EINVAL before Linux 6.0, which has no newer kind; what else fanotify_mark reports.
+    pub fn maybe_written(&self, file: BorrowedFd<'_>) -> io::Result<bool> {
+        // An event that this group has no other use for.
+        let ignore = |kind| {
+            let flags = libc::FAN_MARK_ADD | libc::FAN_MARK_EVICTABLE | kind;
+            self.mark(flags, libc::FAN_ACCESS, file.as_raw_fd(), None)
+        };
+        ignore(libc::FAN_MARK_IGNORE)?;
+        match ignore(libc::FAN_MARK_IGNORED_MASK) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+            other => other.map(|()| true),
         }
-        self.mark(libc::FAN_MARK_ADD | libc::FAN_MARK_IGNORED_MASK, mask, file.as_raw_fd(), None)
     }
 
-    /// Asks about this file again.
-    ///
-    /// # Errors
-    /// ENOENT if it was not ignored (any more).
-    pub fn unignore(&self, file: BorrowedFd<'_>, mask: u64) -> io::Result<()> {
-        let how =
-            if self.old_ignore.load(Ordering::Relaxed) { libc::FAN_MARK_IGNORED_MASK } else { libc::FAN_MARK_IGNORE };
-        self.mark(libc::FAN_MARK_REMOVE | how, mask, file.as_raw_fd(), None)
-    }
-
-    /// Asks about every file again: drops all ignore marks, keeps the file systems.
-    ///
-    /// # Errors
-    /// None that the kernel documents for this call.
-    pub fn flush_ignored(&self) -> io::Result<()> {
-        self.mark(libc::FAN_MARK_FLUSH, 0, libc::AT_FDCWD, Some(&c".".to_owned()))
-    }
-
-    /// Waits for events and appends them. False after [`stop`](Self::stop), when none is left. Any number of threads
-    /// may call it.
+    /// Waits for opens and execs and appends them, `most` at one time. False after [`stop`](Self::stop), when none is
+    /// left. Any number of threads may call it.
     ///
     /// # Errors
     /// Of the group itself. Events whose file could not be opened for us (no descriptors left, a disk that fails, a key
     /// that is missing: the kernel then denies the opener) are counted as [`lost`](Self::lost), not an error.
-    pub fn read(self: &Arc<Self>, events: &mut Vec<Event>) -> io::Result<bool> {
-        let mut bytes = [0; READ_LEN];
+    pub fn read(self: &Arc<Self>, permissions: &mut Vec<Permission>, most: usize) -> io::Result<bool> {
+        let mut bytes = [0; MAX_EVENTS * HEADER_LEN];
+        let bytes = &mut bytes[..most.clamp(1, MAX_EVENTS) * HEADER_LEN];
         loop {
             let mut fds = [PollFd::new(&self.fd, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
             match poll(&mut fds, None) {
@@ -174,9 +161,9 @@ impl Group {
                 other => other?,
             };
             let stopped = self.stopped.load(Ordering::Acquire);
-            match rustix::io::read(&self.fd, &mut bytes) {
+            match rustix::io::read(&self.fd, &mut *bytes) {
                 Ok(length) => {
-                    self.take(&bytes[..length], events)?;
+                    self.take(&bytes[..length], permissions)?;
                     return Ok(true);
                 }
                 Err(Errno::AGAIN) if stopped => return Ok(false),
@@ -191,12 +178,9 @@ impl Group {
         }
     }
 
-    fn take(self: &Arc<Self>, bytes: &[u8], events: &mut Vec<Event>) -> io::Result<()> {
+    fn take(self: &Arc<Self>, bytes: &[u8], permissions: &mut Vec<Permission>) -> io::Result<()> {
         for event in parse(bytes) {
             let event = event.map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed))?;
-            if event.mask & libc::FAN_Q_OVERFLOW != 0 {
-                events.push(Event::Overflow);
-            }
             if event.fd < 0 {
                 continue;
             }
@@ -204,16 +188,25 @@ impl Group {
             let file = unsafe { OwnedFd::from_raw_fd(event.fd) };
             if event.mask & (OPEN | EXEC) != 0 {
                 self.held.fetch_add(1, Ordering::Relaxed);
-                events.push(Event::Permission(Permission {
+                permissions.push(Permission {
                     group: self.clone(),
                     file: Arc::new(file),
                     pid: event.pid as u32,
                     exec: event.mask & EXEC != 0,
                     answered: AtomicBool::new(false),
-                }));
+                });
             }
         }
         Ok(())
+    }
+
+    /// How many events wait to be read at this moment.
+    ///
+    /// # Errors
+    /// None that the kernel documents.
+    pub fn unread(&self) -> io::Result<usize> {
+        let bytes = rustix::io::ioctl_fionread(&self.fd)?;
+        Ok(usize::try_from(bytes).unwrap_or(usize::MAX) / HEADER_LEN)
     }
 
     /// Makes every [`read`](Self::read) return false once the queue is empty. What was read stays to be answered by its

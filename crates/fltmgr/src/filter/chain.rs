@@ -21,6 +21,9 @@ use super::{Filter, threads};
 use crate::source::Waiting;
 use fltport::internal::lock;
 
+/// What a filter has to decide at once, where the deadline passed before the operation was reported.
+const AT_ONCE: Duration = Duration::from_millis(5);
+
 /// A thread has taken the right to answer for the filter whose turn it was.
 const CLAIMED: usize = usize::MAX;
 
@@ -49,7 +52,12 @@ pub(super) struct Passage {
     chain: Arc<Chain>,
     pub(super) waiting: Box<dyn Waiting>,
     pub(super) sequence: u64,
-    pub(super) reported: Duration,
+    /// Since when it waits.
+    pub(super) since: Duration,
+    /// For how long it had waited when it was reported.
+    unreported: Duration,
+    /// That was longer than the filter whose turn it is has.
+    overdue: AtomicBool,
     /// Index of the filter whose turn it is, or [`CLAIMED`].
     turn: AtomicUsize,
     /// Its deadline: nanoseconds since boot.
@@ -60,11 +68,14 @@ impl Chain {
     /// An operation of the source: asks the first filter that wants it.
     pub(super) fn submit(self: &Arc<Self>, waiting: Box<dyn Waiting>) {
         bump(&self.tally.asked);
+        let since = waiting.arrived();
         let passage = Arc::new(Passage {
             chain: self.clone(),
+            since,
+            unreported: sys::clock::monotonic().saturating_sub(since),
+            overdue: AtomicBool::new(false),
             waiting,
             sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
-            reported: sys::clock::monotonic(),
             turn: AtomicUsize::new(CLAIMED),
             deadline: AtomicU64::new(0),
         });
@@ -84,6 +95,10 @@ impl Undecided for Passage {
 
     fn deadline(&self) -> Duration {
         Duration::from_nanos(self.deadline.load(Ordering::Relaxed))
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.overdue.load(Ordering::Relaxed)
     }
 
     fn answer(self: Arc<Self>, stage: usize, verdict: Verdict, by: By) -> bool {
@@ -112,6 +127,14 @@ impl Passage {
         &*self.chain.filters[stage]
     }
 
+    /// When the filter of this stage, asked now, will have had its time. For each it is less what had passed before the
+    /// report.
+    fn deadline_of(&self, stage: usize) -> Duration {
+        let left = self.filter(stage).deadline().saturating_sub(self.unreported);
+        self.overdue.store(left.is_zero(), Ordering::Relaxed);
+        sys::clock::monotonic().saturating_add(if left.is_zero() { AT_ONCE } else { left })
+    }
+
     /// Asks the next filter from `stage` on; `last` is the one that allowed before. With `miss` none is asked: each
     /// takes its default.
     fn ask(self: Arc<Self>, stage: usize, mut last: Option<(usize, By)>, miss: Option<By>) {
@@ -130,7 +153,7 @@ impl Passage {
                 }
                 continue;
             }
-            let deadline = sys::clock::monotonic().saturating_add(filter.deadline());
+            let deadline = self.deadline_of(stage);
             let nanos = u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX);
             let deadline = Duration::from_nanos(nanos);
             self.deadline.store(nanos, Ordering::Relaxed);
@@ -184,7 +207,7 @@ impl Passage {
             verdict,
             by,
             filter: last.map(|(stage, _)| (self.filter(stage).name().to_owned(), self.filter(stage).altitude())),
-            latency: sys::clock::monotonic().saturating_sub(self.reported),
+            latency: sys::clock::monotonic().saturating_sub(self.since),
         };
         if sender.try_send(record).is_err() {
             bump(&tally.records_dropped);

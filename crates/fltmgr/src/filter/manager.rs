@@ -177,7 +177,7 @@ impl Manager {
                 operation: passage.waiting.operation().clone(),
                 sequence: passage.sequence,
                 filter: passage.filter(stage).name().to_owned(),
-                waited: now.saturating_sub(passage.reported),
+                waited: now.saturating_sub(passage.since),
             })
             .collect()
     }

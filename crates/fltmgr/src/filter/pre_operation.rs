@@ -21,6 +21,8 @@ pub(super) trait Undecided: fmt::Debug + Send + Sync {
     fn sequence(&self) -> u64;
     /// Of the filter whose turn it is: time since boot.
     fn deadline(&self) -> Duration;
+    /// Whether it has passed before that filter could be asked.
+    fn is_overdue(&self) -> bool;
     /// The answer of one filter. False if there was one before.
     fn answer(self: Arc<Self>, stage: usize, verdict: Verdict, by: By) -> bool;
     /// Answers by that filter's default. False if there was an answer before.
@@ -72,6 +74,13 @@ impl PreOperation {
     /// What is left until then.
     pub fn remaining(&self) -> Duration {
         self.deadline().saturating_sub(sys::clock::monotonic())
+    }
+
+    /// Whether its deadline passed before it could be reported, because more operations waited than the source can hold.
+    /// Then there is no time to ask an application: some milliseconds are left to decide by a rule, or to
+    /// [`miss`](Self::miss) with [`By::Overload`].
+    pub fn is_overdue(&self) -> bool {
+        self.undecided().is_overdue()
     }
 
     /// Its number: 0, 1, 2… in the order of the source's reports.

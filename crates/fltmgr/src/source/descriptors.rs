@@ -16,6 +16,11 @@ pub(super) fn raise_limit() -> u64 {
     .unwrap_or(1 << 20)
 }
 
+/// How many this process has at this moment.
+pub(super) fn count() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
 /// Whether there is no descriptor left to look with, ours or the system's.
 pub(super) fn is_exhausted(errno: Errno) -> bool {
     matches!(errno, Errno::MFILE | Errno::NFILE)

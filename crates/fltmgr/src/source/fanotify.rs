@@ -1,15 +1,20 @@
 //! The opens and execs of every process on whole file systems, for root.
 
+mod unread;
+mod verdicts;
+
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use proto::operation::{Caller, OpKind, OpSet, Operation};
 use proto::status::Status;
-use sys::fanotify::{EXEC, Event, Group, Names, OPEN, Permission};
+use sys::fanotify::{EXEC, Group, Names, OPEN, Permission};
+use unread::{Place, Room, Unread};
+use verdicts::{Looked, Verdicts};
 
 use super::exempt::{Exempt, Exemptions};
 use super::{Source, Waiting, descriptors, procfs};
@@ -32,24 +37,27 @@ pub struct Fanotify {
     paths: Vec<PathBuf>,
     names: OnceLock<Names>,
     exempt: Exemptions,
-    /// What one read brought and nobody took yet. Whoever reads holds it: the others wait here, where they find what is
-    /// left when that one is busy with the first, and not at the group, which would tell them nothing of it.
-    queue: Mutex<VecDeque<Permission>>,
+    verdicts: Arc<Verdicts>,
+    /// A thread that reads holds it: the others wait here, where they find what is left when that one is busy with the
+    /// first event, and not at the group, which would tell them nothing of it.
+    incoming: Mutex<Incoming>,
     room: Arc<Room>,
 }
 
-/// Reading pauses while events hold too many descriptors.
-#[derive(Debug)]
-struct Room {
-    limit: usize,
-    taken: Mutex<usize>,
-    freed: Condvar,
+/// Events on their way.
+#[derive(Debug, Default)]
+struct Incoming {
+    /// What one read brought and no thread took yet.
+    read: VecDeque<Arrived>,
+    unread: Unread,
 }
 
-impl Room {
-    fn lock(&self) -> MutexGuard<'_, usize> {
-        lock(&self.taken)
-    }
+/// An event that was read, and since when it waits.
+#[derive(Debug)]
+struct Arrived {
+    event: Permission,
+    since: Duration,
+    _place: Place,
 }
 
 fn failed(doing: impl Into<String>, error: io::Error) -> Error {
@@ -81,15 +89,14 @@ impl Fanotify {
     pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Result<Self, Error> {
         let group = Group::new().map_err(|error| failed("making a fanotify group", error))?;
         let limit = usize::try_from(descriptors::raise_limit()).unwrap_or(usize::MAX);
-        // A fifth stays free for connections and everything else; a read brings up to 170 events.
-        let limit = (limit / 5 * 4).saturating_sub(170).max(1);
         Ok(Self {
             group,
             paths: paths.into_iter().map(Into::into).collect(),
             names: OnceLock::new(),
             exempt: Exemptions::new(),
-            queue: Mutex::default(),
-            room: Arc::new(Room { limit, taken: Mutex::new(0), freed: Condvar::new() }),
+            verdicts: Arc::default(),
+            incoming: Mutex::default(),
+            room: Arc::new(Room::new(limit, descriptors::count())),
         })
     }
 
@@ -111,13 +118,15 @@ impl Fanotify {
         self.exempt.add(exempt);
     }
 
-    /// Forgets every verdict that [`remember`](crate::filter::PreOperation::remember) put into the kernel: after a change
-    /// of rules.
-    ///
-    /// # Errors
-    /// None that the kernel documents.
-    pub fn forget(&self) -> Result<(), Error> {
-        self.group.flush_ignored().map_err(|error| failed("flushing the kernel's verdicts", error))
+    /// Forgets every verdict that was [remembered](crate::filter::PreOperation::remember), and does not remember those
+    /// that are being decided: after a change of rules.
+    pub fn forget(&self) {
+        self.verdicts.clear();
+    }
+
+    /// Opens and execs that were allowed without a question, because the file has not changed since it was allowed.
+    pub fn remembered(&self) -> u64 {
+        self.verdicts.used()
     }
 
     /// Events that the kernel could not give to us, and denied.
@@ -129,19 +138,35 @@ impl Fanotify {
     fn release(&self) {
         self.stop();
         let mut events = Vec::new();
-        while self.group.read(&mut events).unwrap_or(false) {
-            let permissions: Vec<_> = events.drain(..).filter_map(permission).collect();
-            Group::answer_all(&permissions, true);
+        while self.group.read(&mut events, usize::MAX).unwrap_or(false) {
+            Group::answer_all(&events, true);
+            events.clear();
         }
     }
 
-    fn wait_for_room(&self) {
-        let mut taken = self.room.lock();
-        while *taken >= self.room.limit {
-            // The time only bounds what a missed wake-up could cost.
-            let wait = self.room.freed.wait_timeout(taken, Duration::from_millis(100));
-            taken = wait.unwrap_or_else(PoisonError::into_inner).0;
+    /// Reads some events, and answers those that need no question. False when there will be no more.
+    fn read(&self, incoming: &mut Incoming) -> io::Result<bool> {
+        let most = self.room.wait(&self.group, &mut incoming.unread);
+        let mut events = Vec::new();
+        if !self.group.read(&mut events, most)? {
+            return Ok(false);
         }
+        let now = sys::clock::monotonic();
+        let mut allowed = Vec::new();
+        for event in events {
+            let since = incoming.unread.next_since(now);
+            let file = event.file().as_fd();
+            // Only a precaution, where the kernel has its fault.
+            let _ = self.group.mark_first(file);
+            if self.exempt.cover(event.pid()) || self.verdicts.allow(&self.group, file) {
+                allowed.push(event);
+            } else {
+                let number = usize::try_from(file.as_raw_fd()).unwrap_or(0);
+                incoming.read.push_back(Arrived { event, since, _place: self.room.take(number) });
+            }
+        }
+        Group::answer_all(&allowed, true);
+        Ok(true)
     }
 }
 
@@ -178,21 +203,15 @@ impl Source for Fanotify {
     }
 
     fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
-        let mut queue = lock(&self.queue);
+        let mut incoming = lock(&self.incoming);
         loop {
-            if let Some(event) = queue.pop_front() {
-                drop(queue);
-                return Ok(Some(Box::new(Open::new(event, self.names.get(), self.room.clone()))));
+            if let Some(arrived) = incoming.read.pop_front() {
+                drop(incoming);
+                return Ok(Some(Box::new(Open::new(arrived, self.names.get(), self.verdicts.clone()))));
             }
-            self.wait_for_room();
-            let mut events = Vec::new();
-            if !self.group.read(&mut events).map_err(|error| failed("reading events", error))? {
+            if !self.read(&mut incoming).map_err(|error| failed("reading events", error))? {
                 return Ok(None);
             }
-            let permissions = events.into_iter().filter_map(permission);
-            let (exempt, others): (Vec<_>, Vec<_>) = permissions.partition(|event| self.exempt.cover(event.pid()));
-            Group::answer_all(&exempt, true);
-            queue.extend(others);
         }
     }
 
@@ -203,45 +222,33 @@ impl Source for Fanotify {
     }
 }
 
-fn permission(event: Event) -> Option<Permission> {
-    match event {
-        Event::Permission(permission) => Some(permission),
-        _ => None,
-    }
-}
-
 /// An event that waits.
 #[derive(Debug)]
 struct Open {
-    event: Permission,
+    arrived: Arrived,
     operation: Arc<Operation>,
-    room: Arc<Room>,
-    /// Which contents it had before anybody looked.
-    looked: OnceLock<Option<Version>>,
-}
-
-/// Changes with the contents (ctime, size), as finely as the kernel's clock of files: a tick before Linux 6.13.
-type Version = (i64, u64, i64);
-
-fn version(file: &OwnedFd) -> Option<Version> {
-    rustix::fs::fstat(file).ok().map(|stat| (stat.st_ctime, stat.st_ctime_nsec, stat.st_size))
+    verdicts: Arc<Verdicts>,
+    /// What the file was before any filter or application looked.
+    looked: OnceLock<Option<Looked>>,
 }
 
 impl Open {
-    fn new(event: Permission, names: Option<&Names>, room: Arc<Room>) -> Self {
-        *room.lock() += 1;
+    fn new(arrived: Arrived, names: Option<&Names>, verdicts: Arc<Verdicts>) -> Self {
+        let event = &arrived.event;
         // Asking for the name raises no event.
         let path = names.and_then(|names| names.of(event.file().as_fd())).unwrap_or_default();
         let kind = if event.exec() { OpKind::Exec } else { OpKind::Open };
         let caller = Caller::new(event.pid(), procfs::look_up).with_process(event.pid());
-        Self { operation: Arc::new(Operation::new(kind, path, caller)), event, room, looked: OnceLock::new() }
+        let operation = Arc::new(Operation::new(kind, path, caller));
+        Self { operation, arrived, verdicts, looked: OnceLock::new() }
     }
-}
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        *self.room.lock() -= 1;
-        self.room.freed.notify_one();
+    fn event(&self) -> &Permission {
+        &self.arrived.event
+    }
+
+    fn looked(&self) -> Option<Looked> {
+        *self.looked.get_or_init(|| self.verdicts.look(self.event().group(), self.event().file()))
     }
 }
 
@@ -249,24 +256,19 @@ impl Waiting for Open {
     fn operation(&self) -> &Arc<Operation> {
         &self.operation
     }
+    fn arrived(&self) -> Duration {
+        self.arrived.since
+    }
     fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
-        self.looked.get_or_init(|| version(self.event.file()));
-        Ok(Some(self.event.file().clone()))
+        let _ = self.looked();
+        Ok(Some(self.event().file().clone()))
     }
     fn answer(&self, verdict: Verdict) -> bool {
-        self.event.answer(verdict == Verdict::Allow)
+        self.event().answer(verdict == Verdict::Allow)
     }
     fn remember(&self) {
-        let file = self.event.file();
-        let changed = || self.looked.get().is_some_and(|looked| looked.is_none() || *looked != version(file));
-        if changed() {
-            return;
-        }
-        // Only a cache: what can not be remembered is asked again.
-        let _ = self.event.group().ignore(file.as_fd(), OPEN | EXEC);
-        // A change takes the mark away, but not one that came between the look and the mark.
-        if changed() {
-            let _ = self.event.group().unignore(file.as_fd(), OPEN | EXEC);
+        if let Some(looked) = self.looked() {
+            self.verdicts.keep(looked);
         }
     }
 }

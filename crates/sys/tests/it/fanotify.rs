@@ -4,14 +4,15 @@
 //! wait for a verdict; the listener has a watchdog that ends it, and then the kernel allows everything.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
 
-use fltmgr_sys::fanotify::{EXEC, Event, Group, OPEN, Permission};
-use testkit::{LONG, Role, World, in_role, program, skip, watchdog};
+use fltmgr_sys::fanotify::{EXEC, Group, OPEN, Permission};
+use testkit::{LONG, Role, World, in_role, program, skip, until, watchdog};
 
 #[test]
 fn on_a_file_system_of_its_own() {
@@ -40,7 +41,9 @@ pub(crate) fn inside(role: &Role) {
     a_drop_denies(dir);
     exec_is_asked_twice(dir);
     many_are_answered_at_once(dir);
-    ignored_until_written(dir);
+    a_writer_is_seen(dir);
+    a_mark_that_is_removed_lets_nobody_pass(dir);
+    what_is_not_read_is_counted(dir);
     a_denied_truncation_keeps_the_data(dir);
     what_we_cannot_open_is_lost_alone(dir);
     stop_ends_reading_and_close_allows(dir);
@@ -81,14 +84,7 @@ fn end(child: Child) -> (bool, String, String) {
 fn next(group: &Arc<Group>, wanted: usize) -> Vec<Permission> {
     let mut permissions = Vec::new();
     while permissions.len() < wanted {
-        let mut events = Vec::new();
-        assert!(group.read(&mut events).unwrap());
-        for event in events {
-            match event {
-                Event::Permission(permission) => permissions.push(permission),
-                other => panic!("{other:?}"),
-            }
-        }
+        assert!(group.read(&mut permissions, usize::MAX).unwrap());
     }
     assert_eq!(permissions.len(), wanted);
     permissions
@@ -174,28 +170,76 @@ fn many_are_answered_at_once(dir: &Path) {
     assert!(children.into_iter().all(|child| end(child).0));
 }
 
-fn ignored_until_written(dir: &Path) {
-    use std::os::fd::AsFd;
-    let path = file(dir, "cached");
-    let group = group(dir, OPEN);
-    let ask = |cache: bool| {
-        let child = opener("/bin/cat", &path);
-        let event = one(&group);
-        if cache {
-            group.ignore(event.file().as_fd(), OPEN).unwrap();
-        }
-        event.answer(true);
-        drop(event);
-        assert!(end(child).0);
+/// By a descriptor, by a mapping, and before it is let in.
+fn a_writer_is_seen(dir: &Path) {
+    let path = file(dir, "written");
+    let group = Group::new().unwrap();
+    let read = fs::File::open(&path).unwrap();
+    let maybe_written = || match group.maybe_written(read.as_fd()) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => None,
+        other => Some(other.unwrap()),
     };
-    ask(true);
-    // Not asked: nobody would answer, and the alarm would end it.
-    assert!(end(opener("/bin/cat", &path)).0);
-    group.flush_ignored().unwrap();
-    ask(true);
-    assert!(end(opener("/bin/cat", &path)).0);
-    assert!(end(shell("echo x >> \"$0\"", &path)).0);
-    ask(false);
+    if maybe_written().is_none() {
+        return println!("SKIP: no FAN_MARK_IGNORE here");
+    }
+    assert_eq!(maybe_written(), Some(false));
+    let writer = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    assert_eq!(maybe_written(), Some(true), "a descriptor");
+    // SAFETY: a new mapping of one page, of a file that is not made shorter.
+    let mapping = unsafe {
+        use rustix::mm::{MapFlags, ProtFlags, mmap};
+        mmap(std::ptr::null_mut(), 4096, ProtFlags::READ, MapFlags::SHARED, &writer, 0).unwrap()
+    };
+    drop(writer);
+    assert_eq!(maybe_written(), Some(true), "a mapping that can be made writable");
+    // SAFETY: the mapping just made, which nothing refers to.
+    unsafe { rustix::mm::munmap(mapping, 4096).unwrap() };
+    for _ in 0..3 {
+        assert_eq!(maybe_written(), Some(false), "none any more");
+        fs::write(&path, "written").unwrap();
+    }
+    let watched = self::group(dir, OPEN);
+    let child = shell("exec 3<>\"$0\"; echo x >&3", &path);
+    let event = one(&watched);
+    assert_eq!(maybe_written(), Some(true), "one that waits to be let in");
+    event.answer(true);
+    assert!(end(child).0);
+}
+
+/// An opener waits, the first mark of the file is removed, and others open it.
+fn a_mark_that_is_removed_lets_nobody_pass(dir: &Path) {
+    let path = file(dir, "marked");
+    let group = group(dir, OPEN);
+    let ask = |path: &Path| {
+        let child = opener("/bin/cat", path);
+        let event = one(&group);
+        group.mark_first(event.file().as_fd()).unwrap();
+        (child, event)
+    };
+    let refuse = |(child, event): (Child, Permission)| {
+        event.answer(false);
+        assert!(!end(child).0);
+    };
+    refuse(ask(&path));
+    let inotify = rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::CLOEXEC).unwrap();
+    let watch = rustix::fs::inotify::add_watch(&inotify, &path, rustix::fs::inotify::WatchFlags::ATTRIB).unwrap();
+    let waiting = ask(&path);
+    rustix::fs::inotify::remove_watch(&inotify, watch).unwrap();
+    refuse(ask(&path));
+    refuse(waiting);
+}
+
+fn what_is_not_read_is_counted(dir: &Path) {
+    let path = file(dir, "counted");
+    let group = group(dir, OPEN);
+    let children: Vec<_> = (0..3).map(|_| opener("/bin/cat", &path)).collect();
+    let mut some = Vec::new();
+    until(|| group.unread().unwrap() == 3);
+    assert!(group.read(&mut some, 2).unwrap());
+    assert_eq!((some.len(), group.unread().unwrap()), (2, 1));
+    some.extend(next(&group, 1));
+    Group::answer_all(&some, true);
+    assert!(children.into_iter().all(|child| end(child).0));
 }
 
 fn a_denied_truncation_keeps_the_data(dir: &Path) {
@@ -245,7 +289,7 @@ fn stop_ends_reading_and_close_allows(dir: &Path) {
     let readers: Vec<_> = (0..3)
         .map(|_| {
             let group = group.clone();
-            thread::spawn(move || group.read(&mut Vec::new()).unwrap())
+            thread::spawn(move || group.read(&mut Vec::new(), 1).unwrap())
         })
         .collect();
     group.stop();
