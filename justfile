@@ -22,6 +22,7 @@ loom:
 deep: loom
     FLTMGR_ORACLE_ROUNDS=40 cargo test --workspace --release
     FLTMGR_TRIES=20000 cargo test --release -p e2e --test it attack::
+    FLTMGR_CHANGES=1000000 cargo test --release -p e2e --test it watch_changes:: -- --test-threads=1
     FLTMGR_LOAD=10000000 cargo test --release -p e2e --test it load:: -- --nocapture --test-threads=1
 
 # One fuzz target (name, sddl, descriptor, wire, slots, host, client) for so many seconds. Needs a nightly compiler, cargo-fuzz and g++.

@@ -1,5 +1,5 @@
-//! What needs processes or rights: the ends of processes, load, hostile and exhausted ones, attacks on the tool, the
-//! examples.
+//! What needs processes or rights: the ends of processes, load, hostile and exhausted ones, attacks on the tool, files
+//! that change under it, the examples.
 
 mod attack;
 mod c;
@@ -12,6 +12,8 @@ mod load;
 mod moments;
 mod namespace_fork;
 mod states;
+mod watch_changes;
+mod watch_waits;
 
 /// Not a test of its own: what the other processes of the tests do.
 #[test]
@@ -23,6 +25,8 @@ fn other_process() {
         "load" => load::play(&role),
         "moments" => moments::play(&role),
         "states" => states::play(&role),
+        "watch_changes" => watch_changes::play(&role),
+        "watch_waits" => watch_waits::play(&role),
         other => panic!("no role {other}"),
     }
 }
