@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fltmgr::filter::{Manager, Record};
-use fltmgr::source::Fanotify;
+use fltmgr::source::{Coverage, Fanotify};
 use fltmgr::{Error, Status};
 
 use crate::args::Watch;
@@ -29,7 +29,16 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
             format!("{path} is no UTF-8, so no pattern can name what is below it; watch a directory above it");
         return Err(Failure::new(Code::Usage, sentence));
     }
+    if let Some(path) = paths.iter().find(|path| !path.is_dir()) {
+        let dir = path.parent().unwrap_or(path).display();
+        let sentence = format!("{} is no directory; watch {dir}, with a rule about that file", path.display());
+        return Err(Failure::new(Code::Usage, sentence));
+    }
     let source = Arc::new(Fanotify::new(&paths).map_err(not_watched)?);
+    source.on_coverage(|coverage| {
+        let style = if matches!(coverage, Coverage::NotWatched { .. }) { WARN } else { HEAD };
+        output::noteln!("{style}fltmc:{style:#} {}", Safe(coverage));
+    });
     let report = args.rules.report.as_deref().map(create).transpose()?;
     let events = Events::new()?;
 

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use exempt::Exempt;
-pub use fanotify::Fanotify;
+pub use fanotify::{Coverage, Fanotify};
 pub use supervise::{AtEnd, CallCounters, Supervise};
 pub use synthetic::{Submitted, Synthetic};
 

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 
-pub use names::Names;
+pub use names::{Names, mount_number};
 pub use parse::{HEADER_LEN, Malformed, RawEvent, parse};
 
 /// Before a file is opened (FAN_OPEN_PERM).

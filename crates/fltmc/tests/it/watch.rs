@@ -58,6 +58,88 @@ fn the_directory_is_under_the_rules_by_whatever_mount() {
     stop(watched);
 }
 
+/// Mounted before the watch begins, and after.
+#[test]
+fn file_systems_below_the_directory_are_under_the_rules() {
+    let world = world();
+    let fill = |at: &str| format!("mount -t tmpfs tmpfs {at} && echo NEEDLE > {at}/bad && echo fine > {at}/good");
+    let files = format!("mkdir -p fs/in/before fs/in/after && {}", fill("fs/in/before"));
+    let Some(mut command) = world.watcher(&files) else { return };
+    command.arg(world.tool()).args(["watch", "--deny-content", "NEEDLE", "fs/in"]);
+    let mut watched = world.spawn(&mut command);
+    watched.says("watching");
+    let cat = |at: &str, watched: &Process<'_>| {
+        let ended = line(&world, watched, &format!("cat {at}/good {at}/bad"));
+        assert_eq!(
+            (ended.out.as_str(), ended.err.matches("not permitted").count()),
+            ("fine\n", 1),
+            "{at}: {}",
+            ended.err
+        );
+    };
+    cat("fs/in/before", &watched);
+    assert_eq!(line(&world, &watched, &fill("fs/in/after")).code, Some(0));
+    watched.says("fs/in/after was mounted, and is watched too");
+    cat("fs/in/after", &watched);
+    // By another mount of it too, which another mount namespace may have.
+    let bound = "unshare --mount sh -c 'mount --bind fs/in/after fs && cat fs/bad'";
+    assert!(line(&world, &watched, bound).err.contains("not permitted"));
+    stop(watched);
+}
+
+#[test]
+fn what_cannot_be_watched_below_the_directory_is_named() {
+    let world = world();
+    let files = "mkdir -p fs/in/proc fs/in/part fs/out && echo fine > fs/in/good && mount -t proc proc fs/in/proc";
+    let Some(mut command) = world.watcher(files) else { return };
+    command.arg(world.tool()).args(["watch", "--deny", "nothing", "fs/in"]);
+    let mut watched = world.spawn(&mut command);
+    let why = watched.says("fs/in/proc (proc) is not watched");
+    assert!(why.contains("no permission events"), "{why}");
+    watched.says("watching");
+    // A part of another file system, to watch which was not asked for.
+    let part = "mount -t tmpfs tmpfs fs/out && mkdir fs/out/part && mount --bind fs/out/part fs/in/part";
+    assert_eq!(line(&world, &watched, part).code, Some(0));
+    let why = watched.says("fs/in/part (tmpfs) is not watched");
+    assert!(why.contains("fs/out"), "{why}");
+    stop(watched);
+}
+
+#[test]
+fn it_is_told_when_the_file_system_goes_and_comes_back() {
+    let world = world();
+    let files = "mkdir fs/disk && mount -t tmpfs tmpfs fs/disk && mkdir fs/disk/in";
+    let Some(mut command) = world.watcher(files) else { return };
+    command.arg(world.tool()).args(["watch", "--deny", "secret", "fs/disk/in"]);
+    let mut watched = world.spawn(&mut command);
+    watched.says("watching");
+    assert_eq!(line(&world, &watched, "mount -o remount,nosuid fs/disk").code, Some(0));
+    watched.says("fs/disk was mounted with other options");
+    assert_eq!(line(&world, &watched, "umount fs/disk && mkdir fs/disk/in").code, Some(0));
+    watched.says("fs/disk was unmounted");
+    watched.says("fs/disk/in (tmpfs) is not watched");
+    let mount =
+        "mount -t tmpfs tmpfs fs/disk && mkdir fs/disk/in && echo > fs/disk/in/x && mv fs/disk/in/x fs/disk/in/secret";
+    assert_eq!(line(&world, &watched, mount).code, Some(0));
+    watched.says("fs/disk was mounted, and is watched too");
+    assert!(line(&world, &watched, "cat fs/disk/in/secret").err.contains("not permitted"));
+    // In one breath, so that nothing but the mount's own number tells them apart.
+    let again = "umount fs/disk && mount -t tmpfs tmpfs fs/disk && mkdir fs/disk/in && echo > fs/disk/in/x && mv fs/disk/in/x fs/disk/in/secret";
+    assert_eq!(line(&world, &watched, again).code, Some(0));
+    until(|| line(&world, &watched, "cat fs/disk/in/secret").err.contains("not permitted"));
+    stop(watched);
+}
+
+#[test]
+fn a_file_is_no_directory_to_watch() {
+    let world = world();
+    let Some(mut command) = world.watcher("echo fine > fs/file") else { return };
+    command.arg(world.tool()).args(["watch", "--deny", "nothing", "fs/file"]);
+    let ended = finish(&mut command);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("fs/file is no directory; watch "), "{}", ended.err);
+}
+
 /// The kernel tells no name that is longer than PATH_MAX.
 #[test]
 fn what_has_no_name_is_judged_all_the_same() {

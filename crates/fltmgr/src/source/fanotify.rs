@@ -1,5 +1,7 @@
 //! The opens and execs of every process on whole file systems, for root.
 
+mod coverage;
+mod mounts;
 mod unread;
 mod verdicts;
 
@@ -10,6 +12,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+pub use coverage::Coverage;
+use coverage::Follower;
 use proto::operation::{Caller, OpKind, OpSet, Operation};
 use proto::status::Status;
 use sys::fanotify::{EXEC, Group, Names, OPEN, Permission};
@@ -35,7 +39,7 @@ use fltport::internal::lock;
 pub struct Fanotify {
     group: Arc<Group>,
     paths: Vec<PathBuf>,
-    names: OnceLock<Names>,
+    follower: Arc<Follower>,
     exempt: Exemptions,
     verdicts: Arc<Verdicts>,
     /// A thread that reads holds it: the others wait here, where they find what is left when that one is busy with the
@@ -89,10 +93,11 @@ impl Fanotify {
     pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Result<Self, Error> {
         let group = Group::new().map_err(|error| failed("making a fanotify group", error))?;
         let limit = usize::try_from(descriptors::raise_limit()).unwrap_or(usize::MAX);
+        let follower = Follower::new(group.clone()).map_err(|error| failed("making an event descriptor", error))?;
         Ok(Self {
             group,
             paths: paths.into_iter().map(Into::into).collect(),
-            names: OnceLock::new(),
+            follower,
             exempt: Exemptions::new(),
             verdicts: Arc::default(),
             incoming: Mutex::default(),
@@ -132,6 +137,14 @@ impl Fanotify {
     /// Events that the kernel could not give to us, and denied.
     pub fn lost(&self) -> u64 {
         self.group.lost()
+    }
+
+    /// Calls `tell` with what is covered and what is not: at the start, for file systems that are mounted below the paths
+    /// and cannot be watched, and whenever something there is mounted or unmounted. A file system that is mounted below
+    /// the paths alone is watched too, from a moment after it is mounted; only mounts of this process's mount namespace
+    /// are seen. On a thread of its own, and at the start on the one that starts.
+    pub fn on_coverage(&self, tell: impl Fn(&Coverage) + Send + Sync + 'static) {
+        self.follower.tell(Box::new(tell));
     }
 
     /// Ends it before it is served: what was opened since the first mark is allowed.
@@ -187,19 +200,10 @@ impl Source for Fanotify {
         if ops.contains(OpSet::EXEC) {
             mask |= EXEC;
         }
-        // By their real paths, as the kernel names files. What is wrong with one is said when it is watched.
-        let real = self.paths.iter().filter_map(|path| path.canonicalize().ok()).collect::<Vec<_>>();
-        if let Ok(names) = Names::below(&real) {
-            let _ = self.names.set(names);
-        }
-        for path in &self.paths {
-            let doing = || format!("watching the file system of {}", path.display());
-            if let Err(error) = self.group.watch(path, mask) {
-                self.release();
-                return Err(failed(doing(), error));
-            }
-        }
-        Ok(())
+        self.follower.start(&self.paths, mask).map_err(|(path, error)| {
+            self.release();
+            failed(format!("watching the file system of {}", path.display()), error)
+        })
     }
 
     fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
@@ -207,7 +211,7 @@ impl Source for Fanotify {
         loop {
             if let Some(arrived) = incoming.read.pop_front() {
                 drop(incoming);
-                return Ok(Some(Box::new(Open::new(arrived, self.names.get(), self.verdicts.clone()))));
+                return Ok(Some(Box::new(Open::new(arrived, &self.follower.names(), self.verdicts.clone()))));
             }
             if !self.read(&mut incoming).map_err(|error| failed("reading events", error))? {
                 return Ok(None);
@@ -217,8 +221,15 @@ impl Source for Fanotify {
 
     fn stop(&self) {
         // No new questions; the readers go on until the queue of the old ones is empty.
-        let _ = self.group.unwatch_all();
+        self.follower.stop();
         self.group.stop();
+    }
+}
+
+impl Drop for Fanotify {
+    /// The thread that follows mounts would keep the group, and with it what waits.
+    fn drop(&mut self) {
+        self.follower.stop();
     }
 }
 
@@ -233,10 +244,10 @@ struct Open {
 }
 
 impl Open {
-    fn new(arrived: Arrived, names: Option<&Names>, verdicts: Arc<Verdicts>) -> Self {
+    fn new(arrived: Arrived, names: &Names, verdicts: Arc<Verdicts>) -> Self {
         let event = &arrived.event;
         // Asking for the name raises no event.
-        let path = names.and_then(|names| names.of(event.file().as_fd())).unwrap_or_default();
+        let path = names.of(event.file().as_fd()).unwrap_or_default();
         let kind = if event.exec() { OpKind::Exec } else { OpKind::Open };
         let caller = Caller::new(event.pid(), procfs::look_up).with_process(event.pid());
         let operation = Arc::new(Operation::new(kind, path, caller));

@@ -23,16 +23,14 @@ struct Place {
 pub struct Names(Vec<Place>);
 
 impl Names {
-    /// Names for what is below these paths, which are absolute and without symbolic links.
-    ///
-    /// # Errors
-    /// What looking at them reports.
-    pub fn below(paths: &[PathBuf]) -> io::Result<Self> {
+    /// Names for what is below these paths, which are absolute and without symbolic links. One that is not there is left
+    /// out.
+    pub fn below<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
         let place = |path: &PathBuf| {
-            let mount = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID)?.stx_mnt_id;
-            Ok(Place { path: path.clone(), mount })
+            let mount = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok()?.stx_mnt_id;
+            Some(Place { path: path.clone(), mount })
         };
-        paths.iter().map(place).collect::<io::Result<_>>().map(Self)
+        Self(paths.into_iter().filter_map(place).collect())
     }
 
     /// The path of an open file: below one of ours if it can be named so, by whatever mount it was opened. `None` if it
@@ -53,6 +51,14 @@ impl Names {
         let is_below = |path: &PathBuf| self.0.iter().any(|place| path.starts_with(&place.path));
         if own == ours || (own.as_ref().is_some_and(is_below) && has_mount(mount)) { own } else { ours }
     }
+}
+
+/// A number of the mount at a path that no other mount ever gets; 0 before Linux 6.8, which has none, and where there is no
+/// such path.
+pub fn mount_number(path: &Path) -> u64 {
+    let wanted = StatxFlags::from_bits_retain(libc::STATX_MNT_ID_UNIQUE);
+    let found = statx(CWD, path, AtFlags::NO_AUTOMOUNT, wanted).ok();
+    found.filter(|stat| stat.stx_mask & libc::STATX_MNT_ID_UNIQUE != 0).map_or(0, |stat| stat.stx_mnt_id)
 }
 
 fn name(file: BorrowedFd<'_>) -> Option<PathBuf> {
