@@ -30,11 +30,13 @@ unsafe impl Send for Packet {}
 /// A completion port.
 #[derive(Debug)]
 pub(crate) struct CompletionPort {
+    /// What threads sleep on that wait for the port as for any object: it is signalled while there are packets.
+    pub(crate) bell: Bell,
     /// How many threads run at a time.
     concurrency: usize,
     state: Mutex<State>,
     /// Those whose requests send packets here.
-    files: Files,
+    pub(crate) files: Files,
     handles: AtomicUsize,
 }
 
@@ -70,7 +72,13 @@ impl CompletionPort {
             0 => sys::clock::processors(),
             concurrency => concurrency as usize,
         };
-        Self { concurrency, state: Mutex::default(), files: Files::default(), handles: AtomicUsize::new(0) }
+        Self {
+            bell: Bell::default(),
+            concurrency,
+            state: Mutex::default(),
+            files: Files::default(),
+            handles: AtomicUsize::new(0),
+        }
     }
 
     /// Packets of this file's come here from now on.
@@ -115,6 +123,14 @@ impl CompletionPort {
         if !state.collecting {
             self.dispatch(&mut state);
         }
+        if !state.packets.is_empty() {
+            self.bell.ring();
+        }
+    }
+
+    /// Whether there is a packet that nobody has taken.
+    pub(crate) fn has_packets(&self) -> bool {
+        !lock(&self.state).packets.is_empty()
     }
 
     /// Hands packets to threads that wait, as far as more may run.

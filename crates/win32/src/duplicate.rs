@@ -60,7 +60,11 @@ fn duplicate(source: Handle, access: u32, inherit: bool, options: u32) -> Result
     } else {
         table::look(source, |entry| (entry.object.clone(), entry.access))?
     };
-    let access = if options & DUPLICATE_SAME_ACCESS != 0 { granted } else { access };
+    let access = if options & DUPLICATE_SAME_ACCESS != 0 { granted } else { object.mapped(access) };
+    // of a file nobody gets more than there is; other objects are their user's
+    if matches!(object, Object::File(_)) && access & !granted != 0 {
+        return Err(Error::ACCESS_DENIED);
+    }
     let inherited = inherit.then(|| Inherited::object(&object)).transpose()?;
     table::insert(Entry { object, access, inherited })
 }

@@ -122,6 +122,8 @@ impl Inherited {
 
 impl List {
     fn new() -> Result<Self, Error> {
+        // so that this one is not taken for one of them
+        earlier();
         // passes exec
         let file = memfd_create(NAME, MemfdFlags::empty()).map_err(std::io::Error::from)?;
         ftruncate(&file, size_of::<[Record; RECORDS]>() as u64).map_err(std::io::Error::from)?;
@@ -153,7 +155,7 @@ fn map(file: BorrowedFd<'_>) -> Result<NonNull<[Record; RECORDS]>, Error> {
 /// Looks for what the process that started this one, or that it is a fork of, wants inherited, and gives each to `put`.
 /// Called once in a process, before it has handles of its own.
 pub(crate) fn receive(put: impl Fn(Handle, Entry)) {
-    for descriptor in lists() {
+    for &descriptor in earlier() {
         // SAFETY: a descriptor of that name is our library's, of a process before this one, and nothing here uses it.
         let file = unsafe { OwnedFd::from_raw_fd(descriptor) };
         let len = size_of::<[Record; RECORDS]>();
@@ -173,16 +175,19 @@ pub(crate) fn receive(put: impl Fn(Handle, Entry)) {
     }
 }
 
-/// The numbers of descriptors that are such lists. None, where /proc is not to be seen.
-fn lists() -> Vec<RawFd> {
-    let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
-    let is_list = |entry: std::io::Result<std::fs::DirEntry>| {
-        let entry = entry.ok()?;
-        let link = std::fs::read_link(entry.path()).ok()?;
-        let name = link.to_str()?.strip_prefix("/memfd:")?.strip_suffix(" (deleted)")?;
-        if name == NAME { entry.file_name().to_str()?.parse().ok() } else { None }
-    };
-    descriptors.filter_map(is_list).collect()
+/// The numbers of descriptors that are lists of processes before this one. None, where /proc is not to be seen.
+fn earlier() -> &'static [RawFd] {
+    static EARLIER: PerProcess<Vec<RawFd>> = PerProcess::new();
+    EARLIER.get(|| {
+        let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
+        let is_list = |entry: std::io::Result<std::fs::DirEntry>| {
+            let entry = entry.ok()?;
+            let link = std::fs::read_link(entry.path()).ok()?;
+            let name = link.to_str()?.strip_prefix("/memfd:")?.strip_suffix(" (deleted)")?;
+            if name == NAME { entry.file_name().to_str()?.parse().ok() } else { None }
+        };
+        descriptors.filter_map(is_list).collect()
+    })
 }
 
 impl Record {

@@ -102,7 +102,8 @@ impl Object {
             Self::Semaphore(semaphore) => Ok(&semaphore.bell),
             Self::Thread(thread) => Ok(&thread.ended.bell),
             Self::File(file) => Ok(&file.signal.bell),
-            Self::Port(_) | Self::Section(_) => Err(Error::INVALID_HANDLE),
+            Self::Port(port) => Ok(&port.bell),
+            Self::Section(_) => Err(Error::INVALID_HANDLE),
         }
     }
 
@@ -113,7 +114,8 @@ impl Object {
             Self::Semaphore(semaphore) => semaphore.take(),
             Self::Thread(thread) => thread.ended.take(),
             Self::File(file) => file.signal.take(),
-            Self::Port(_) | Self::Section(_) => false,
+            Self::Port(port) => port.has_packets(),
+            Self::Section(_) => false,
         }
     }
 
@@ -155,8 +157,22 @@ impl Object {
         match self {
             Self::Event(event) => event.files.each(found),
             Self::File(file) => found.extend([Arc::clone(file)]),
-            Self::Semaphore(_) | Self::Thread(_) | Self::Port(_) | Self::Section(_) => {}
+            Self::Port(port) => port.files.each(found),
+            Self::Semaphore(_) | Self::Thread(_) | Self::Section(_) => {}
         }
+    }
+
+    /// What generic rights mean to it; the others as they are.
+    pub(crate) fn mapped(&self, access: u32) -> u32 {
+        const GENERIC: [u32; 4] = [0x8000_0000, 0x4000_0000, 0x2000_0000, 0x1000_0000];
+        let meanings = match self {
+            Self::File(_) => [0x0012_0089, 0x0012_0116, 0x0012_00A0, 0x001F_01FF],
+            Self::Thread(_) => [0x0002_0048, 0x0002_0037, 0x0012_0000, 0x001F_FFFF],
+            Self::Section(_) => [0x0002_0005, 0x0002_0002, 0x0002_0008, 0x000F_001F],
+            Self::Event(_) | Self::Semaphore(_) | Self::Port(_) => [0x0002_0001, 0x0002_0002, 0x0012_0000, 0x001F_0003],
+        };
+        let generic = GENERIC.iter().zip(meanings).filter(|(generic, _)| access & **generic != 0);
+        generic.fold(access & 0x0FFF_FFFF, |access, (_, meaning)| access | meaning)
     }
 
     /// A handle to it has been made.
