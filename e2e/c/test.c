@@ -1,10 +1,12 @@
 #include "test.h"
 
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 static struct test *tests;
+static struct child *children;
 static const char *running = "none";
 
 void register_test(struct test *test) {
@@ -56,6 +58,53 @@ DWORD join(HANDLE thread) {
     return exit_code;
 }
 
+void register_child(struct child *child) {
+    child->next = children;
+    children = child;
+}
+
+int start_child(const char *name, const char *argument) {
+    fflush(stdout);
+    int process = fork();
+    CHECK(process >= 0);
+    if (process == 0) {
+        execl("/proc/self/exe", "child", "--child", name, argument, NULL);
+        _exit(126);
+    }
+    return process;
+}
+
+int fork_child(void (*run)(const char *argument), const char *argument) {
+    fflush(stdout);
+    int process = fork();
+    CHECK(process >= 0);
+    if (process == 0) {
+        alarm(60);
+        run(argument);
+        fflush(stdout);
+        _exit(0);
+    }
+    return process;
+}
+
+void finish_child(int process) {
+    int status;
+    CHECK_IS(waitpid(process, &status, 0), process);
+    CHECK_IS(status, 0);
+}
+
+static int be_child(const char *name, const char *argument) {
+    for (struct child *child = children; child != NULL; child = child->next) {
+        if (strcmp(child->name, name) == 0) {
+            running = name;
+            alarm(60);
+            child->run(argument);
+            return 0;
+        }
+    }
+    return 125;
+}
+
 static bool wanted(const struct test *test, int count, char **names) {
     for (int i = 1; i < count; i++) {
         if (strstr(test->name, names[i]) != NULL)
@@ -65,6 +114,8 @@ static bool wanted(const struct test *test, int count, char **names) {
 }
 
 int main(int count, char **names) {
+    if (count == 4 && strcmp(names[1], "--child") == 0)
+        return be_child(names[2], names[3]);
     int ran = 0;
     for (struct test *test = tests; test != NULL; test = test->next) {
         if (!wanted(test, count, names))

@@ -3,6 +3,7 @@
 #define TEST_H
 
 #include <windows.h>
+#include <strsafe.h>
 
 #include <fltuser.h>
 #include <stdbool.h>
@@ -35,6 +36,28 @@ void failed(const char *file, int line, const char *format, ...) __attribute__((
         if (!(condition))                                                 \
             failed(__FILE__, __LINE__, "%s", #condition);                 \
     } while (0)
+
+/* What a child process of a test does: the program started anew, with an argument. */
+#define CHILD(child_name)                                                           \
+    static void child_name(const char *argument);                                   \
+    __attribute__((constructor)) static void register_##child_name(void) {          \
+        static struct child child = {#child_name, child_name, NULL};                \
+        register_child(&child);                                                     \
+    }                                                                               \
+    static void child_name(const char *argument)
+
+struct child {
+    const char *name;
+    void (*run)(const char *argument);
+    struct child *next;
+};
+void register_child(struct child *child);
+/* Starts a child by fork and exec; its process. */
+int start_child(const char *name, const char *argument);
+/* Forks, and runs the child's function there. */
+int fork_child(void (*run)(const char *argument), const char *argument);
+/* Waits for the end of a child, which must have succeeded. */
+void finish_child(int process);
 
 /* That two numbers are the same; both are told if not. */
 #define CHECK_IS(is, should)                                                                                  \

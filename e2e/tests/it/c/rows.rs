@@ -6,7 +6,17 @@ use super::driven::Driven;
 use super::install::{command, compile, has, run};
 
 /// The programs' sources.
-const SOURCES: &[&str] = &["test.c", "drive.c", "rows_connect.c"];
+const SOURCES: &[&str] = &[
+    "test.c",
+    "drive.c",
+    "rows_connect.c",
+    "rows_message.c",
+    "rows_request.c",
+    "handles.c",
+    "waits.c",
+    "completion.c",
+    "inherit.c",
+];
 
 /// Runs every test of the rows, compiled so, under the programs that come before it.
 fn rows(name: &str, compiler: &str, options: &[&str], under: &[&str]) {
