@@ -4,6 +4,7 @@
 //! run: 1,000 times unless set, 20,000 times in `just deep`.
 
 mod containers;
+mod differential;
 mod effects;
 mod execs;
 mod forge;

@@ -6,6 +6,7 @@
 mod acts;
 mod before;
 mod confine;
+mod differential;
 mod duel;
 mod effects;
 mod elf;
@@ -64,6 +65,7 @@ fn main() {
             // threads that hang are not waited for
             duel::exit(0)
         }
+        ["differential", dir] => println!("{}", serde_json::json!(differential::run(dir))),
         ["forge", "scanner", secret] => println!("{}", forge::scanner(secret)),
         ["forge", "stopped", secret] => println!("{}", forge::stopped(secret)),
         ["forge", "orphan", secret] => forge::orphan(secret),
