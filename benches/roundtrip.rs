@@ -326,15 +326,15 @@ impl Ports {
     }
 
     fn pipelined(mut self, count: u64) -> f64 {
-        let mut flying = VecDeque::with_capacity(OUTSTANDING);
+        let mut in_flight = VecDeque::with_capacity(OUTSTANDING);
         let mut reply = [0; REPLY];
         let start = Instant::now();
         for _ in 0..count {
             self.number += 1;
             let pending = self.client.start(&message(self.number), REPLY, Timeout::Never).expect("to send");
-            flying.push_back((self.number, pending));
-            if flying.len() == OUTSTANDING
-                && let Some((number, pending)) = flying.pop_front()
+            in_flight.push_back((self.number, pending));
+            if in_flight.len() == OUTSTANDING
+                && let Some((number, pending)) = in_flight.pop_front()
             {
                 pending.wait(&mut reply).expect("a reply");
                 assert_eq!(reply[..8], number.to_le_bytes());

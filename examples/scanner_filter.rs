@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fltmgr::filter::{Altitude, By, Filter, Manager, OpSet, PreOperation, Verdict};
 use fltmgr::source::Supervise;
-use fltmgr::{Client, Port, PortOptions, Question, Serve, Status, Timeout};
+use fltmgr::{Client, OutgoingMessage, Port, PortOptions, Serve, Status, Timeout};
 
 const EXTENSIONS: [&str; 5] = ["doc", "txt", "bat", "cmd", "inf"];
 
@@ -70,10 +70,10 @@ impl Filter for ScannerFilter {
             operation.miss(By::Absent);
             return;
         };
-        let question = Question {
-            message: operation.path.as_os_str().as_bytes().to_vec(),
+        let question = OutgoingMessage {
+            body: operation.path.as_os_str().as_bytes().to_vec(),
             reply_len: 1,
-            fd: Some(file),
+            file: Some(file),
             timeout: Timeout::After(operation.remaining()),
         };
         // Answered by the thread that receives the reply; this one goes on to the next operation.

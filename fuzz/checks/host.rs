@@ -3,8 +3,8 @@
 use fltmgr_proto::client::{self, ReplyTo};
 use fltmgr_proto::host::{self, Header, Host, Outcome, Spare, Take, Taken, Waiter};
 use fltmgr_proto::slots::{
-    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, Desk, GETS, Holder, HostRegion, REPLY_INLINE, Requests, SENDS,
-    SLOTS, SharedRegion, WAITERS, read_words,
+    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, GETS, Holder, HostRegion, REPLY_INLINE, Requests, SENDS, SLOTS,
+    SharedRegion, WAITERS, Workers, read_words,
 };
 use fltmgr_proto::sync::Ordering::Relaxed;
 
@@ -14,18 +14,18 @@ use super::steps::Steps;
 struct Filter<'a> {
     host: &'a HostRegion,
     shared: &'a SharedRegion,
-    book: Host,
+    ledger: Host,
     spare: Spare,
-    desk: Desk,
+    workers: Workers,
     idle: usize,
-    workers: usize,
+    counted: usize,
     waiters: Vec<Waiter>,
     /// Claims of an honest replier that has not published yet.
     claimed: Vec<ReplyTo>,
     last_id: u64,
 }
 
-/// The book stays sound: ids go on, each waiter is somebody's, indices exist, a reply is one message's, and nothing panics.
+/// The ledger stays sound: ids go on, each waiter is somebody's, indices exist, a reply is one message's, and nothing panics.
 pub fn host(data: &[u8]) {
     let (host, shared) = memory::take();
     run(data, &host, &shared);
@@ -36,11 +36,11 @@ fn run(data: &[u8], host: &HostRegion, shared: &SharedRegion) {
     let mut filter = Filter {
         host,
         shared,
-        book: Host::new(),
+        ledger: Host::new(),
         spare: Spare::default(),
-        desk: Desk::default(),
+        workers: Workers::default(),
         idle: 0,
-        workers: 0,
+        counted: 0,
         waiters: Vec::new(),
         claimed: Vec::new(),
         last_id: 0,
@@ -52,8 +52,8 @@ fn run(data: &[u8], host: &HostRegion, shared: &SharedRegion) {
         let _replied = host::expire(filter.shared, waiter);
         filter.end(waiter);
     }
-    filter.book.collect(&filter.spare);
-    assert_eq!(filter.book.waiting(), 0);
+    filter.ledger.collect(&filter.spare);
+    assert_eq!(filter.ledger.waiting(), 0);
 }
 
 impl Filter<'_> {
@@ -62,7 +62,7 @@ impl Filter<'_> {
             0..=2 => self.scribble(steps)?,
             3 | 4 => self.take(steps.number()? as usize % 70_000, steps.byte()? % 2 == 0),
             5 => {
-                self.book.pull(self.shared);
+                self.ledger.pull(self.shared);
             }
             6 => self.arm(steps.byte()?.into()),
             7 => {
@@ -86,7 +86,7 @@ impl Filter<'_> {
                 let wishes = if steps.byte()? % 2 == 0 { ATTENTION_HUNGRY } else { ATTENTION_EXPECTING };
                 let _asleep = attention.prepare_sleep(wishes);
                 let rung = host::Rung { gets: true, replies: false };
-                let _leaves = self.book.leaves_work(self.shared, rung, 1);
+                let _leaves = self.ledger.leaves_work(self.shared, rung, 1);
             }
             12 => self.work(steps.byte()?),
             13 => {
@@ -135,7 +135,7 @@ impl Filter<'_> {
     }
 
     fn take(&mut self, len: usize, may_reject: bool) {
-        match self.book.take(self.shared, len, may_reject).0 {
+        match self.ledger.take(self.shared, len, may_reject).0 {
             Take::Nothing => {}
             Take::Deliver(taken) => self.complete(taken, Outcome::Message, len),
             Take::TooSmall(taken) => {
@@ -143,7 +143,7 @@ impl Filter<'_> {
                 self.complete(taken, Outcome::TooSmall, 0);
             }
         }
-        assert!(self.book.next().is_none_or(|slot| slot < GETS));
+        assert!(self.ledger.next().is_none_or(|slot| slot < GETS));
     }
 
     fn complete(&mut self, taken: Taken, outcome: Outcome, len: usize) {
@@ -166,12 +166,12 @@ impl Filter<'_> {
     }
 
     fn arm(&mut self, capacity: u32) {
-        self.book.collect(&self.spare);
-        let before = self.book.waiting();
+        self.ledger.collect(&self.spare);
+        let before = self.ledger.waiting();
         assert_eq!(before, self.waiters.len());
-        let Some(waiter) = self.book.arm(self.host, self.shared, capacity, 0) else { return };
+        let Some(waiter) = self.ledger.arm(self.host, self.shared, capacity, 0) else { return };
         self.last_id += 1;
-        assert_eq!((waiter.id, self.book.waiting()), (self.last_id, before + 1));
+        assert_eq!((waiter.id, self.ledger.waiting()), (self.last_id, before + 1));
         assert!(self.waiters.iter().all(|other| other.index != waiter.index), "a waiter of two messages");
         assert_eq!(client::find_waiter(self.host, waiter.id).map(|to| to.waiter), Some(waiter.index));
         self.waiters.push(waiter);
@@ -206,33 +206,33 @@ impl Filter<'_> {
 
     fn end(&mut self, waiter: Waiter) {
         if !(host::replied(self.shared, waiter) && self.spare.disarm(self.host, waiter)) {
-            self.book.disarm(self.host, self.shared, waiter);
+            self.ledger.disarm(self.host, self.shared, waiter);
         }
         assert_eq!(client::find_waiter(self.host, waiter.id), None);
     }
 
-    /// A worker's move at the desk, whatever the word says.
+    /// A move of one of the workers, whatever the word says.
     fn work(&mut self, choice: u8) {
         let requests = Requests(&self.shared.requests.word);
         match choice % 4 {
             0 => {
-                let sent = self.desk.send_worker();
-                assert_eq!(sent, self.workers < SENDS);
-                self.workers += usize::from(sent);
+                let called = self.workers.call();
+                assert_eq!(called, self.counted < SENDS);
+                self.counted += usize::from(called);
             }
-            1 if self.idle < self.workers => {
-                self.desk.sit_down(&requests);
+            1 if self.idle < self.counted => {
+                self.workers.begin_look(&requests);
                 self.idle += 1;
                 assert!(requests.collect() < 1 << SENDS);
                 let _asleep = requests.prepare_sleep();
             }
             2 if self.idle > 0 => {
-                let _unseen = self.desk.get_up(&requests);
+                let _unseen = self.workers.end_look(&requests);
                 self.idle -= 1;
             }
-            3 if self.workers > self.idle => {
-                let _refused = self.desk.leave(&requests);
-                self.workers -= 1;
+            3 if self.counted > self.idle => {
+                let _refused = self.workers.leave(&requests);
+                self.counted -= 1;
             }
             _ => {}
         }

@@ -41,8 +41,8 @@ pub mod source;
 #[cfg(feature = "async")]
 pub use fltport::Messages;
 pub use fltport::{
-    Answer, Answered, Client, Completed, Completions, ConnectOptions, Connection, Credentials, Error, Message, Pending,
-    Pollable, Port, PortName, PortOptions, Process, Question, Received, Receiver, Reply, SecurityDescriptor, Serve,
-    Sid, Status, Timeout, Usage,
+    Client, Completed, Completions, ConnectOptions, Connection, Credentials, Error, Message, OutgoingMessage,
+    OwnedReply, Pending, Pollable, Port, PortName, PortOptions, Process, Received, Receiver, Reply, Response,
+    SecurityDescriptor, Serve, Sid, Status, Timeout, Usage,
 };
 pub use fltport::{access, descriptor, namespace, operation, question, sid, status};

@@ -58,21 +58,20 @@
 //! ```
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "async")]
-mod aio;
 mod application;
 mod error;
 pub mod namespace;
 mod pool;
 mod port;
+mod response;
 mod sync;
 mod wait;
 
 #[cfg(feature = "async")]
-pub use aio::Messages;
+pub use application::Messages;
 pub use application::{Completed, Completions, ConnectOptions, Connection, Message, Pollable, Received, Receiver};
 pub use error::Error;
-pub use port::{Answer, Answered, Client, Pending, Port, PortOptions, Process, Question, Reply, Serve, Usage};
+pub use port::{Client, OutgoingMessage, OwnedReply, Pending, Port, PortOptions, Process, Reply, Serve, Usage};
 pub use proto::access;
 pub use proto::descriptor::{self, SecurityDescriptor};
 pub use proto::name::PortName;
@@ -80,6 +79,7 @@ pub use proto::operation;
 pub use proto::question;
 pub use proto::sid::{self, Sid};
 pub use proto::status::{self, Status};
+pub use response::Response;
 pub use sys::peer::Credentials;
 pub use wait::Timeout;
 

@@ -204,7 +204,7 @@ pub fn cancel_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option
 /// it is that holder's: whoever sleeps there must be woken. The word does not tell whether somebody does: a host that
 /// died may have taken the wish from it, and not lived to fulfil it.
 #[must_use]
-pub fn bury_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
+pub fn mark_slot_dead(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
     change_own(shared, slot, holder, |now| Some(now | Word::DEAD)).is_some()
 }
 

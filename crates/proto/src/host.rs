@@ -1,6 +1,6 @@
 //! The filter's end of a connection: which posted GET a message takes, who waits for a reply, what is told to whom.
 //!
-//! [`Host`] is the private book of one connection; the caller keeps it under a lock. Nothing here waits: where the
+//! [`Host`] is the private ledger of one connection; the caller keeps it under a lock. Nothing here waits: where the
 //! caller must sleep, a function gives the futex value to sleep on, and where somebody must be woken, it says so.
 
 pub mod holders;
@@ -116,7 +116,7 @@ pub struct Header {
     pub cpu: u32,
 }
 
-/// The private book of one connection.
+/// The private ledger of one connection.
 #[derive(Debug)]
 pub struct Host {
     /// Slots of the GETs known to be posted, oldest first.
@@ -138,7 +138,7 @@ impl Default for Host {
 }
 
 impl Host {
-    /// The book of a new connection.
+    /// The ledger of a new connection.
     pub fn new() -> Self {
         Self {
             order: Vec::with_capacity(GETS),
@@ -241,7 +241,7 @@ impl Host {
         claim_slot(&shared.slots[slot].word, generation).then_some(Taken { slot, generation })
     }
 
-    /// Whether a GET that was completed has not been posted anew, as far as is known here: as long as the book is held,
+    /// Whether a GET that was completed has not been posted anew, as far as is known here: as long as the ledger is held,
     /// nobody takes its slot for another message.
     pub fn is_last(&self, taken: Taken) -> bool {
         self.gets.get(taken.slot).is_none_or(|get| get.generation == taken.generation)
@@ -340,7 +340,7 @@ fn disarm(host: &HostRegion, waiter: Waiter) {
     ours.ended.store(waiter.generation.number(), Ordering::Release);
 }
 
-/// Room for one waiter on its way back to the book: the thread that ends it need not take the book's lock.
+/// Room for one waiter on its way back to the ledger: the thread that ends it need not take the ledger's lock.
 #[derive(Debug, Default)]
 pub struct Spare(AtomicU32);
 
@@ -355,7 +355,7 @@ impl Spare {
         self.0.compare_exchange(0, waiter.index as u32 + 1, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes out what is here. One thread at a time: the one that holds the book.
+    /// Takes out what is here. One thread at a time: the one that holds the ledger.
     fn take(&self) -> Option<u16> {
         // nobody puts anything into a room that is taken, so the store loses nothing
         let index = self.0.load(Ordering::Acquire).checked_sub(1)?;
@@ -373,7 +373,7 @@ pub struct Request {
     pub len: u64,
     /// Bytes of its output buffer.
     pub capacity: u64,
-    /// The number of the [`Holder`] that made it, as that one says.
+    /// The number of the [`Holder`](crate::slots::Holder) that made it, as that one says.
     pub owner: u32,
 }
 

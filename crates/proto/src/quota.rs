@@ -1,6 +1,6 @@
 //! What each user holds of a host, and how much one may hold: a user at a limit harms only that user.
 //!
-//! [`Quotas`] is a book of accounts by user id; the caller keeps it under a lock. An account is charged without the
+//! [`Quotas`] is a ledger of accounts by user id; the caller keeps it under a lock. An account is charged without the
 //! lock, and every [`Charge`] is given back when it is dropped, so that nothing is charged when nothing is held.
 
 use std::collections::HashMap;
@@ -72,12 +72,12 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// A book in which nobody holds anything.
+    /// A ledger in which nobody holds anything.
     pub fn new(limits: Limits) -> Self {
         Self { limits, users: HashMap::new() }
     }
 
-    /// The account of a user. Those of users who hold nothing are forgotten when a new one comes, so the book is never
+    /// The account of a user. Those of users who hold nothing are forgotten when a new one comes, so the ledger is never
     /// longer than what is held.
     pub fn user(&mut self, uid: u32) -> Arc<User> {
         if let Some(user) = self.users.get(&uid) {

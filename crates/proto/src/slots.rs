@@ -24,8 +24,8 @@ pub use layout::{
     ATTENTION_SLOTS, Allocation, Claim, GETS, HOST_INLINE, HostRegion, HostSlot, HostWaiter, Line, NO_WINDOW,
     REPLY_INLINE, SENDS, SLOTS, SharedRegion, SharedSlot, SharedWaiter, WAITERS, WINDOW, WINDOW_WORDS, Window,
 };
-pub use requests::{Desk, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, Requests};
+pub use requests::{REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, Requests, Workers};
 pub use word::{
     ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, Attention, Generation, HOLDERS, Holder,
-    REASON_BUFFER, REASON_REPLY, State, Wake, Word,
+    REASON_BUFFER, REASON_REPLY, State, Wake, Word, file_tag, tagged_slot,
 };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use fltport::namespace::Namespace;
 use fltport::{
-    Answer, Client, Completions, Connection, Port, PortOptions, Process, Received, SecurityDescriptor, Serve, Status,
+    Client, Completions, Connection, Port, PortOptions, Process, Received, Response, SecurityDescriptor, Serve, Status,
 };
 
 use crate::{LONG, World};
@@ -28,7 +28,7 @@ pub enum Event {
     Disconnected(u32),
 }
 
-type OnMessage = dyn Fn(&Client, &[u8], &mut [u8]) -> Answer + Send + Sync;
+type OnMessage = dyn Fn(&Client, &[u8], &mut [u8]) -> Response + Send + Sync;
 type OnConnect = dyn Fn(&Client, &[u8]) -> Result<(), Status> + Send + Sync;
 type OnDisconnect = dyn Fn(&Client) + Send + Sync;
 
@@ -49,7 +49,7 @@ pub struct Filter {
 pub fn echoes(filter: &mut Filter) {
     filter.on_message = Box::new(|_, input, output| {
         output[..input.len()].copy_from_slice(input);
-        Answer::from(input.len())
+        Response::from(input.len())
     });
 }
 
@@ -64,7 +64,7 @@ impl Serve for Filter {
         Ok((client.clone(), clients.len() as u32))
     }
 
-    fn message(&self, session: &Self::Session, from: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, session: &Self::Session, from: &Process, input: &[u8], output: &mut [u8]) -> Response {
         *self.asked.lock().unwrap() = Some(from.clone());
         (self.on_message)(&session.0, input, output)
     }

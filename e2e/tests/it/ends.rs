@@ -3,7 +3,7 @@
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use fltmgr::{Question, Received, Status, Timeout};
+use fltmgr::{OutgoingMessage, Received, Status, Timeout};
 use testkit::{Event, Host, LONG, Random, uid, until};
 
 /// A port that takes one connection.
@@ -81,7 +81,7 @@ fn a_long_reply_whose_time_runs_out_is_taken_by_both_ends_or_by_none() {
                 client.ask(b"?", &mut [0; 100_000], timeout).map(|reply| reply.len)
             } else {
                 let (answered, on_answered) = sync_channel(1);
-                let question = Question { message: b"?".to_vec(), reply_len: 100_000, fd: None, timeout };
+                let question = OutgoingMessage { body: b"?".to_vec(), reply_len: 100_000, file: None, timeout };
                 client.ask_then(question, move |answer| answered.send(answer).unwrap());
                 on_answered.recv_timeout(LONG).unwrap().map(|answered| answered.payload.len())
             };

@@ -18,7 +18,8 @@ use fltmgr::namespace::Namespace;
 use fltmgr::policy::{Rule, Rules};
 use fltmgr::source::Fanotify;
 use fltmgr::{
-    Answer, Client, Connection, Port, PortName, PortOptions, Question, SecurityDescriptor, Serve, Status, Timeout,
+    Client, Connection, OutgoingMessage, Port, PortName, PortOptions, Response, SecurityDescriptor, Serve, Status,
+    Timeout,
 };
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_SMALL_MESSAGE_LEN};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -48,7 +49,7 @@ impl Serve for Echo {
         Ok(())
     }
 
-    fn message(&self, (): &(), _: &fltmgr::Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &fltmgr::Process, input: &[u8], output: &mut [u8]) -> Response {
         output[..input.len()].copy_from_slice(input);
         input.len().into()
     }
@@ -116,7 +117,7 @@ pub(crate) fn play(role: &Role) {
             "send big" => {
                 let client = port.as_ref().expect("a host").clients().pop().expect("a client");
                 let question =
-                    Question { message: vec![7; number << 20], reply_len: 1, fd: None, timeout: Timeout::Never };
+                    OutgoingMessage { body: vec![7; number << 20], reply_len: 1, file: None, timeout: Timeout::Never };
                 client.ask_then(question, |answer| println!("asked {:?}", answer.map(|answered| answered.status)));
             }
             "ask big" => {
@@ -198,20 +199,20 @@ pub(crate) fn play(role: &Role) {
             },
             "ask" => {
                 let client = came.try_iter().last().expect("a client");
-                let question = Question {
-                    message: b"?".to_vec(),
+                let question = OutgoingMessage {
+                    body: b"?".to_vec(),
                     reply_len: 1,
-                    fd: None,
+                    file: None,
                     timeout: Timeout::After(Duration::from_millis(1)),
                 };
                 client.ask_then(question, |answer| println!("asked {:?}", answer.map_err(|error| error.status())));
             }
             "send file" => {
                 let client = port.as_ref().expect("a host").clients().pop().expect("a client");
-                let question = Question {
-                    message: b"?".to_vec(),
+                let question = OutgoingMessage {
+                    body: b"?".to_vec(),
                     reply_len: 1,
-                    fd: Some(Arc::new(File::open("/dev/null").expect("a file").into())),
+                    file: Some(Arc::new(File::open("/dev/null").expect("a file").into())),
                     timeout: Timeout::Never,
                 };
                 client.ask_then(question, |answer| println!("asked {:?}", answer.map(|answered| answered.status)));

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use fltmgr::namespace::Namespace;
 use fltmgr::{
-    Answer, Client, Connection, Port, PortName, PortOptions, Process, Question, SecurityDescriptor, Serve, Status,
-    Timeout,
+    Client, Connection, OutgoingMessage, Port, PortName, PortOptions, Process, Response, SecurityDescriptor, Serve,
+    Status, Timeout,
 };
 use proto::slots::{ATTENTION_DEAD, GETS, REQUEST_DEAD, SharedRegion, State, Word};
 use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
@@ -34,7 +34,7 @@ impl Serve for Filter {
         Ok(())
     }
 
-    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Response {
         let len = input.len().min(output.len());
         output[..len].copy_from_slice(&input[..len]);
         len.into()
@@ -148,7 +148,7 @@ fn use_client(client: &Client, over: &AtomicBool) {
         scope.spawn(move || {
             outlive(&|| {
                 let (done, ended) = sync_channel(1);
-                let question = Question { message: vec![3; 30], reply_len: 300, fd: None, timeout: soon };
+                let question = OutgoingMessage { body: vec![3; 30], reply_len: 300, file: None, timeout: soon };
                 client.ask_then(question, move |answer| done.send(answer.is_ok()).unwrap());
                 ended.recv_timeout(LONG).expect("a question was never answered");
             });

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use fltmgr::namespace::Namespace;
 use fltmgr::{
-    Answer, Client, Connection, Port, PortName, PortOptions, Process, Question, SecurityDescriptor, Serve, Status,
-    Timeout, Usage,
+    Client, Connection, OutgoingMessage, Port, PortName, PortOptions, Process, Response, SecurityDescriptor, Serve,
+    Status, Timeout, Usage,
 };
 use testkit::{Again, Role, Watchdog, apart, say, watchdog};
 
@@ -39,7 +39,7 @@ impl Serve for Filter {
         Ok(())
     }
 
-    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Response {
         if input == b"stay" {
             thread::park_timeout(Duration::from_millis(20));
         }
@@ -505,7 +505,7 @@ fn a_forks_client_is_refused_and_harms_nothing() {
         let mut reply = [0; 4];
         assert_eq!(pending.unwrap().wait(&mut reply).unwrap().len, 3);
         let over = AtomicBool::new(false);
-        let question = || Question { message: vec![1; 60_000], reply_len: 0, fd: None, timeout: Timeout::Poll };
+        let question = || OutgoingMessage { body: vec![1; 60_000], reply_len: 0, file: None, timeout: Timeout::Poll };
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
@@ -536,7 +536,7 @@ fn a_fork_that_drops_a_port_leaves_all_of_it_to_the_parent() {
             fn connect(&self, _: &Client, _: &[u8]) -> Result<(), Status> {
                 Ok(())
             }
-            fn message(&self, (): &(), _: &Process, _: &[u8], output: &mut [u8]) -> Answer {
+            fn message(&self, (): &(), _: &Process, _: &[u8], output: &mut [u8]) -> Response {
                 output.len().into()
             }
         }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use fltmgr::namespace::Namespace;
 use fltmgr::{
-    Answer, Answered, Client, Connection, Error, Message, Port, PortOptions, Process, Question, SecurityDescriptor,
-    Serve, Status, Timeout,
+    Client, Connection, Error, Message, OutgoingMessage, OwnedReply, Port, PortOptions, Process, Response,
+    SecurityDescriptor, Serve, Status, Timeout,
 };
 use testkit::{Again, Role, Watchdog, mix, number_from};
 
@@ -133,7 +133,7 @@ impl Serve for Filter {
         Ok(())
     }
 
-    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Response {
         let number = number(input);
         assert_eq!(input, payload(number, QUESTION), "the request arrived as another");
         self.seen.note(number, SEEN);
@@ -156,7 +156,7 @@ impl Serve for Shared {
         self.0.connect(client, context)
     }
 
-    fn message(&self, session: &(), from: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, session: &(), from: &Process, input: &[u8], output: &mut [u8]) -> Response {
         self.0.message(session, from, input, output)
     }
 }
@@ -352,9 +352,9 @@ fn send_all(client: &Client, thread: u64, outcomes: &Arc<Table>) {
             Kind::AskThen | Kind::AskThenSoon => {
                 leave.take(UNDER_WAY);
                 let (outcomes, leave) = (Arc::clone(outcomes), Arc::clone(&leave));
-                let question = Question { message: question, reply_len: ROOM, fd: None, timeout };
+                let question = OutgoingMessage { body: question, reply_len: ROOM, file: None, timeout };
                 client.ask_then(question, move |answered| {
-                    let told = |answered: &Answered| (answered.status, answered.payload.clone());
+                    let told = |answered: &OwnedReply| (answered.status, answered.payload.clone());
                     let told = answered.as_ref().map(told);
                     note(&outcomes, number, told.as_ref().map(|(status, reply)| (*status, &reply[..])).map_err(|e| *e));
                     leave.give_back();

@@ -15,7 +15,7 @@ use proto::status::Status;
 use super::{Ask, Done};
 use crate::filter::By;
 use crate::source::Exempt;
-use crate::{Client, Credentials, Question, Serve, Timeout};
+use crate::{Client, Credentials, OutgoingMessage, Serve, Timeout};
 
 type Announce = Box<dyn Fn(&Credentials) + Send + Sync>;
 
@@ -125,7 +125,7 @@ impl Ask for Applications {
     fn ask(&self, question: Vec<u8>, file: Option<Arc<OwnedFd>>, timeout: Duration, done: Done) {
         let Some(client) = self.next() else { return done(Err(By::Absent)) };
         let question =
-            Question { message: question, reply_len: ANSWER_LEN, fd: file, timeout: Timeout::After(timeout) };
+            OutgoingMessage { body: question, reply_len: ANSWER_LEN, file, timeout: Timeout::After(timeout) };
         client.ask_then(question, move |outcome| {
             done(match outcome {
                 Ok(answered) => Ok((answered.status, answered.payload)),

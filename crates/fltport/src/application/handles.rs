@@ -5,8 +5,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use proto::status::Status;
 use sys::socket::{self, Socket};
 
-use super::{Connection, attach, lock};
+use super::connect::{duplicate, open};
+use super::connection::Connection;
 use crate::Error;
+use crate::sync::lock;
 
 const OPENING: &str = "opening a handle of another process";
 
@@ -23,8 +25,8 @@ impl Connection {
     /// [`Status::INVALID_HANDLE`]: after a fork. [`Status::TIMEOUT`]: the host does not answer.
     #[doc(alias("DuplicateHandle", "WSADuplicateSocket"))]
     pub fn duplicate(&self) -> Result<OwnedFd, Error> {
-        self.link.check("duplicating a handle of")?;
-        attach::duplicate(&self.link)
+        self.attachment.check("duplicating a handle of")?;
+        duplicate(&self.attachment)
     }
 
     /// Opens a handle that [`Connection::duplicate`] made in another process, or before a fork in this one's parent; or
@@ -54,7 +56,7 @@ impl Connection {
             Error::with_source(Status::INVALID_PARAMETER, OPENING, error).hint("this is no handle of a connection")
         };
         let handle = Socket::adopt(handle).map_err(not_one)?;
-        attach::open(handle, &|| OPENING.into()).map(|link| Self { link })
+        open(handle, &|| OPENING.into()).map(|attachment| Self { attachment })
     }
 
     /// Gives another process a handle over a Unix socket of any kind, whose other end calls [`Connection::take`].
@@ -66,7 +68,7 @@ impl Connection {
     pub fn give(&self, to: impl AsFd) -> Result<(), Error> {
         let handle = self.duplicate()?;
         socket::give(to.as_fd(), handle.as_fd()).map_err(|error| {
-            Error::with_source(Status::PIPE_BROKEN, format!("giving a handle of {} away", self.link.name), error)
+            Error::with_source(Status::PIPE_BROKEN, format!("giving a handle of {} away", self.attachment.name), error)
         })
     }
 
@@ -105,6 +107,6 @@ impl Connection {
     /// ```
     #[doc(alias("bInheritHandle", "GetHandleInformation", "SECURITY_ATTRIBUTES"))]
     pub fn inheritable(&self) -> Option<RawFd> {
-        lock(&self.link.inheritable).as_ref().map(|handle| handle.as_fd().as_raw_fd())
+        lock(&self.attachment.inheritable).as_ref().map(|handle| handle.as_fd().as_raw_fd())
     }
 }

@@ -10,7 +10,7 @@ use proto::status::Status;
 use smallvec::SmallVec;
 use sys::clock;
 
-use super::Link;
+use super::attachment::Attachment;
 use crate::Error;
 
 /// A body: short ones need no allocation.
@@ -23,7 +23,7 @@ pub(super) type Body = SmallVec<[u8; 64]>;
 /// one never holds a program up; [`Message::detach`] leaves the filter waiting, for an answer by id.
 #[doc(alias("FILTER_MESSAGE_HEADER", "FilterGetMessage"))]
 pub struct Message {
-    pub(super) link: Arc<Link>,
+    pub(super) attachment: Arc<Attachment>,
     pub(super) body: Body,
     pub(super) id: u64,
     pub(super) reply_to: Option<ReplyTo>,
@@ -79,13 +79,13 @@ impl Message {
     #[doc(alias("FilterReplyMessage", "FILTER_REPLY_HEADER"))]
     pub fn reply(mut self, status: Status, payload: &[u8]) -> Result<(), Error> {
         let to = self.reply_to.take();
-        self.link.reply(self.id, to, status, payload)
+        self.attachment.reply(self.id, to, status, payload)
     }
 
     /// As [`Message::reply`]; `None`, and nothing done, where it would have to wait.
     #[cfg(feature = "async")]
     pub(crate) fn reply_at_once(&mut self, status: Status, payload: &[u8]) -> Option<Result<(), Error>> {
-        let replied = self.link.reply_at_once(self.id, self.reply_to, status, payload)?;
+        let replied = self.attachment.reply_at_once(self.id, self.reply_to, status, payload)?;
         self.reply_to = None;
         Some(replied)
     }
@@ -100,7 +100,7 @@ impl Message {
 impl Drop for Message {
     fn drop(&mut self) {
         if let Some(to) = self.reply_to.take() {
-            self.link.refuse(self.id, to, Status::CANCELLED);
+            self.attachment.refuse(self.id, to, Status::CANCELLED);
         }
     }
 }

@@ -9,16 +9,11 @@ use proto::slots::{Chunks, REASON_BUFFER, REASON_REPLY, REPLY_INLINE, write_word
 use proto::status::Status;
 use sys::futex::{self, Upper};
 
-use super::{Connection, Link, lock};
+use super::attachment::{Attachment, LentWindow};
+use super::connection::Connection;
 use crate::Error;
+use crate::sync::lock;
 use crate::wait::{Counted, wait_counter};
-
-/// A slot whose window holds a reply that the filter may not have read yet.
-#[derive(Debug)]
-pub(super) struct Lingering {
-    slot: usize,
-    to: ReplyTo,
-}
 
 impl Connection {
     /// Answers message `id`, which any thread of any process with a handle to this connection has received.
@@ -27,7 +22,7 @@ impl Connection {
     /// As [`super::Message::reply`].
     #[doc(alias = "FilterReplyMessage")]
     pub fn reply(&self, id: u64, status: Status, payload: &[u8]) -> Result<(), Error> {
-        self.link.reply(id, client::find_waiter(self.link.memory.host(), id), status, payload)
+        self.attachment.reply(id, client::find_waiter(self.attachment.memory.host(), id), status, payload)
     }
 }
 
@@ -36,7 +31,7 @@ fn cut(payload: &[u8], to: ReplyTo) -> &[u8] {
     &payload[..payload.len().min(to.capacity as usize)]
 }
 
-impl Link {
+impl Attachment {
     pub(super) fn reply(&self, id: u64, to: Option<ReplyTo>, status: Status, payload: &[u8]) -> Result<(), Error> {
         let to = self.waits(id, to)?;
         let fits = cut(payload, to);
@@ -49,7 +44,7 @@ impl Link {
         self.reply_in(window, id, to, status, payload)
     }
 
-    /// As [`Link::reply`]; `None`, and nothing done, where it would have to wait, for a window or for the filter to
+    /// As [`Attachment::reply`]; `None`, and nothing done, where it would have to wait, for a window or for the filter to
     /// read.
     #[cfg(feature = "async")]
     pub(super) fn reply_at_once(
@@ -120,7 +115,7 @@ impl Link {
         }
         let streamed = window.is_none_or(|slot| {
             let streamed = published != Publish::NoWaiter && self.stream(slot, to, fits);
-            lock(&self.windows).push(Lingering { slot, to });
+            lock(&self.windows).push(LentWindow { slot, to });
             self.reclaim_windows();
             streamed
         });
@@ -181,15 +176,5 @@ impl Link {
             futex::wake(filled, 1, futex::ANY);
         }
         true
-    }
-
-    /// Gives back the slots whose windows the filter has finished with.
-    pub(super) fn reclaim_windows(&self) {
-        let host = self.memory.host();
-        let finished = |lingering: &mut Lingering| !client::reading(host, lingering.to);
-        let finished: Vec<_> = lock(&self.windows).extract_if(.., finished).collect();
-        for lingering in finished {
-            self.release(lingering.slot);
-        }
     }
 }

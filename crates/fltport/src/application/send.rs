@@ -7,9 +7,10 @@ use proto::slots::{Chunks, read_words, write_words};
 use proto::status::Status;
 use sys::futex;
 
-use super::{Connection, Link};
+use super::attachment::Attachment;
+use super::connection::Connection;
 use crate::Error;
-use crate::port::Answer;
+use crate::response::Response;
 use crate::wait::{Counted, On, wait, wait_counter};
 
 const SENDING: &str = "sending to";
@@ -28,7 +29,7 @@ impl Connection {
         if answer.status == Status::SUCCESS {
             return Ok(answer.len);
         }
-        let error = self.link.error(answer.status, SENDING);
+        let error = self.attachment.error(answer.status, SENDING);
         Err(if answer.status == Status::INSUFFICIENT_RESOURCES {
             error.hint(
                 "the filter says so, or its host, which limits the length of one request (max_request), and how many \
@@ -47,25 +48,25 @@ impl Connection {
     /// process was stopped while it read a long answer, for longer than the filter waits
     /// ([`crate::PortOptions::max_stall`]).
     #[doc(alias("FilterSendMessage", "lpBytesReturned"))]
-    pub fn request(&self, input: &[u8], output: &mut [u8]) -> Result<Answer, Error> {
-        let link = &self.link;
+    pub fn request(&self, input: &[u8], output: &mut [u8]) -> Result<Response, Error> {
+        let attachment = &self.attachment;
         // what is wrong with the call is told before the end of the connection, as on Windows; a fork's handle before
         // both
-        if input.is_empty() && link.guard.same_process() {
-            return Err(link.error(Status::INVALID_PARAMETER, SENDING).hint("a request has at least one byte"));
+        if input.is_empty() && attachment.guard.same_process() {
+            return Err(attachment.error(Status::INVALID_PARAMETER, SENDING).hint("a request has at least one byte"));
         }
-        link.check(SENDING)?;
-        let reserve = || client::reserve_send(link.memory.shared(), link.holder);
-        let slot = link.reserve(None, reserve).ok_or_else(|| link.disconnected(SENDING))?;
-        let answer = link.exchange(slot, input, output);
-        link.release(slot);
+        attachment.check(SENDING)?;
+        let reserve = || client::reserve_send(attachment.memory.shared(), attachment.holder);
+        let slot = attachment.reserve(None, reserve).ok_or_else(|| attachment.disconnected(SENDING))?;
+        let answer = attachment.exchange(slot, input, output);
+        attachment.release(slot);
         answer
     }
 }
 
-impl Link {
+impl Attachment {
     /// One request in a reserved slot.
-    fn exchange(&self, slot: usize, input: &[u8], output: &mut [u8]) -> Result<Answer, Error> {
+    fn exchange(&self, slot: usize, input: &[u8], output: &mut [u8]) -> Result<Response, Error> {
         let (host, shared) = (self.memory.host(), self.memory.shared());
         let chunks = Chunks::new(input.len());
         write_words(&shared.windows[slot].words, &input[chunks.range(0)]);
@@ -87,7 +88,7 @@ impl Link {
         self.answer(posted, output)
     }
 
-    fn answer(&self, posted: Posted, output: &mut [u8]) -> Result<Answer, Error> {
+    fn answer(&self, posted: Posted, output: &mut [u8]) -> Result<Response, Error> {
         let (host, shared) = (self.memory.host(), self.memory.shared());
         let on = On {
             word: &shared.slots[posted.slot].word,
@@ -122,7 +123,7 @@ impl Link {
                  (PortOptions::max_stall)",
             ));
         }
-        Ok(Answer { status: Status(completion.status), len })
+        Ok(Response { status: Status(completion.status), len })
     }
 }
 
@@ -165,7 +166,7 @@ mod tests {
         let (_ours, theirs) = Socket::pair().unwrap();
         let duplicate = FromClient::Duplicate { in_use: false }.encode();
         let full = loop {
-            if let Err(error) = port.link.socket.try_send(&duplicate, &[theirs.as_fd()]) {
+            if let Err(error) = port.attachment.socket.try_send(&duplicate, &[theirs.as_fd()]) {
                 break error;
             }
         };

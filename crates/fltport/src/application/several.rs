@@ -1,21 +1,13 @@
 //! One thread that waits for receives of several connections, and for other things besides.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU32;
 
-use proto::client::{self, Posted};
-use proto::slots::GETS;
 use smallvec::SmallVec;
-use sys::clock::{self, Deadline};
-use sys::futex::{self, Slept};
 
-use super::completions::{Completions, Desk};
-use super::{Link, SLOT_PATIENCE};
-use crate::wait::{Asleep, Timeout, wait_by};
-
-/// How long a sleep lasts at most when there are more words than the kernel takes at once.
-const SLICE: Duration = Duration::from_millis(10);
+use super::completion_queue::CompletionQueue;
+use super::completions::Completions;
+use super::watched::{Watched, wait};
+use crate::wait::Timeout;
 
 impl Completions {
     /// Waits, as one thread, until something posted in one of `several` may have ended, or one of the `words` has another
@@ -29,116 +21,40 @@ impl Completions {
         let mut watching = Watching(SmallVec::new());
         let mut watched = SmallVec::<[Watched<'_>; 2]>::new();
         for completions in several {
-            let desk = &*completions.desk;
-            if !desk.link.guard.same_process() {
+            let queue = &*completions.queue;
+            if !queue.attachment.guard.same_process() {
                 continue;
             }
-            let mut state = desk.lock();
-            let gone = desk.link.gone();
+            let mut state = queue.lock();
+            let gone = queue.attachment.gone();
             if !state.ended.is_empty() || gone && !state.is_empty() {
                 return;
             }
             if !gone {
                 state.watched_besides += 1;
-                watched.push(desk.begin_watch(&mut state));
-                watching.0.push(desk);
+                watched.push(queue.begin_watch(&mut state));
+                watching.0.push(queue);
             }
         }
         // the end of a connection rings without the lock: where its ring is counted already, it is seen here
-        if !watched.iter().any(|watched| watched.link.gone()) {
+        if !watched.iter().any(|watched| watched.attachment.gone()) {
             wait(&watched, words, timeout.deadline());
         }
     }
 }
 
 /// The desks that this thread watches, as long as this lives.
-struct Watching<'a>(SmallVec<[&'a Desk; 2]>);
+struct Watching<'a>(SmallVec<[&'a CompletionQueue; 2]>);
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        for desk in &self.0 {
-            let mut state = desk.lock();
+        for queue in &self.0 {
+            let mut state = queue.lock();
             state.watched_besides -= 1;
             state.uncover();
             if state.followers > 0 && !state.watched {
-                desk.changed.notify_one();
+                queue.changed.notify_one();
             }
         }
     }
-}
-
-/// What a thread sleeps on that watches the receives of one [`Completions`].
-pub(super) struct Watched<'a> {
-    pub(super) link: &'a Link,
-    pub(super) posted: SmallVec<[Posted; GETS]>,
-    pub(super) bell: &'a AtomicU32,
-    pub(super) seen: u32,
-    /// What tells of a slot that becomes free, if one is waited for.
-    pub(super) wanted: Option<u32>,
-}
-
-impl Watched<'_> {
-    /// Whether there is something to look at, as far as a cheap look tells: GETs are filled oldest first; the others are
-    /// looked at only before sleeping, because a look fetches a line that a filter is about to fill.
-    fn look(&self) -> bool {
-        let first = self.posted.first();
-        first.is_some_and(|&first| client::completed_soon(self.link.memory.host(), first))
-            || self.bell.load(Ordering::Acquire) != self.seen
-    }
-
-    /// Whether there is, after a sleep.
-    fn found(&self) -> bool {
-        let (host, shared) = (self.link.memory.host(), self.link.memory.shared());
-        let freed = self.wanted.is_some_and(|freed| shared.allocation.freed.load(Ordering::SeqCst) != freed);
-        freed || self.posted.iter().any(|&posted| client::completed(host, posted))
-    }
-
-    /// Says in shared memory that a thread will sleep, and adds the words to sleep on. False: there is something to look
-    /// at.
-    fn prepare<'a>(&'a self, words: &mut Words<'a>) -> bool {
-        self.link.reclaim_windows();
-        let shared = self.link.memory.shared();
-        for &posted in &self.posted {
-            let Some(asleep) = self.link.fall_asleep(posted) else { return false };
-            words.push((&shared.slots[posted.slot].word, asleep));
-        }
-        words.push((self.bell, self.seen));
-        words.extend(self.wanted.map(|freed| (&shared.allocation.freed, freed)));
-        true
-    }
-}
-
-type Words<'a> = SmallVec<[(&'a AtomicU32, u32); GETS + 2]>;
-
-/// Waits until there is something to look at.
-pub(super) fn wait(watched: &[Watched<'_>], words: &[(&AtomicU32, u32)], deadline: Option<Deadline>) {
-    let Some((first, others)) = watched.split_first() else {
-        if let Some(words) = words.get(..futex::MAX_WORDS.min(words.len())).filter(|words| !words.is_empty()) {
-            // whatever comes of it, the caller looks
-            let _ = futex::wait_any(words, deadline);
-        }
-        return;
-    };
-    let _asleep: SmallVec<[Asleep<'_>; 2]> = others.iter().map(|other| Asleep::count(&other.link.asleep)).collect();
-    let found = Cell::new(false);
-    let moved = || words.iter().any(|(word, expected)| word.load(Ordering::Acquire) != *expected);
-    let look = || (found.get() || watched.iter().any(Watched::look) || moved()).then_some(());
-    let sleep = || {
-        let mut all = Words::from(words);
-        if !watched.iter().all(|watched| watched.prepare(&mut all)) {
-            found.set(true);
-            return Ok(Slept::Look);
-        }
-        // who waits for a slot, or for more than the kernel takes, looks by itself now and then
-        let crowded = (all.len() > futex::MAX_WORDS).then_some(SLICE);
-        let wanted = watched.iter().any(|watched| watched.wanted.is_some()).then_some(SLOT_PATIENCE);
-        let patience = crowded.or(wanted).filter(|patience| deadline.is_none_or(|at| at.remaining() > *patience));
-        let patience = patience.map(|patience| Deadline::Monotonic(clock::monotonic() + patience));
-        all.truncate(futex::MAX_WORDS);
-        let slept = futex::wait_any(&all, patience.or(deadline))?;
-        let looks = patience.is_some() && slept == Slept::TimedOut;
-        found.set(looks || watched.iter().any(Watched::found));
-        Ok(if looks { Slept::Look } else { slept })
-    };
-    wait_by(&first.link.receives, &first.link.asleep, deadline, look, sleep);
 }

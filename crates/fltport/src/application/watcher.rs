@@ -9,11 +9,13 @@ use proto::status::Status;
 use rustix::event::{EventfdFlags, eventfd};
 
 #[cfg(feature = "async")]
-use super::completions::Completed;
-use super::completions::{Completions, Desk, LetGo, State};
-use super::lock;
-use super::receive::RECEIVING;
+use super::completion_queue::Completed;
+use super::completion_queue::{CompletionQueue, LetGo};
+use super::completions::Completions;
+use super::get::RECEIVING;
+use super::register::Receives as _;
 use crate::Error;
+use crate::sync::lock;
 
 /// A [`Completions`] with a descriptor for an event loop: readable (POLLIN) while something has completed that nobody
 /// took, or the connection is gone. It is for polling only; the loop calls [`Completions::try_next`] until there is
@@ -31,62 +33,66 @@ impl Completions {
     /// # Errors
     /// [`Status::INSUFFICIENT_RESOURCES`]: no descriptor or thread. [`Status::INVALID_HANDLE`]: after a fork.
     pub fn pollable(self) -> Result<Pollable, Error> {
-        let desk = &self.desk;
+        let queue = &self.queue;
         let failed = |error| {
             Error::with_source(
                 Status::INSUFFICIENT_RESOURCES,
-                format!("polling receives from {}", desk.link.name),
+                format!("polling receives from {}", queue.attachment.name),
                 error,
             )
         };
-        desk.link.check_process(RECEIVING)?;
+        queue.attachment.check_process(RECEIVING)?;
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
         // set once, here: this consumes what it is called on
-        let _ = desk.signal.set(fd);
+        let _ = queue.signal.set(fd);
         self.tell()?;
         Ok(Pollable { completions: self })
     }
 
     /// Starts the thread that watches, unless there is one.
-    pub(crate) fn tell(&self) -> Result<(), Error> {
+    pub(super) fn tell(&self) -> Result<(), Error> {
         let mut watcher = lock(&self.watcher);
         if watcher.is_some() {
             return Ok(());
         }
-        let desk = Arc::clone(&self.desk);
+        let queue = Arc::clone(&self.queue);
         let thread = std::thread::Builder::new().name("fltmgr-watch".into());
-        let thread = thread.spawn(move || desk.stand_by()).map_err(|error| {
-            Error::with_source(Status::INSUFFICIENT_RESOURCES, format!("{RECEIVING} {}", self.desk.link.name), error)
-                .hint("no thread to watch for messages")
+        let thread = thread.spawn(move || queue.stand_by()).map_err(|error| {
+            Error::with_source(
+                Status::INSUFFICIENT_RESOURCES,
+                format!("{RECEIVING} {}", self.queue.attachment.name),
+                error,
+            )
+            .hint("no thread to watch for messages")
         })?;
         *watcher = Some(thread);
-        let mut state = self.desk.lock();
+        let mut state = self.queue.lock();
         state.told = true;
         // one that watches for itself leaves it to the thread
-        self.desk.ring();
+        self.queue.ring();
         Ok(())
     }
 
     /// What has completed; if nothing has, the last waker that this was called with is woken when something does.
     #[cfg(feature = "async")]
-    pub(crate) fn poll(&self, context: &std::task::Context<'_>) -> std::task::Poll<Result<Completed, Error>> {
+    pub(super) fn poll(&self, context: &std::task::Context<'_>) -> std::task::Poll<Result<Completed, Error>> {
         use std::task::Poll;
 
-        let desk = &self.desk;
-        if let Err(error) = desk.link.check_process(RECEIVING) {
+        let queue = &self.queue;
+        if let Err(error) = queue.attachment.check_process(RECEIVING) {
             return Poll::Ready(Err(error));
         }
         // both dropped after the lock is let go
         let waker = context.waker().clone();
         let mut let_go = LetGo::new();
         loop {
-            let mut state = desk.lock();
-            let gone = desk.harvest(&mut state, &mut let_go);
+            let mut state = queue.lock();
+            let gone = queue.harvest(&mut state, &mut let_go);
             let end = state.ended.pop_front();
-            desk.signal(&mut state);
+            queue.signal(&mut state);
             let Some((token, end)) = end else {
                 if gone {
-                    return Poll::Ready(Err(desk.link.disconnected(RECEIVING)));
+                    return Poll::Ready(Err(queue.attachment.disconnected(RECEIVING)));
                 }
                 let old = state.waker.replace(waker);
                 drop(state);
@@ -94,17 +100,9 @@ impl Completions {
                 return Poll::Pending;
             };
             drop(state);
-            if let Some(completed) = desk.complete(token, end) {
+            if let Some(completed) = queue.complete(token, end) {
                 return Poll::Ready(Ok(completed));
             }
-        }
-    }
-
-    /// Waits for the end of the thread that watches, which has been told and runs none of the user's code.
-    pub(super) fn dismiss(&self) {
-        if let Some(watcher) = lock(&self.watcher).take() {
-            // it does not panic; if a waker of the user's did, the panic hook has said so
-            let _ = watcher.join();
         }
     }
 }
@@ -119,7 +117,7 @@ impl Deref for Pollable {
 
 impl AsFd for Pollable {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        let Some(signal) = self.completions.desk.signal.get() else { unreachable!("set before this was made") };
+        let Some(signal) = self.completions.queue.signal.get() else { unreachable!("set before this was made") };
         signal.as_fd()
     }
 }
@@ -130,20 +128,7 @@ impl AsRawFd for Pollable {
     }
 }
 
-impl Desk {
-    /// Makes the signal say whether there is something to take.
-    pub(super) fn signal(&self, state: &mut State) {
-        let Some(signal) = self.signal.get() else { return };
-        let ready = !state.ended.is_empty() || self.link.gone();
-        if ready == state.signalled {
-            return;
-        }
-        // neither fails: the counter goes from 0 to 1 and back
-        let mut count = 1u64.to_ne_bytes();
-        let _ = if ready { rustix::io::write(signal, &count) } else { rustix::io::read(signal, &mut count) };
-        state.signalled = ready;
-    }
-
+impl CompletionQueue {
     /// Watches, and tells, until the connection or the [`Completions`] ends.
     fn stand_by(&self) {
         let mut let_go = LetGo::new();

@@ -1,28 +1,22 @@
-//! One accepted connection, as the filter sees it.
+//! The filter's handle to one connection.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
-use proto::host::{Host, Spare, Taken};
 use proto::name::PortName;
-use proto::slots::{ATTENTION_DEAD, Attention, HOLDERS, Holder, REASON_BUFFER, REASON_REPLY, Requests, SLOTS, Word};
+#[cfg(doc)]
 use proto::status::Status;
-use proto::violation::Violation;
-use proto::wait::Patience;
-use sys::fork::ForkGuard;
-use sys::futex::{self, Upper};
-use sys::memory::Memory;
 use sys::peer::Credentials;
-use sys::socket::Socket;
 
-use super::accept::PortId;
-use super::courier::Courier;
-use super::handles::Handles;
+use super::ask_queue::{AskQueue, OutgoingMessage};
+use super::in_flight::OwnedReply;
+use super::link::Link;
+use super::pending::Pending;
 use super::process::Process;
-use super::violations::Violations;
+use super::reply::Reply;
+use super::send::{Outgoing, capacity};
 use crate::Error;
-use crate::sync::lock;
+use crate::wait::Timeout;
 
 /// One connection to a filter's port: what a filter sends messages through. Cloning gives another handle to the same
 /// connection; dropping all of them does not end it.
@@ -32,44 +26,118 @@ use crate::sync::lock;
 #[derive(Clone)]
 #[doc(alias("PFLT_PORT", "ClientPort"))]
 pub struct Client {
-    pub(super) inner: Arc<Inner>,
+    pub(super) link: Arc<Link>,
+    pub(super) asks: Arc<AskQueue>,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("port", &self.inner.port)
-            .field("peer", &self.inner.peer)
+            .field("port", &self.link.port)
+            .field("peer", &self.link.peer)
             .field("connected", &self.is_connected())
             .finish_non_exhaustive()
     }
 }
 
 impl Client {
+    pub(super) fn new(link: Link) -> Self {
+        let link = Arc::new(link);
+        Self { asks: Arc::new(AskQueue::new(Arc::clone(&link))), link }
+    }
+
+    /// Waits until no thread sleeps on the connection, which must be closed, and every question that was asked with a
+    /// callback has been called back.
+    pub(super) fn drain(&self) {
+        self.link.drain();
+        self.asks.drain();
+    }
+
     /// Who connected: process, user and groups as the kernel noted them at connect.
     pub fn peer(&self) -> &Credentials {
-        &self.inner.peer
+        &self.link.peer
     }
 
     /// The name of the port it is connected to.
     pub fn port(&self) -> &PortName {
-        &self.inner.port
+        &self.link.port
     }
 
     /// Whether messages can still be sent. A later call may find out otherwise.
     pub fn is_connected(&self) -> bool {
-        !self.inner.closed()
+        !self.link.closed()
     }
 
     /// Whether the process with this number uses the connection now: by the handle that it connected with, or was given, or
     /// inherited. Never blocks. A number that is used again is another process's: ask for each operation anew.
     pub fn is_used_by(&self, pid: u32) -> bool {
-        self.inner.handles.used_by(pid, self.inner.peer.pid)
+        self.link.handles.used_by(pid, self.link.peer.pid)
     }
 
     /// The processes that use the connection now. Never blocks.
     pub fn processes(&self) -> Vec<Process> {
-        self.inner.handles.processes()
+        self.link.handles.processes()
+    }
+
+    /// Sends a message that wants no reply; returns when a receiver's buffer holds it. Without a posted receive the
+    /// call blocks until there is one: nothing is queued.
+    ///
+    /// # Errors
+    /// [`Status::TIMEOUT`]: nobody has seen the message, nor ever will. [`Status::PORT_DISCONNECTED`].
+    /// [`Status::INVALID_PARAMETER`]: the message has more than 4,294,967,279 bytes.
+    /// [`Status::INSUFFICIENT_RESOURCES`]: the receiver let go of a message of more than 64 KiB before it had read it.
+    #[doc(alias = "FltSendMessage")]
+    pub fn send(&self, message: &[u8], timeout: Timeout) -> Result<(), Error> {
+        let outgoing = Outgoing { message, reply: None, file: None, deadline: timeout.deadline(), flags: 0 };
+        self.link.deliver(&outgoing).map(drop)
+    }
+
+    /// Sends a message that wants no reply if a receive that holds it is posted, and never waits: what a filter tells
+    /// many clients, of which some may be slow. [`super::Port::try_send_all`] tells all.
+    ///
+    /// # Errors
+    /// As [`Client::send`]; [`Status::TIMEOUT`] where that would wait, and for a message of more than 64 KiB, which goes
+    /// in pieces that its receiver reads.
+    pub fn try_send(&self, message: &[u8]) -> Result<(), Error> {
+        self.send(message, Timeout::Poll)
+    }
+
+    /// Sends a message and waits for its reply in `reply`. The timeout covers both, the wait for a receiver and the
+    /// wait for the reply. `message` and `reply` may be the same memory only in copies: the message is read before the
+    /// reply is written.
+    ///
+    /// # Errors
+    /// [`Status::TIMEOUT`]: no reply in time; the application learns that nobody waits when it replies.
+    /// [`Status::PORT_DISCONNECTED`]. [`Status::INSUFFICIENT_RESOURCES`]: 1,024 messages of this connection wait
+    /// already.
+    #[doc(alias = "FltSendMessage")]
+    pub fn ask(&self, message: &[u8], reply: &mut [u8], timeout: Timeout) -> Result<Reply, Error> {
+        let link = &*self.link;
+        let deadline = timeout.deadline();
+        let waiter = link.deliver_for_reply(message, capacity(reply.len()), deadline)?;
+        link.await_reply(waiter, reply, deadline)
+    }
+
+    /// Sends a message as [`Client::ask`] does and returns when a receiver's buffer holds it: the reply is waited for
+    /// later, so that one thread has several under way.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn start(&self, message: &[u8], reply_capacity: usize, timeout: Timeout) -> Result<Pending, Error> {
+        let deadline = timeout.deadline();
+        let capacity = capacity(reply_capacity);
+        let waiter = self.link.deliver_for_reply(message, capacity, deadline)?;
+        Ok(Pending::new(Arc::clone(&self.link), waiter, capacity, deadline))
+    }
+
+    /// Sends a message and returns at once, however slowly the application reads. `done` is called exactly once: with
+    /// the reply, on the thread that receives it, or with an error as [`Client::ask`] has them; before the disconnect
+    /// callback of the connection. It must not wait for another reply of the same connection, nor for its end.
+    ///
+    /// Besides, [`Status::INSUFFICIENT_RESOURCES`] when 1,024 messages wait already for a receive, or for a reply.
+    #[doc(alias = "FltSendMessage")]
+    pub fn ask_then(&self, message: OutgoingMessage, done: impl FnOnce(Result<OwnedReply, Error>) + Send + 'static) {
+        self.asks.ask(message, Box::new(done));
     }
 
     /// Ends the connection from the filter's side: waiting sends and the client's receives fail with
@@ -77,334 +145,6 @@ impl Client {
     /// called from here: it runs when the client lets its dead handle go, or at [`super::Port::unload`].
     #[doc(alias = "FltCloseClientPort")]
     pub fn close(&self) {
-        self.inner.close();
-    }
-}
-
-/// What one connection is, for the filter.
-pub(crate) struct Inner {
-    pub(super) port_id: PortId,
-    pub(super) port: PortName,
-    pub(super) peer: Arc<Credentials>,
-    pub(super) memory: Memory,
-    /// The sockets, each of which keeps the connection alive.
-    pub(super) handles: Handles,
-    /// Processes that have ended and of which something is left to take back: bits by number.
-    left: AtomicU32,
-    /// Of each slot, the generation of which a thread sends a long payload; 0: none.
-    streaming: [AtomicU32; SLOTS],
-    pub(super) book: Mutex<Book>,
-    pub(super) spare: Spare,
-    /// Moves when a thread leaves something in the book for another: those who spin look at it.
-    pub(super) stirred: AtomicU32,
-    pub(super) buffers: Patience,
-    pub(super) replies: Patience,
-    pub(super) requests: Patience,
-    pub(super) courier: Courier,
-    violations: Arc<Violations>,
-    guard: ForkGuard,
-    closed: AtomicBool,
-    /// Threads of the filter that sleep on words of this connection, or are about to.
-    pub(super) asleep: AtomicUsize,
-    /// The client knows that it is connected: until then the socket is the handshake's.
-    welcomed: AtomicBool,
-}
-
-/// What the connection's lock protects.
-#[derive(Debug)]
-pub(super) struct Book {
-    pub(super) host: Host,
-    /// Threads that wait for a receive buffer.
-    pub(super) hungry: usize,
-}
-
-impl Inner {
-    pub(super) fn new(
-        port_id: PortId,
-        port: PortName,
-        peer: Arc<Credentials>,
-        memory: Memory,
-        violations: Arc<Violations>,
-    ) -> Self {
-        Self {
-            port_id,
-            port,
-            peer,
-            memory,
-            handles: Handles::default(),
-            left: AtomicU32::new(0),
-            streaming: [const { AtomicU32::new(0) }; SLOTS],
-            book: Mutex::new(Book { host: Host::new(), hungry: 0 }),
-            spare: Spare::default(),
-            stirred: AtomicU32::new(0),
-            buffers: Patience::default(),
-            replies: Patience::default(),
-            requests: Patience::default(),
-            courier: Courier::default(),
-            violations,
-            guard: ForkGuard::new(),
-            closed: AtomicBool::new(false),
-            asleep: AtomicUsize::new(0),
-            welcomed: AtomicBool::new(false),
-        }
-    }
-
-    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
-        lock(&self.book)
-    }
-
-    pub(super) fn closed(&self) -> bool {
-        // in one order with the count of those who sleep: who counts and sees no end is seen by who ends
-        self.closed.load(Ordering::SeqCst)
-    }
-
-    /// Whether this is the process that accepted the connection. In a forked child it is the parent's: nothing of it
-    /// may be used or cleaned up there.
-    pub(super) fn ours(&self) -> bool {
-        self.guard.same_process()
-    }
-
-    /// What every send starts with.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.check_process()?;
-        if self.closed() { Err(self.disconnected()) } else { Ok(()) }
-    }
-
-    /// Before anything of the connection is touched, its locks too: in a fork they are as they happened to be.
-    pub(super) fn check_process(&self) -> Result<(), Error> {
-        if self.ours() {
-            return Ok(());
-        }
-        Err(self.error(Status::INVALID_HANDLE).hint("this process is a fork of the filter's"))
-    }
-
-    /// What a send ends with.
-    pub(super) fn error(&self, status: Status) -> Error {
-        Error::new(status, format!("sending to a client of {}", self.port))
-    }
-
-    pub(super) fn disconnected(&self) -> Error {
-        self.error(Status::PORT_DISCONNECTED)
-    }
-
-    /// Ends the connection: nobody falls asleep on it any more, and who sleeps wakes.
-    pub(super) fn close(&self) {
-        self.close_for(None);
-    }
-
-    fn close_for(&self, violation: Option<Violation>) {
-        if self.ours() && !self.closed.swap(true, Ordering::SeqCst) {
-            if let Some(violation) = violation {
-                self.violations.note(violation, &self.port, &self.peer);
-            }
-            self.wake_everybody();
-            if self.welcomed.load(Ordering::SeqCst) {
-                // the client's monitor sees the end of the stream; its own end stays open until it lets its handle go
-                self.handles.each(Socket::shutdown_write);
-            }
-        }
-    }
-
-    /// The client has been told that it is connected. A filter that has closed it already, in its connect callback, has
-    /// left the socket open for that.
-    pub(super) fn welcomed(&self) {
-        self.welcomed.store(true, Ordering::SeqCst);
-        if self.closed.load(Ordering::SeqCst) {
-            self.handles.each(Socket::shutdown_write);
-        }
-    }
-
-    /// The filter does not accept the client, which is still to be told so: nothing is left open for a filter that
-    /// keeps its [`Client`].
-    pub(super) fn refuse(&self) {
-        self.close();
-        self.handles.forget();
-    }
-
-    /// A peer broke the protocol: the connection ends. Counted and logged if that had not ended yet.
-    pub(super) fn violated(&self, violation: Violation) {
-        self.close_for(Some(violation));
-    }
-
-    /// Whether the connection has ended, for a thread that saw a word which is `marked` so. Every mark comes after
-    /// `closed`: one without it is the peer's, and would keep our threads from falling asleep.
-    pub(super) fn ended(&self, marked: bool) -> bool {
-        if marked && !self.closed() {
-            self.violated(Violation::ForgedEnd);
-        }
-        self.closed()
-    }
-
-    /// Marks every word that somebody may sleep on, and wakes who does. Said again until all are out, because a hostile
-    /// peer can take the marks off.
-    fn wake_everybody(&self) {
-        let shared = self.memory.shared();
-        shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
-        futex::wake(&Upper(&shared.attention.word), u32::MAX, REASON_BUFFER | REASON_REPLY);
-        Requests(&shared.requests.word).bury();
-        futex::wake(&Upper(&shared.requests.word), u32::MAX, futex::ANY);
-        for word in self.waiters() {
-            Word::bury(word);
-            futex::wake(word, u32::MAX, futex::ANY);
-        }
-        for slot in &shared.slots {
-            if Word::bury(&slot.word) {
-                futex::wake(&slot.word, u32::MAX, futex::ANY);
-            }
-        }
-    }
-
-    /// The words of waiters that are in use.
-    fn waiters(&self) -> impl Iterator<Item = &AtomicU32> {
-        // the host's region is ours alone: what it says of live waiters is true
-        let waiters = self.memory.host().waiters.iter().zip(&self.memory.shared().waiters);
-        waiters.filter(|(ours, _)| ours.id.load(Ordering::Acquire) != 0).map(|(_, theirs)| &theirs.word)
-    }
-
-    /// A process that used the connection is gone, for certain, and other handles are not.
-    pub(super) fn forget_holder(&self, holder: Holder) {
-        self.left.fetch_or(1 << holder.number(), Ordering::SeqCst);
-        self.take_back();
-        // it may have taken a wish from a word and not lived to fulfil it
-        self.stir();
-        for word in self.waiters() {
-            futex::wake(word, u32::MAX, futex::ANY);
-        }
-    }
-
-    /// The processes that are gone and of which something is left: bits by number.
-    pub(super) fn holders_left(&self) -> u32 {
-        self.left.load(Ordering::Acquire)
-    }
-
-    /// Whether the process that uses `slot` is gone.
-    pub(super) fn orphaned(&self, slot: usize) -> bool {
-        let left = self.holders_left();
-        let owner = || self.memory.shared().slots[slot].owner.load(Ordering::Relaxed);
-        left != 0 && 1_u32.checked_shl(owner()).is_some_and(|bit| left & bit != 0)
-    }
-
-    /// A long payload goes into this slot. Until it is there whole, or given up, nothing is taken back from a process
-    /// that ends.
-    pub(super) fn begin_streaming(&self, taken: Taken) {
-        self.streaming[taken.slot].store(taken.generation.number(), Ordering::SeqCst);
-    }
-
-    /// It has gone, as far as it will. A slot that was let go of may have its next one by now, of which this says
-    /// nothing.
-    pub(super) fn end_streaming(&self, taken: Taken) {
-        let (streaming, ended) = (&self.streaming[taken.slot], taken.generation.number());
-        // a look first: a hot message is never among them, and need not lock the word's line
-        if streaming.load(Ordering::Relaxed) == ended {
-            let _ = streaming.compare_exchange(ended, 0, Ordering::SeqCst, Ordering::Relaxed);
-        }
-    }
-
-    fn is_streaming(&self, slot: usize) -> bool {
-        self.streaming[slot].load(Ordering::SeqCst) != 0
-    }
-
-    /// Takes back what processes had that are gone, as far as no thread of ours works on it. Called again by each that
-    /// is done with something.
-    pub(super) fn take_back(&self) {
-        if self.holders_left() == 0 || self.closed() {
-            return;
-        }
-        let (host, shared) = (self.memory.host(), self.memory.shared());
-        let book = self.book();
-        // with the book held: a number of which nothing is left any more may be a new process's at once
-        let left = self.holders_left();
-        for holder in (1..=HOLDERS).filter(|number| left & 1 << number != 0).filter_map(Holder::new) {
-            if book.host.release(host, shared, holder, |slot| self.is_streaming(slot)) {
-                self.left.fetch_and(!(1 << holder.number()), Ordering::SeqCst);
-            }
-        }
-        drop(book);
-        let _ = proto::client::freed(shared);
-        futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);
-    }
-
-    /// Waits until nobody sleeps on the connection, which must be closed, and whoever asked with a callback has been called
-    /// back. One round is enough for an honest peer.
-    pub(super) fn drain(&self) {
-        while self.asleep.load(Ordering::SeqCst) != 0 {
-            self.wake_everybody();
-            if self.asleep.load(Ordering::SeqCst) != 0 {
-                std::thread::park_timeout(std::time::Duration::from_micros(100));
-            }
-        }
-        self.courier.drain();
-    }
-
-    /// Says in the attention word that a thread will sleep for the `wishes`, which has `seen` this many stirs. The
-    /// value to sleep on, or `None` when there is something to look at.
-    pub(super) fn prepare_sleep(&self, wishes: u64, seen: u32) -> Option<u32> {
-        let asleep = Attention(&self.memory.shared().attention.word).prepare_sleep(wishes);
-        // after the wish: a stir before it is counted by now, one after it changes the word
-        asleep.filter(|_| self.stirred.load(Ordering::SeqCst) == seen)
-    }
-
-    /// Tells the threads that wait for buffers, and the courier, that the book or the attention word has something for
-    /// them which this thread took from the word.
-    pub(super) fn stir(&self) {
-        let attention = &self.memory.shared().attention.word;
-        self.stirred.fetch_add(1, Ordering::SeqCst);
-        Attention(attention).stir();
-        futex::wake(&Upper(attention), u32::MAX, REASON_BUFFER | REASON_REPLY);
-    }
-}
-
-#[cfg(test)]
-impl Client {
-    /// A connection whose port and application are the test.
-    pub(super) fn without_a_port() -> Self {
-        let (memory, _files) = Memory::create().unwrap();
-        let peer = Credentials { pid: 0, uid: 0, gid: 0, groups: Vec::new() };
-        let name = PortName::parse(r"\Port").unwrap();
-        Self { inner: Arc::new(Inner::new(PortId::new(), name, Arc::new(peer), memory, Arc::default())) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-    use std::time::Duration;
-
-    use super::*;
-
-    /// Waits until a thread of this process sleeps, by what the kernel says of it.
-    fn until_it_sleeps(thread: i32) {
-        let stat = format!("/proc/self/task/{thread}/stat");
-        let sleeps = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "));
-        while !sleeps() {
-            thread::park_timeout(Duration::from_micros(100));
-        }
-    }
-
-    #[test]
-    fn a_process_with_the_number_of_one_that_has_ended_keeps_what_it_has() {
-        let inner = Client::without_a_port().inner;
-        let (slot, number) = (5, 2);
-        let shared = inner.memory.shared();
-        inner.left.store(1 << number, Ordering::SeqCst);
-        let book = inner.book();
-        thread::scope(|scope| {
-            let (tell, told) = std::sync::mpsc::sync_channel(1);
-            let inner = &inner;
-            let taking = scope.spawn(move || {
-                tell.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
-                inner.take_back();
-            });
-            // it has seen that something is left, and waits for the book
-            until_it_sleeps(told.recv().unwrap());
-            // meanwhile another has taken that back, and a new process has the number and posts
-            inner.left.store(0, Ordering::SeqCst);
-            shared.allocation.used.store(1 << slot, Ordering::SeqCst);
-            shared.slots[slot].owner.store(number, Ordering::SeqCst);
-            drop(book);
-            taking.join().unwrap();
-        });
-        assert_eq!(shared.slots[slot].owner.load(Ordering::SeqCst), number);
-        assert_eq!(shared.allocation.used.load(Ordering::SeqCst), 1 << slot);
+        self.link.close();
     }
 }

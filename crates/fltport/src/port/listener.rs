@@ -1,26 +1,73 @@
-//! Who knocks is let in to say what it wants, or is told that the host has no room.
+//! The listening socket: a client in its queue is let in to say what it wants, or told that the host has no room.
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use proto::name::PortName;
 use proto::status::Status;
-use proto::wire::{FromHost, MAX_SMALL_MESSAGE_LEN, Refused};
+use proto::wire::Refused;
 use sys::descriptors;
-use sys::monitor::Watch;
+use sys::monitor::{Interest, Monitor, Watch};
 use sys::socket::Socket;
 
-use super::Serve;
-use super::accept::Core;
-use crate::namespace::Claim;
-use crate::pool;
+use super::accept::{Acceptor, OpenSocket};
+use super::handshake::{Handshakes, refuse};
+use super::options::PortOptions;
+use super::serve::Serve;
+use super::served::ServedPort;
+use crate::namespace::{Claim, Namespace};
 use crate::sync::lock;
+use crate::{Error, pool, wait};
+
+/// Creates a port, and takes clients from its queue.
+///
+/// # Errors
+/// As [`super::Port::create`].
+pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Result<Arc<Acceptor<S>>, Error> {
+    let doing = || format!("creating {name}");
+    if options.max_connections == 0 {
+        return Err(
+            Error::new(Status::INVALID_PARAMETER, doing()).hint("a port needs room for at least one connection")
+        );
+    }
+    let name = PortName::parse(name).map_err(|status| Error::new(status, doing()))?;
+    for note in options.security.notes() {
+        tracing::warn!(port = %name, "{note}");
+    }
+    let sddl = options.security.to_string();
+    wait::warm_up();
+    let system = |error| Error::resources(doing(), error);
+    let monitor = Monitor::of_this_process().map_err(system)?;
+    pool::start().map_err(system)?;
+    let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
+    let claim = Arc::new(namespace.claim(&name, options.case_insensitive, &sddl)?);
+    let acceptor = Arc::new(Acceptor::new(ServedPort::new(name, options, serve)));
+    let watch = Arc::new(Accepting::new(&acceptor, &claim).map_err(system)?);
+    let listener = Arc::new(ListenerOf(Arc::clone(&claim)));
+    // held while it is watched: a client that comes at once finds the port open
+    let mut listening = lock(&acceptor.listening);
+    let watching = monitor.watch(listener, Interest::Readable, None, watch).map_err(system)?;
+    *listening = Some(OpenSocket { watching, claim });
+    drop(listening);
+    Ok(acceptor)
+}
+
+/// A claim's listener, for the monitor.
+struct ListenerOf(Arc<Claim>);
+
+impl AsFd for ListenerOf {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.listener().as_fd()
+    }
+}
 
 /// Takes clients from the listening socket's queue.
-pub(super) struct Accepting<S: Serve> {
-    core: Weak<Core<S>>,
+struct Accepting<S: Serve> {
+    acceptor: Weak<Acceptor<S>>,
+    handshakes: Handshakes<S>,
     claim: Arc<Claim>,
     /// A descriptor to let go of when there is no other left: room to tell a client so.
     spare: Mutex<Option<OwnedFd>>,
@@ -32,14 +79,6 @@ const ACCEPTED_AT_A_TIME: usize = 16;
 /// How long clients stay in the queue when the host could not even turn them away.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Tells a client that it is not let in, whether it has spoken or not.
-pub(super) fn refuse(socket: &Socket, refused: Refused) {
-    // what a client has said is read first: a close before that would hide the answer from it
-    socket.shutdown_read();
-    let _ = socket.try_recv(&mut [0; MAX_SMALL_MESSAGE_LEN]);
-    let _ = socket.try_send(&FromHost::Refused(refused).encode(), &[]);
-}
-
 /// Tells a client why the host has no room for it; `why` is what the host says of itself.
 fn refuse_for_want(socket: &Socket, why: &dyn fmt::Display) {
     refuse(socket, Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {why}")));
@@ -50,9 +89,10 @@ fn spare(claim: &Claim) -> io::Result<OwnedFd> {
 }
 
 impl<S: Serve> Accepting<S> {
-    pub(super) fn new(core: &Arc<Core<S>>, claim: &Arc<Claim>) -> io::Result<Self> {
+    fn new(acceptor: &Arc<Acceptor<S>>, claim: &Arc<Claim>) -> io::Result<Self> {
         let spare = Mutex::new(Some(spare(claim)?));
-        Ok(Self { core: Arc::downgrade(core), claim: Arc::clone(claim), spare })
+        let acceptor = Arc::downgrade(acceptor);
+        Ok(Self { acceptor, handshakes: Handshakes::new(), claim: Arc::clone(claim), spare })
     }
 
     /// Tells the next client that there is no room for it, in the place of the spare descriptor. False: not even that.
@@ -73,26 +113,26 @@ impl<S: Serve> Accepting<S> {
     }
 
     /// Takes some clients from the queue.
-    fn accept(&self, core: &Arc<Core<S>>) {
-        // those who knock without end could fill the queue faster than it is emptied: the others have their turn first
+    fn accept(&self, acceptor: &Arc<Acceptor<S>>) {
+        // clients that connect without end could fill the queue faster than it is emptied: the others have their turn first
         for _ in 0..ACCEPTED_AT_A_TIME {
             match self.claim.listener().accept() {
                 Ok(socket) => match descriptors::leaves_reserve(&socket) {
-                    Ok(()) => core.half_open(socket),
+                    Ok(()) => self.handshakes.begin(acceptor, socket),
                     Err(reserved) => {
-                        tracing::debug!(%reserved, port = %core.name, "client turned away");
+                        tracing::debug!(%reserved, port = %acceptor.port.name, "client turned away");
                         refuse_for_want(&socket, &reserved);
                     }
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
-                    let listening = lock(&core.listening);
+                    let listening = lock(&acceptor.listening);
                     // the end of the queue is an error too
-                    let Some(door) = &*listening else { return };
-                    tracing::warn!(%error, port = %core.name, "a client could not be accepted");
+                    let Some(open) = &*listening else { return };
+                    tracing::warn!(%error, port = %acceptor.port.name, "a client could not be accepted");
                     if !self.turn_away(&error) {
                         // the client stays in the queue, and the queue readable
-                        door.watching.pause(ACCEPT_PAUSE);
+                        open.watching.pause(ACCEPT_PAUSE);
                     }
                     return;
                 }
@@ -103,19 +143,19 @@ impl<S: Serve> Accepting<S> {
 
 impl<S: Serve> Watch for Accepting<S> {
     fn readable(&self) {
-        if let Some(core) = self.core.upgrade() {
-            self.accept(&core);
-            pool::let_go(core);
+        if let Some(acceptor) = self.acceptor.upgrade() {
+            self.accept(&acceptor);
+            pool::let_go(acceptor);
         }
     }
 
     fn hangup(&self) {}
 
     fn expired(&self) {
-        let Some(core) = self.core.upgrade() else { return };
-        if let Some(door) = &*lock(&core.listening) {
-            door.watching.resume();
+        let Some(acceptor) = self.acceptor.upgrade() else { return };
+        if let Some(open) = &*lock(&acceptor.listening) {
+            open.watching.resume();
         }
-        pool::let_go(core);
+        pool::let_go(acceptor);
     }
 }

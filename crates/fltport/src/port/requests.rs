@@ -16,11 +16,13 @@ use smallvec::SmallVec;
 use sys::clock::{self, Deadline};
 use sys::futex::{self, Upper};
 
-use super::accept::{Callback, Served};
+use super::callback::Callback;
+use super::pieces::Unsent;
 use super::process::Process;
-use super::stream::Unsent;
-use super::{Answer, Serve};
+use super::serve::Serve;
+use super::served::Served;
 use crate::pool;
+use crate::response::Response;
 use crate::wait::{Counted, On, wait, wait_counter};
 
 /// How long a worker waits for the next request before it leaves the connection.
@@ -48,7 +50,7 @@ struct Requested {
 impl<S: Serve> Served<S> {
     /// The application rang: sends a worker, unless there are as many as requests can be under way.
     pub(super) fn rung(self: &Arc<Self>) {
-        if !self.client.inner.closed() && self.desk().send_worker() {
+        if !self.client.link.closed() && self.workers().call() {
             let served = Arc::clone(self);
             pool::run_for(self.uid(), move || served.work());
         }
@@ -57,9 +59,9 @@ impl<S: Serve> Served<S> {
     fn work(self: Arc<Self>) {
         loop {
             let requests = self.requests();
-            self.desk().sit_down(&requests);
+            self.workers().begin_look(&requests);
             let bits = self.next_requests();
-            let unseen = self.desk().get_up(&requests);
+            let unseen = self.workers().end_look(&requests);
             match unseen {
                 Wake::None => {}
                 Wake::One => {
@@ -68,13 +70,13 @@ impl<S: Serve> Served<S> {
                 Wake::Socket => self.rung(),
             }
             // of a connection that its filter has closed, a client may post on
-            if bits == 0 || self.client.inner.closed() {
+            if bits == 0 || self.client.link.closed() {
                 break;
             }
             let mut requests = self.take(bits);
             if requests.rung == 0 {
                 if self.empty.fetch_add(1, Ordering::Relaxed) == MOST_EMPTY {
-                    self.client.inner.violated(Violation::Restless);
+                    self.client.link.violated(Violation::Restless);
                 }
                 continue;
             }
@@ -89,25 +91,25 @@ impl<S: Serve> Served<S> {
             }
             self.serve(first);
         }
-        let refused = self.desk().leave(&self.requests());
+        let refused = self.workers().leave(&self.requests());
         if refused {
             self.rung();
         }
     }
 
     fn requests(&self) -> Requests<'_> {
-        Requests(&self.client.inner.memory.shared().requests.word)
+        Requests(&self.client.link.memory.shared().requests.word)
     }
 
     /// Waits for requests; none came for a while, or the connection is gone, when there are none.
     fn next_requests(&self) -> u64 {
-        let inner = &self.client.inner;
+        let link = &self.client.link;
         let requests = self.requests();
         let look = || match requests.collect() {
-            0 => inner.ended(requests.dead()).then_some(0),
+            0 => link.ended(requests.dead()).then_some(0),
             bits => Some(bits),
         };
-        let on = On { word: &Upper(requests.0), reasons: futex::ANY, patience: &inner.requests, asleep: &inner.asleep };
+        let on = On { word: &Upper(requests.0), reasons: futex::ANY, patience: &link.requests, asleep: &link.asleep };
         // nobody lingers while others have no thread: a client that rings for nothing would keep those it does not use
         let linger = if pool::is_strained(self.uid()) { Duration::ZERO } else { LINGER };
         let deadline = Deadline::Monotonic(clock::monotonic() + linger);
@@ -119,9 +121,9 @@ impl<S: Serve> Served<S> {
     fn take(&self, bits: u64) -> Requested {
         let mut requested = Requested { rung: 0, accepted: SmallVec::new() };
         for slot in slots(bits) {
-            let Some(request) = host::take_request(self.client.inner.memory.shared(), slot) else { continue };
+            let Some(request) = host::take_request(self.client.link.memory.shared(), slot) else { continue };
             requested.rung += 1;
-            let process = || self.client.inner.handles.process_of(request.owner).ok_or(Status::PORT_DISCONNECTED);
+            let process = || self.client.link.handles.process_of(request.owner).ok_or(Status::PORT_DISCONNECTED);
             match self.hold(&request).and_then(|held| Ok(Accepted { request, from: process()?, held })) {
                 Ok(accepted) => requested.accepted.push(accepted),
                 Err(status) => self.conclude(&request, status.into(), &[], None),
@@ -139,8 +141,8 @@ impl<S: Serve> Served<S> {
     }
 
     /// Answers a request.
-    fn conclude(&self, request: &Request, answer: Answer, output: &[u8], mut held: Option<Held>) {
-        let inner = &self.client.inner;
+    fn conclude(&self, request: &Request, answer: Response, output: &[u8], mut held: Option<Held>) {
+        let link = &self.client.link;
         let slot = request.taken.slot;
         // of an error neither; "buffer too small" has become a warning
         let len = if answer.status.is_error() { 0 } else { answer.len };
@@ -157,15 +159,15 @@ impl<S: Serve> Served<S> {
             cpu: clock::cpu(),
         };
         // the next request in this slot counts from nothing
-        inner.memory.host().slots[slot].drained.store(0, Ordering::Relaxed);
+        link.memory.host().slots[slot].drained.store(0, Ordering::Relaxed);
         // given back before the client can know that it has its answer, which may be followed by its next request
         if Chunks::new(written).count() <= 1 {
             held = None;
         }
-        inner.complete(request.taken, &header, &output[..written]);
-        let sent = inner.stream(request.taken, &output[..written], || Some(self.stalled()), None, || held = None);
+        link.complete(request.taken, &header, &output[..written]);
+        let sent = link.stream(request.taken, &output[..written], || Some(self.stalled()), None, || held = None);
         if sent == Err(Unsent::Gone) {
-            inner.close();
+            link.close();
         }
     }
 
@@ -185,7 +187,7 @@ impl<S: Serve> Served<S> {
         }
         let charge = |kind, amount| {
             self.user.charge(kind, amount).map_err(|exceeded| {
-                let pid = self.client.inner.peer.pid;
+                let pid = self.client.link.peer.pid;
                 tracing::debug!(port = %self.port.name, pid, %exceeded, "request refused");
                 Status::INSUFFICIENT_RESOURCES
             })
@@ -194,7 +196,7 @@ impl<S: Serve> Served<S> {
         Ok([one, charge(Kind::RequestBytes, request.len.saturating_add(request.capacity))?])
     }
 
-    fn answer(&self, request: &Request, from: &Process, output: &mut Vec<u8>) -> Answer {
+    fn answer(&self, request: &Request, from: &Process, output: &mut Vec<u8>) -> Response {
         let input = match self.input(request) {
             Ok(input) => input,
             Err(status) => return status.into(),
@@ -209,16 +211,16 @@ impl<S: Serve> Served<S> {
 
     /// Copies a request's input, once. Fails when there is no memory for it, or the client stops or goes in the middle.
     fn input(&self, request: &Request) -> Result<Vec<u8>, Status> {
-        let inner = &self.client.inner;
+        let link = &self.client.link;
         let slot = request.taken.slot;
-        let (ours, theirs) = (&inner.memory.host().slots[slot], &inner.memory.shared().slots[slot]);
+        let (ours, theirs) = (&link.memory.host().slots[slot], &link.memory.shared().slots[slot]);
         let memory = Status::INSUFFICIENT_RESOURCES;
         let chunks = Chunks::new(usize::try_from(request.len).map_err(|_| memory)?);
         let mut input = Vec::new();
         for index in 0..chunks.count() {
             if index > 0 {
                 let read = |filled: u32| filled as usize > index;
-                let ended = || inner.closed() || inner.orphaned(slot);
+                let ended = || link.closed() || link.orphaned(slot);
                 match wait_counter(&theirs.filled, Some(self.stalled()), read, ended) {
                     Counted::Reached => {}
                     Counted::Gone => return Err(Status::PORT_DISCONNECTED),
@@ -229,7 +231,7 @@ impl<S: Serve> Served<S> {
             let range = chunks.range(index);
             input.try_reserve(range.len()).map_err(|_| memory)?;
             input.resize(range.end, 0);
-            read_words(&inner.memory.shared().windows[slot].words, &mut input[range]);
+            read_words(&link.memory.shared().windows[slot].words, &mut input[range]);
             if chunks.count() > 1 {
                 ours.drained.store(index as u32 + 1, Ordering::Release);
                 futex::wake(&ours.drained, 1, futex::ANY);
@@ -238,8 +240,8 @@ impl<S: Serve> Served<S> {
         Ok(input)
     }
 
-    fn call(&self, from: &Process, input: &[u8], output: &mut [u8]) -> Answer {
-        if self.client.inner.closed() {
+    fn call(&self, from: &Process, input: &[u8], output: &mut [u8]) -> Response {
+        if self.client.link.closed() {
             return Status::PORT_DISCONNECTED.into();
         }
         let session = self.session();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use fltport::{Answer, Client, Port, Question, Status, Timeout};
+use fltport::{Client, OutgoingMessage, Port, Response, Status, Timeout};
 use testkit::talk::{ask, is_over};
 use testkit::{App, Host, LONG, Line, both};
 
@@ -18,7 +18,7 @@ fn channel<T>() -> (SyncSender<T>, Receiver<T>) {
 
 fn statuses(client: &Client) -> [Status; 3] {
     let (sender, answer) = sync_channel(1);
-    let question = Question { message: b"then?".to_vec(), reply_len: 4, fd: None, timeout: SHORT };
+    let question = OutgoingMessage { body: b"then?".to_vec(), reply_len: 4, file: None, timeout: SHORT };
     client.ask_then(question, move |answered| sender.send(answered.unwrap_err().status()).unwrap());
     [
         client.send(b"news", SHORT).unwrap_err().status(),
@@ -72,7 +72,7 @@ fn from_the_connect_callback_a_question_may_be_asked_for_later() {
                 filter.on_connect = Box::new(move |client, _| {
                     let tell = tell.clone();
                     let timeout = Timeout::After(LONG);
-                    let question = Question { message: b"version?".to_vec(), reply_len: 4, fd: None, timeout };
+                    let question = OutgoingMessage { body: b"version?".to_vec(), reply_len: 4, file: None, timeout };
                     client.ask_then(question, move |answered| tell.send(answered.unwrap().payload).unwrap());
                     Ok(())
                 });
@@ -137,7 +137,7 @@ fn create_another(world_dir: &std::path::Path, name: &str) -> Port {
         type Session = ();
         fn connect(&self, client: &Client, _: &[u8]) -> Result<(), Status> {
             let timeout = Timeout::After(LONG);
-            let question = Question { message: b"another".to_vec(), reply_len: 0, fd: None, timeout };
+            let question = OutgoingMessage { body: b"another".to_vec(), reply_len: 0, file: None, timeout };
             client.ask_then(question, |_| {});
             Ok(())
         }
@@ -212,7 +212,7 @@ fn calls_may_go_back_and_forth() {
             |filter| {
                 filter.on_message = Box::new(|client, input, output| {
                     let reply = client.ask(input, output, Timeout::After(LONG)).unwrap();
-                    Answer { status: reply.status, len: reply.len }
+                    Response { status: reply.status, len: reply.len }
                 });
             },
             |options| options,
@@ -255,7 +255,7 @@ fn an_answers_callback_may_ask_the_next_question() {
             return tell.send(number).unwrap();
         }
         let timeout = Timeout::After(LONG);
-        let question = Question { message: number.to_le_bytes().to_vec(), reply_len: 4, fd: None, timeout };
+        let question = OutgoingMessage { body: number.to_le_bytes().to_vec(), reply_len: 4, file: None, timeout };
         client.clone().ask_then(question, move |answered| {
             let next = u32::from_le_bytes(answered.unwrap().payload.try_into().unwrap());
             ask_on(client, next, tell);

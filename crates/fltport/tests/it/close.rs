@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use fltport::{Answer, Client, Connection, Status, Timeout};
+use fltport::{Client, Connection, Response, Status, Timeout};
 use proto::slots::{GETS, Generation, State, Word};
 use testkit::raw::Raw;
 use testkit::talk::{answers, ask, echo, is_over, is_over_for_the_filter, talks};
@@ -175,7 +175,7 @@ fn row_038_disconnecting_waits_for_a_message_callback() {
                     // gives a disconnect that does not wait the time to return
                     thread::park_timeout(Duration::from_millis(20));
                     message.lock().unwrap().push("message");
-                    Answer::from(0)
+                    Response::from(0)
                 });
                 filter.on_disconnect = Box::new(move |_| end.lock().unwrap().push("disconnect"));
             },
@@ -323,7 +323,7 @@ fn a_client_that_the_filter_has_closed_is_not_heard() {
                 client.close();
                 call.send(input.to_vec()).unwrap();
                 left.lock().unwrap().recv_timeout(LONG).unwrap();
-                Answer::from(0)
+                Response::from(0)
             });
         },
         |options| options,

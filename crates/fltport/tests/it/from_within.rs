@@ -4,7 +4,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use fltport::{Connection, Port, Question, Status, Timeout};
+use fltport::{Connection, OutgoingMessage, Port, Status, Timeout};
 use testkit::talk::is_over;
 use testkit::{App, Filter, Host, LONG, Line, PORT, both, until};
 
@@ -240,7 +240,7 @@ fn from_the_callback_of_a_question_the_filter_may_be_unloaded() {
     let host = reachable(&handle, |filter, _| {
         filter.on_message = Box::new(move |client, _, _| {
             let (tell, told) = sync_channel(1);
-            let question = Question { message: b"?".to_vec(), reply_len: 4, fd: None, timeout: Timeout::Never };
+            let question = OutgoingMessage { body: b"?".to_vec(), reply_len: 4, file: None, timeout: Timeout::Never };
             client.ask_then(question, move |answer| tell.send(answer.map(drop)).unwrap());
             asked.send(()).unwrap();
             told.recv().unwrap().map_or_else(|error| error.status(), |()| Status::SUCCESS).into()
@@ -252,7 +252,7 @@ fn from_the_callback_of_a_question_the_filter_may_be_unloaded() {
         let sent = scope.spawn(|| port.send(b"x", &mut []).map_err(|error| error.status()));
         questions.recv_timeout(LONG).unwrap();
         let unload = unloads(&handle);
-        let question = Question { message: b"!".to_vec(), reply_len: 4, fd: None, timeout: Timeout::Poll };
+        let question = OutgoingMessage { body: b"!".to_vec(), reply_len: 4, file: None, timeout: Timeout::Poll };
         client.ask_then(question, move |_| unload());
         assert_eq!(host.ended(), 1);
         assert_eq!(sent.join().unwrap(), Err(Status::PORT_DISCONNECTED));

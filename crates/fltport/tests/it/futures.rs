@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fltport::namespace::Namespace;
 use fltport::{
-    Answer, Client, Connection, Message, Messages, Port, PortOptions, Process, SecurityDescriptor, Serve, Status,
+    Client, Connection, Message, Messages, Port, PortOptions, Process, Response, SecurityDescriptor, Serve, Status,
     Timeout,
 };
 use futures_core::Stream;
@@ -28,7 +28,7 @@ impl Serve for Echo {
         self.0.send(client.clone()).map_err(|_| Status::UNSUCCESSFUL)
     }
 
-    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Response {
         if input == b"no" {
             return Status::ACCESS_DENIED.into();
         }
@@ -37,7 +37,7 @@ impl Serve for Echo {
         }
         let len = input.len().min(output.len());
         output[..len].copy_from_slice(&input[..len]);
-        Answer::from(len)
+        Response::from(len)
     }
 }
 

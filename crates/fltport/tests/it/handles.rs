@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fltport::{Answer, Client, Connection, Question, Received, Status, Timeout};
+use fltport::{Client, Connection, OutgoingMessage, Received, Response, Status, Timeout};
 use sys::socket::Socket;
 use testkit::worker::{Worker, serve, until_handles_are};
 use testkit::{Host, LONG, both, post, until};
@@ -96,7 +96,7 @@ fn a_process_that_is_killed_while_it_reads_a_long_answer_harms_no_other() {
     let answer = move |_: &Client, _: &[u8], output: &mut [u8]| {
         output.fill(7);
         let _ = called.send(());
-        Answer::from(output.len())
+        Response::from(output.len())
     };
     let host = Host::with(|filter| filter.on_message = Box::new(answer), |options| options);
     let (port, filter) = host.pair();
@@ -298,10 +298,10 @@ fn a_file_goes_to_the_process_that_receives_its_message() {
     worker.say("receive");
     let file = std::fs::File::open("/dev/null").unwrap();
     let (sender, asked) = std::sync::mpsc::sync_channel(1);
-    let question = Question {
-        message: b"look".to_vec(),
+    let question = OutgoingMessage {
+        body: b"look".to_vec(),
         reply_len: 8,
-        fd: Some(std::sync::Arc::new(file.into())),
+        file: Some(std::sync::Arc::new(file.into())),
         timeout: Timeout::After(LONG),
     };
     filter.ask_then(question, move |answered| sender.send(answered).unwrap());

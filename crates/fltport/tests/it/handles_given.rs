@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
 
-use fltport::{Answer, Client, SecurityDescriptor, Status};
+use fltport::{Client, Response, SecurityDescriptor, Status};
 use testkit::raw::Raw;
 use testkit::talk::{self, ask};
 use testkit::worker::Worker;
@@ -62,7 +62,7 @@ fn a_process_that_may_not_connect_may_use_a_handle_that_it_was_given() {
     let security: SecurityDescriptor = "D:(A;;0x1f0001;;;BA)".parse().unwrap();
     let echo = |_: &Client, input: &[u8], output: &mut [u8]| {
         output[..input.len()].copy_from_slice(input);
-        Answer::from(input.len())
+        Response::from(input.len())
     };
     let host = Host::with(|filter| filter.on_message = Box::new(echo), |options| options.security(security));
     let (port, filter) = host.pair();

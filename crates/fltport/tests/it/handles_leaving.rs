@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use fltport::{Answer, Client, Connection, Received, Status, Timeout};
+use fltport::{Client, Connection, Received, Response, Status, Timeout};
 use proto::client;
 use proto::slots::{GETS, SENDS, Word};
 use testkit::raw::Raw;
@@ -164,7 +164,7 @@ fn a_slot_whose_request_runs_is_nobody_elses_when_its_process_disconnects() {
     let slow = move |_: &Client, _: &[u8], _: &mut [u8]| {
         entered.send(()).unwrap();
         left.lock().unwrap().recv().unwrap();
-        Answer::from(0)
+        Response::from(0)
     };
     let host = Host::with(|filter| filter.on_message = Box::new(slow), |options| options);
     let (port, _) = host.pair();
@@ -190,7 +190,7 @@ fn without_windows(with: impl FnOnce(&Connection, &Connection, &Client, &Raw)) {
     let left = Mutex::new(left);
     let wait = move |_: &Client, _: &[u8], _: &mut [u8]| {
         let _ = left.lock().unwrap().recv();
-        Answer::from(0)
+        Response::from(0)
     };
     let host = Host::with(|filter| filter.on_message = Box::new(wait), |options| options);
     let (port, filter) = host.pair();

@@ -87,7 +87,7 @@ impl Hand {
         let shared = self.memory.shared();
         shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
         for slot in &shared.slots {
-            Word::bury(&slot.word);
+            Word::mark_dead(&slot.word);
             futex::wake(&slot.word, u32::MAX, futex::ANY);
         }
     }

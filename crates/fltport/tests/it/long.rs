@@ -2,14 +2,14 @@
 
 use std::thread;
 
-use fltport::{Answer, PortOptions, Status, Timeout};
+use fltport::{PortOptions, Response, Status, Timeout};
 use testkit::Host;
 
 fn host(options: impl FnOnce(PortOptions) -> PortOptions) -> Host {
     let echo = move |_: &_, input: &[u8], output: &mut [u8]| {
         let len = input.len().min(output.len());
         output[..len].copy_from_slice(&input[..len]);
-        Answer::from(len)
+        Response::from(len)
     };
     Host::with(|filter| filter.on_message = Box::new(echo), options)
 }

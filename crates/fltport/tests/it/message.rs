@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use fltport::{Question, Received, Status, Timeout};
+use fltport::{OutgoingMessage, Received, Status, Timeout};
 use testkit::talk::patterned;
 use testkit::{App, Host, LONG, Line, both, echoes, hresult, post, skip};
 
@@ -61,7 +61,7 @@ fn row_068_a_message_whose_length_with_its_header_overflows_is_refused() {
             let started = filter.start(&long, 1, Timeout::Poll).map(drop).unwrap_err();
             assert_eq!(started.status(), Status::INVALID_PARAMETER);
             let (sender, answer) = sync_channel(1);
-            let question = Question { message: long, reply_len: 1, fd: None, timeout: Timeout::Poll };
+            let question = OutgoingMessage { body: long, reply_len: 1, file: None, timeout: Timeout::Poll };
             filter.ask_then(question, move |answered| sender.send(answered.unwrap_err().status()).unwrap());
             assert_eq!(answer.recv_timeout(LONG).unwrap(), Status::INVALID_PARAMETER);
             // no receive was used up

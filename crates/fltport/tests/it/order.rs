@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fltport::{
-    Answer, Client, Connection, Port, PortName, PortOptions, Question, Received, SecurityDescriptor, Serve, Status,
-    Timeout,
+    Client, Connection, OutgoingMessage, Port, PortName, PortOptions, Received, Response, SecurityDescriptor, Serve,
+    Status, Timeout,
 };
 use proto::wire::{FromClient, Hello, HelloFlags};
 use testkit::{Event, Host, LONG, PORT, both, post, until};
@@ -31,7 +31,7 @@ fn logging(log: &Log) -> Host {
                 note(&message, "message");
                 thread::park_timeout(Duration::from_millis(2));
                 note(&message, "answered");
-                Answer::from(0)
+                Response::from(0)
             });
             filter.on_disconnect = Box::new(move |_| note(&disconnect, "disconnect"));
         },
@@ -198,7 +198,7 @@ fn questions_to_callbacks_are_answered_before_the_disconnect() {
     let filter = host.accepted();
     let (inside, entered) = sync_channel(1);
     let (leave, left) = sync_channel::<()>(1);
-    let question = Question { message: b"?".to_vec(), reply_len: 0, fd: None, timeout: Timeout::Never };
+    let question = OutgoingMessage { body: b"?".to_vec(), reply_len: 0, file: None, timeout: Timeout::Never };
     let told = Arc::clone(&log);
     filter.ask_then(question, move |answered| {
         assert_eq!(answered.unwrap_err().status(), Status::PORT_DISCONNECTED);

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use fltport::{Answered, Client, Question, Received, Status, Timeout};
+use fltport::{Client, OutgoingMessage, OwnedReply, Received, Status, Timeout};
 use proto::host::{FLAG_FILE, Outcome};
 use testkit::raw::Raw;
 use testkit::talk::patterned;
@@ -26,10 +26,10 @@ fn questions_to_callbacks_are_answered_each_once() {
         });
         for number in 0..500u32 {
             let sender = sender.clone();
-            let question = Question {
-                message: number.to_le_bytes().to_vec(),
+            let question = OutgoingMessage {
+                body: number.to_le_bytes().to_vec(),
                 reply_len: 4,
-                fd: None,
+                file: None,
                 timeout: Timeout::After(LONG),
             };
             filter.ask_then(question, move |answer| sender.send((number, answer.unwrap().payload)).unwrap());
@@ -48,7 +48,7 @@ fn a_question_to_a_callback_ends_with_its_deadline_or_its_connection() {
     let (sender, answers) = sync_channel(10);
     let ask = |timeout| {
         let sender = sender.clone();
-        let question = Question { message: b"?".to_vec(), reply_len: 4, fd: None, timeout };
+        let question = OutgoingMessage { body: b"?".to_vec(), reply_len: 4, file: None, timeout };
         filter.ask_then(question, move |answer| sender.send(answer.map_err(|error| error.status())).unwrap());
     };
     ask(Timeout::After(Duration::from_millis(10)));
@@ -78,8 +78,8 @@ fn a_file_travels_with_its_question() {
             message.reply(Status::SUCCESS, &content).unwrap();
         });
         let (sender, answer) = sync_channel(1);
-        let fd = Some(std::sync::Arc::new(file.into()));
-        let question = Question { message: b"scan".to_vec(), reply_len: 16, fd, timeout: Timeout::After(LONG) };
+        let file = Some(std::sync::Arc::new(file.into()));
+        let question = OutgoingMessage { body: b"scan".to_vec(), reply_len: 16, file, timeout: Timeout::After(LONG) };
         filter.ask_then(question, move |answered| sender.send(answered.unwrap().payload).unwrap());
         assert_eq!(answer.recv_timeout(LONG).unwrap(), b"content");
     });
@@ -93,9 +93,9 @@ fn a_question_whose_file_cannot_be_sent_ends_unseen() {
     let raw = Raw::connect(&host.namespace());
     let filter = host.accepted();
     let file = std::sync::Arc::new(std::os::fd::OwnedFd::from(tempfile::tempfile().unwrap()));
-    let ask = |fd| {
+    let ask = |file| {
         let (sender, answer) = sync_channel(1);
-        let question = Question { message: b"?".to_vec(), reply_len: 16, fd, timeout: Timeout::After(LONG) };
+        let question = OutgoingMessage { body: b"?".to_vec(), reply_len: 16, file, timeout: Timeout::After(LONG) };
         filter.ask_then(question, move |answered| sender.send(answered.map(|answered| answered.payload)).unwrap());
         answer
     };
@@ -129,9 +129,14 @@ fn a_question_whose_file_cannot_be_sent_ends_unseen() {
 }
 
 /// Asks with a callback; what it was called with.
-fn ask_then(filter: &Client, message: &[u8], reply_len: usize, timeout: Timeout) -> Receiver<Result<Answered, Status>> {
+fn ask_then(
+    filter: &Client,
+    message: &[u8],
+    reply_len: usize,
+    timeout: Timeout,
+) -> Receiver<Result<OwnedReply, Status>> {
     let (sender, answer) = sync_channel(2);
-    let question = Question { message: message.to_vec(), reply_len, fd: None, timeout };
+    let question = OutgoingMessage { body: message.to_vec(), reply_len, file: None, timeout };
     filter.ask_then(question, move |answered| sender.send(answered.map_err(|error| error.status())).unwrap());
     answer
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fltport::namespace::Namespace;
-use fltport::{Answer, Connection, PortName, PortOptions, Question, Status, Timeout, Usage};
+use fltport::{Connection, OutgoingMessage, PortName, PortOptions, Response, Status, Timeout, Usage};
 use proto::wire::{FromHost, Refused, UNHEARD};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use testkit::raw::Raw;
@@ -26,7 +26,7 @@ fn host(options: impl FnOnce(PortOptions) -> PortOptions) -> (Host, SyncSender<(
         }
         let len = input.len().min(output.len());
         output[..len].copy_from_slice(&input[..len]);
-        Answer::from(len)
+        Response::from(len)
     };
     let host = Host::with(|filter| filter.on_message = Box::new(echo), options);
     host.world().open_to_all();
@@ -258,7 +258,7 @@ fn questions_of_one_connection_that_wait_for_a_receive() {
     let ask = |number: usize| {
         let done = done.clone();
         let message = number.to_le_bytes().to_vec();
-        let question = Question { message, reply_len: 8, fd: None, timeout: Timeout::Never };
+        let question = OutgoingMessage { body: message, reply_len: 8, file: None, timeout: Timeout::Never };
         client.ask_then(question, move |answer| {
             done.send((number, answer.map(|answered| answered.payload).map_err(|error| error.status()))).unwrap();
         });

@@ -4,17 +4,19 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
-use fltport::{Answer, Client, Connection, Message, Port, PortOptions, Received, SecurityDescriptor, Status, Timeout};
+use fltport::{
+    Client, Connection, Message, Port, PortOptions, Received, Response, SecurityDescriptor, Status, Timeout,
+};
 use testkit::log::{keep_warnings, warning};
 use testkit::{App, Host, LONG, Line, both, hresult};
 
 /// A host whose message callback is `on_message`.
-fn calling(on_message: impl Fn(&Client, &[u8], &mut [u8]) -> Answer + Send + Sync + 'static) -> Host {
+fn calling(on_message: impl Fn(&Client, &[u8], &mut [u8]) -> Response + Send + Sync + 'static) -> Host {
     Host::with(|filter| filter.on_message = Box::new(on_message), |options| options)
 }
 
 /// A host whose message callback fills the output and answers so.
-fn answering(answer: Answer) -> Host {
+fn answering(answer: Response) -> Host {
     calling(move |_, _, output| {
         output.fill(b'o');
         answer
@@ -27,7 +29,7 @@ fn wait_for_the_end(host: &mut Host, _: &Line) {
 }
 
 /// Sends a request with room for four bytes; the answer, and what the room holds then.
-fn request(port: &Connection) -> (Answer, [u8; 4]) {
+fn request(port: &Connection) -> (Response, [u8; 4]) {
     let mut output = *b"....";
     let answer = port.request(b"request", &mut output).unwrap();
     (answer, output)
@@ -112,7 +114,7 @@ fn row_085_a_failure_of_the_callback_is_what_the_client_gets() {
     ];
     let fail = |_: &Client, input: &[u8], output: &mut [u8]| {
         output.fill(b'o');
-        Answer { status: Status(u32::from_le_bytes(input.try_into().unwrap())), len: 3 }
+        Response { status: Status(u32::from_le_bytes(input.try_into().unwrap())), len: 3 }
     };
     both(
         || calling(fail),
@@ -122,7 +124,7 @@ fn row_085_a_failure_of_the_callback_is_what_the_client_gets() {
             for (status, result) in failures {
                 let mut output = *b"....";
                 let answer = port.request(&status.0.to_le_bytes(), &mut output).unwrap();
-                assert_eq!((answer, &output), (Answer { status, len: 0 }, b"...."));
+                assert_eq!((answer, &output), (Response { status, len: 0 }, b"...."));
                 assert_eq!(port.send(&status.0.to_le_bytes(), &mut []).unwrap_err().status(), status);
                 assert_eq!(hresult(status), result, "{status:?}");
             }
@@ -136,14 +138,14 @@ fn row_086_buffer_too_small_keeps_its_length() {
     let too_small = |_: &Client, input: &[u8], output: &mut [u8]| {
         output.fill(b'o');
         let status = if input == b"request" { Status::BUFFER_TOO_SMALL } else { Status::FLT_BUFFER_TOO_SMALL };
-        Answer { status, len: 900 }
+        Response { status, len: 900 }
     };
     both(
         || calling(too_small),
         wait_for_the_end,
         |app| {
             let port = app.connect();
-            let kept = Answer { status: Status::FLT_BUFFER_TOO_SMALL, len: 900 };
+            let kept = Response { status: Status::FLT_BUFFER_TOO_SMALL, len: 900 };
             assert_eq!(request(&port), (kept, *b"oooo"));
             assert_eq!(hresult(kept.status), 0x8007_007a);
             assert_eq!(port.send(b"request", &mut []).unwrap_err().status(), Status::FLT_BUFFER_TOO_SMALL);
@@ -156,11 +158,11 @@ fn row_086_buffer_too_small_keeps_its_length() {
 #[test]
 fn row_087_a_warning_comes_with_its_length_and_data() {
     both(
-        || answering(Answer { status: Status::NO_MORE_ENTRIES, len: 2 }),
+        || answering(Response { status: Status::NO_MORE_ENTRIES, len: 2 }),
         wait_for_the_end,
         |app| {
             let port = app.connect();
-            assert_eq!(request(&port), (Answer { status: Status::NO_MORE_ENTRIES, len: 2 }, *b"oo.."));
+            assert_eq!(request(&port), (Response { status: Status::NO_MORE_ENTRIES, len: 2 }, *b"oo.."));
             assert_eq!(hresult(Status::NO_MORE_ENTRIES), 0x8007_0103);
             assert_eq!(port.send(b"x", &mut []).unwrap_err().status(), Status::NO_MORE_ENTRIES);
         },
@@ -210,11 +212,11 @@ fn row_090_a_time_out_of_the_callback_is_a_failure() {
 fn a_success_that_is_not_zero_is_a_failure_with_length_and_data() {
     let reparse = Status(0x0000_0104);
     both(
-        || answering(Answer { status: Status(0x0000_0104), len: 3 }),
+        || answering(Response { status: Status(0x0000_0104), len: 3 }),
         wait_for_the_end,
         |app| {
             let port = app.connect();
-            assert_eq!(request(&port), (Answer { status: reparse, len: 3 }, *b"ooo."));
+            assert_eq!(request(&port), (Response { status: reparse, len: 3 }, *b"ooo."));
             assert_eq!(port.send(b"x", &mut []).unwrap_err().status(), reparse);
             assert!(reparse.to_hresult().is_failure());
         },
@@ -226,7 +228,7 @@ fn a_success_that_is_not_zero_is_a_failure_with_length_and_data() {
 fn a_callback_that_answers_pending_is_refused_and_logged() {
     keep_warnings();
     both(
-        || answering(Answer { status: Status::PENDING, len: 3 }),
+        || answering(Response { status: Status::PENDING, len: 3 }),
         |host, _| {
             host.accepted();
             warning(&["message callback", "STATUS_PENDING", r"\TestPort"]);
@@ -252,7 +254,7 @@ fn row_091_an_error_of_another_facility_is_passed_on_and_is_no_more_than_a_failu
 #[test]
 fn row_092_a_status_of_the_filters_own_is_passed_on() {
     both(
-        || answering(Answer { status: Status(0xe000_0001), len: 9 }),
+        || answering(Response { status: Status(0xe000_0001), len: 9 }),
         wait_for_the_end,
         |app| {
             assert_eq!(request(&app.connect()).0, Status(0xe000_0001).into());
@@ -328,7 +330,7 @@ fn row_095_a_message_callback_may_ask_the_same_client() {
     let ask = |client: &Client, input: &[u8], output: &mut [u8]| {
         let timeout = if input == b"poll" { Timeout::Poll } else { Timeout::After(LONG) };
         match client.ask(input, output, timeout) {
-            Ok(reply) => Answer { status: reply.status, len: reply.len },
+            Ok(reply) => Response { status: reply.status, len: reply.len },
             Err(error) => error.status().into(),
         }
     };

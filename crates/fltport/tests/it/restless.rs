@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fltport::{Client, Question, Timeout};
+use fltport::{Client, OutgoingMessage, Timeout};
 use proto::slots::{ATTENTION_HUNGRY, ATTENTION_REPLIED, GETS, SharedRegion, State, Word};
 use testkit::raw::Raw;
 use testkit::{Host, LONG, talk, until};
@@ -39,7 +39,7 @@ fn besiege(toggle: impl Fn(&SharedRegion) + Sync) {
             let _ = client.send(b"?", soon);
             let _ = client.ask(b"?", &mut [0; 300], soon);
             let (done, ended) = sync_channel(1);
-            let question = Question { message: vec![1; 100_000], reply_len: 100_000, fd: None, timeout: soon };
+            let question = OutgoingMessage { body: vec![1; 100_000], reply_len: 100_000, file: None, timeout: soon };
             client.ask_then(question, move |answer| done.send(answer.is_ok()).unwrap());
             ended.recv_timeout(LONG).expect("a question was never answered");
             assert!(start.elapsed() < Duration::from_secs(5), "the host was held for {:?}", start.elapsed());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use fltport::{Answer, Client, Completions, Connection, Received, Status, Timeout};
+use fltport::{Client, Completions, Connection, Received, Response, Status, Timeout};
 use testkit::talk::{ask, is_over};
 use testkit::{App, Host, LONG, both, hresult, until};
 
@@ -181,7 +181,7 @@ fn minispy(records: &Records) -> Host {
                 match records.front() {
                     None => Status::NO_MORE_ENTRIES.into(),
                     Some(record) if record.len() > output.len() => {
-                        Answer { status: Status::BUFFER_TOO_SMALL, len: record.len() }
+                        Response { status: Status::BUFFER_TOO_SMALL, len: record.len() }
                     }
                     Some(record) => {
                         output[..record.len()].copy_from_slice(record);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use fltport::{Answer, Client, Connection, PortOptions, Usage};
+use fltport::{Client, Connection, PortOptions, Response, Usage};
 use proto::wire::FromClient;
 use testkit::raw::Raw;
 use testkit::{Filter, Host, PORT, apart, other_user, uid, until};
@@ -50,10 +50,10 @@ impl Drop for LetGo<'_> {
     }
 }
 
-fn echo(input: &[u8], output: &mut [u8]) -> Answer {
+fn echo(input: &[u8], output: &mut [u8]) -> Response {
     let len = input.len().min(output.len());
     output[..len].copy_from_slice(&input[..len]);
-    Answer::from(len)
+    Response::from(len)
 }
 
 fn host(filter: impl FnOnce(&mut Filter)) -> Host {

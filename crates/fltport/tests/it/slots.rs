@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fltport::{Answer, Client, Status, Timeout};
+use fltport::{Client, Response, Status, Timeout};
 use proto::slots::SENDS;
 use testkit::raw::Raw;
 use testkit::{Host, LONG, echoes, this_thread, until, until_it_sleeps};
@@ -139,7 +139,7 @@ fn a_process_that_sleeps_gives_back_the_windows_that_filters_have_read() {
 #[test]
 fn requests_whose_callbacks_ask_for_long_replies_get_them() {
     let asks = |client: &Client, _: &[u8], output: &mut [u8]| match client.ask(b"?", output, Timeout::After(LONG / 4)) {
-        Ok(reply) => Answer::from(reply.len),
+        Ok(reply) => Response::from(reply.len),
         Err(error) => error.status().into(),
     };
     let host = Host::with(|filter| filter.on_message = Box::new(asks), |options| options);

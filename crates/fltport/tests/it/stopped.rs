@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use fltport::{Client, Connection, Error, Question, Status, Timeout};
+use fltport::{Client, Connection, Error, OutgoingMessage, Status, Timeout};
 use proto::client::{Posted, ReplyTo};
 use proto::host::ABORTED;
 use testkit::raw::Raw;
@@ -30,15 +30,15 @@ fn long(seed: usize) -> Vec<u8> {
 /// Asks with a callback; what it was called with.
 fn ask_then(client: &Client, message: Vec<u8>, timeout: Timeout) -> Receiver<Result<Vec<u8>, Error>> {
     let (done, ended) = sync_channel(1);
-    let question = Question { message, reply_len: 2 * MIB, fd: None, timeout };
+    let question = OutgoingMessage { body: message, reply_len: 2 * MIB, file: None, timeout };
     client.ask_then(question, move |answer| done.send(answer.map(|answered| answered.payload)).unwrap());
     ended
 }
 
 /// The thread that calls back, of a connection without receives.
-fn courier(client: &Client) -> i32 {
+fn asks_thread(client: &Client) -> i32 {
     let (tell, told) = sync_channel(1);
-    let question = Question { message: b"?".to_vec(), reply_len: 0, fd: None, timeout: Timeout::Poll };
+    let question = OutgoingMessage { body: b"?".to_vec(), reply_len: 0, file: None, timeout: Timeout::Poll };
     client.ask_then(question, move |_| tell.send(this_thread()).unwrap());
     told.recv_timeout(LONG).unwrap()
 }
@@ -189,10 +189,10 @@ fn a_sender_that_waits_for_a_receive_gets_it_while_a_long_message_is_not_read() 
     let stopped = raw.post(u64::MAX);
     let never = ask_then(&client, long(0), Timeout::Never);
     raw.completed(stopped);
-    let courier = courier(&client);
+    let thread = asks_thread(&client);
     for round in 0..3 {
         // what moves its pieces sleeps first, so that it would be woken first
-        until_it_sleeps(courier);
+        until_it_sleeps(thread);
         let (tell, told) = sync_channel(1);
         thread::scope(|scope| {
             let sends = scope.spawn(|| {
@@ -263,7 +263,7 @@ fn a_long_question_in_a_slot_that_was_let_go_of_is_read_to_its_end() {
             let posted = raw.post_in(posted.slot, u64::MAX);
             let ended = ask_then(&client, long(round), Timeout::After(LONG / 2));
             let to = reply_to(&raw, posted);
-            until_it_sleeps(courier(&client));
+            until_it_sleeps(asks_thread(&client));
             assert!(raw.read(posted) == long(round));
             raw.reply(to, b"read");
             assert_eq!(ended.recv_timeout(LONG).unwrap().unwrap(), b"read");

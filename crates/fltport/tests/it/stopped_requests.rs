@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use fltport::{Answer, Status};
+use fltport::{Response, Status};
 use proto::host::ABORTED;
 use proto::slots::WINDOW;
 use testkit::raw::Raw;
@@ -29,7 +29,7 @@ fn a_process_that_is_stopped_before_it_reads_its_answer_loses_the_answer_alone()
             called.send(()).unwrap();
             gate.wait();
         }
-        Answer::from(output.len())
+        Response::from(output.len())
     };
     let host = Host::with(
         |filter| filter.on_message = Box::new(answer),
@@ -54,7 +54,7 @@ fn a_process_that_is_stopped_before_it_reads_its_answer_loses_the_answer_alone()
 fn a_process_that_pauses_again_and_again_has_its_time_for_each_piece() {
     // long beside what a busy machine keeps this thread from running
     let pause = Duration::from_secs(2);
-    let answer = |_: &fltport::Client, _: &[u8], output: &mut [u8]| Answer::from(output.len());
+    let answer = |_: &fltport::Client, _: &[u8], output: &mut [u8]| Response::from(output.len());
     let host = Host::with(|filter| filter.on_message = Box::new(answer), |options| options.max_stall(pause));
     let raw = Raw::connect(&host.namespace());
     let pieces = 6;
@@ -73,7 +73,7 @@ fn a_process_that_pauses_again_and_again_has_its_time_for_each_piece() {
 
 #[test]
 fn a_request_that_stops_in_the_middle_ends_and_its_connection_does_not() {
-    let answer = |_: &fltport::Client, input: &[u8], _: &mut [u8]| Answer::from(input.len());
+    let answer = |_: &fltport::Client, input: &[u8], _: &mut [u8]| Response::from(input.len());
     let host = Host::with(
         |filter| filter.on_message = Box::new(answer),
         |options| options.max_stall(Duration::from_millis(50)),

@@ -195,7 +195,7 @@ fn of_the_shared_memory() {
     let buries = |raw: &Raw| {
         let to = raw.completed(raw.post(100)).reply_to.unwrap();
         let word = &raw.shared().waiters[to.waiter].word;
-        proto::slots::Word::bury(word);
+        proto::slots::Word::mark_dead(word);
         futex::wake(word, u32::MAX, futex::ANY);
     };
     scene.does("forged-end", buries, asks);

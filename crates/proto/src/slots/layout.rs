@@ -128,7 +128,7 @@ pub struct SharedRegion {
     pub windows: [Window; SLOTS],
 }
 
-/// The application's own book of slots, shared by the processes that use the same connection.
+/// The application's own ledger of slots, shared by the processes that use the same connection.
 #[derive(Debug)]
 #[cfg_attr(not(loom), derive(FromZeros))]
 #[repr(C, align(128))]

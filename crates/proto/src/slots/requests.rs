@@ -65,7 +65,7 @@ impl Requests<'_> {
     }
 
     /// The host's side: the connection is gone; all sleepers must be woken.
-    pub fn bury(&self) {
+    pub fn mark_dead(&self) {
         self.0.fetch_or(REQUEST_DEAD, Ordering::SeqCst);
     }
 
@@ -77,24 +77,25 @@ impl Requests<'_> {
 
 /// The host's own count of the workers at one connection; the caller keeps it under a lock.
 #[derive(Debug, Default)]
-pub struct Desk {
+pub struct Workers {
     /// Workers that look, or sleep until there is a request.
     idle: usize,
-    /// Workers at this connection, those in callbacks too.
-    workers: usize,
+    /// All of this connection, those in callbacks too.
+    all: usize,
 }
 
-impl Desk {
-    /// The application rang: whether to send a worker, who counts from now on. There are never more than [`SENDS`].
+impl Workers {
+    /// The application rang: whether to call one more worker, which counts from now on. There are never more than
+    /// [`SENDS`].
     #[must_use]
-    pub fn send_worker(&mut self) -> bool {
-        let send = self.workers < SENDS;
-        self.workers += usize::from(send);
-        send
+    pub fn call(&mut self) -> bool {
+        let call = self.all < SENDS;
+        self.all += usize::from(call);
+        call
     }
 
     /// A worker begins to look: the socket need not be rung.
-    pub fn sit_down(&mut self, requests: &Requests<'_>) {
+    pub fn begin_look(&mut self, requests: &Requests<'_>) {
         self.idle += 1;
         requests.0.fetch_and(!REQUEST_RING, Ordering::SeqCst);
     }
@@ -102,7 +103,7 @@ impl Desk {
     /// A worker looks no more, because it has something to do or leaves. Says who must see to requests that came since
     /// its last look: one of the others who sleep on the word, or a new worker ([`Wake::Socket`]).
     #[must_use]
-    pub fn get_up(&mut self, requests: &Requests<'_>) -> Wake {
+    pub fn end_look(&mut self, requests: &Requests<'_>) -> Wake {
         self.idle -= 1;
         if self.idle == 0 {
             let old = requests.0.fetch_or(REQUEST_RING, Ordering::SeqCst);
@@ -117,10 +118,10 @@ impl Desk {
         if old.is_some_and(|old| old & REQUESTS == 0) { Wake::None } else { Wake::One }
     }
 
-    /// A worker that got up has left. True: somebody rang who was refused a worker because this one still counted.
+    /// A worker that looks no more has left. True: for a ring meanwhile no worker was called, because this one still counted.
     #[must_use]
     pub fn leave(&mut self, requests: &Requests<'_>) -> bool {
-        self.workers -= 1;
+        self.all -= 1;
         self.idle == 0 && requests.waiting()
     }
 }

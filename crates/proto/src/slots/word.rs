@@ -1,8 +1,7 @@
 //! The words that decide: their bits, and the transitions that both ends agree on.
 
+use super::layout::{ATTENTION_SLOTS, GETS};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, replace_or_flip};
-
-use super::ATTENTION_SLOTS;
 
 /// Which use of a slot or waiter a word speaks of: 27 bits, so that a stale value is told from a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +138,7 @@ impl Word {
     }
 
     /// Marks `word` dead; true when a sleeper must be woken.
-    pub fn bury(word: &AtomicU32) -> bool {
+    pub fn mark_dead(word: &AtomicU32) -> bool {
         Self(word.fetch_or(Self::DEAD, Ordering::AcqRel)).sleeps()
     }
 }
@@ -237,4 +236,14 @@ impl Attention<'_> {
     pub fn dead(&self) -> bool {
         self.0.load(Ordering::Acquire) & ATTENTION_DEAD != 0
     }
+}
+
+/// Which message a file on the socket belongs to: the one in this slot, in this generation of it.
+pub fn file_tag(slot: usize, generation: Generation) -> u64 {
+    (slot as u64) << 32 | u64::from(generation.number())
+}
+
+/// The slot that a [`file_tag`] names, where there is such a GET.
+pub fn tagged_slot(tag: u64) -> Option<usize> {
+    usize::try_from(tag >> 32).ok().filter(|&slot| slot < GETS)
 }

@@ -14,22 +14,22 @@ const LIVING: Holder = Holder::FIRST;
 struct Pair {
     host: Box<HostRegion>,
     shared: Box<SharedRegion>,
-    book: Host,
+    ledger: Host,
     dead: Holder,
 }
 
 impl Pair {
     fn new() -> Self {
         let dead = Holder::new(2).unwrap();
-        Self { host: HostRegion::boxed(), shared: SharedRegion::boxed(), book: Host::default(), dead }
+        Self { host: HostRegion::boxed(), shared: SharedRegion::boxed(), ledger: Host::default(), dead }
     }
 
     fn release(&self) -> bool {
-        self.book.release(&self.host, &self.shared, self.dead, |_| false)
+        self.ledger.release(&self.host, &self.shared, self.dead, |_| false)
     }
 
     fn arm(&mut self) -> (Waiter, ReplyTo) {
-        let waiter = self.book.arm(&self.host, &self.shared, 100, 0).unwrap();
+        let waiter = self.ledger.arm(&self.host, &self.shared, 100, 0).unwrap();
         (waiter, client::find_waiter(&self.host, waiter.id).unwrap())
     }
 
@@ -42,7 +42,7 @@ impl Pair {
     }
 
     fn take(&mut self) -> host::Taken {
-        match self.book.take(&self.shared, 8, false).0 {
+        match self.ledger.take(&self.shared, 8, false).0 {
             Take::Deliver(taken) => taken,
             other => panic!("{other:?}"),
         }
@@ -132,7 +132,7 @@ fn a_request_that_nobody_has_begun_is_never_run() {
 fn a_busy_slot_stays() {
     let pair = Pair::new();
     let [busy, idle] = [(); 2].map(|()| client::reserve_get(&pair.shared, pair.dead).unwrap());
-    assert!(!pair.book.release(&pair.host, &pair.shared, pair.dead, |slot| slot == busy));
+    assert!(!pair.ledger.release(&pair.host, &pair.shared, pair.dead, |slot| slot == busy));
     assert_eq!(pair.used(), 1 << busy);
     assert!(client::owns(&pair.shared, busy, pair.dead) && !client::owns(&pair.shared, idle, pair.dead));
     assert!(pair.release());
@@ -142,7 +142,7 @@ fn a_busy_slot_stays() {
 fn the_mark_of_an_end_that_was_only_the_dead_ones_goes() {
     let pair = Pair::new();
     let slot = client::reserve_get(&pair.shared, pair.dead).unwrap();
-    Word::bury(&pair.shared.slots[slot].word);
+    Word::mark_dead(&pair.shared.slots[slot].word);
     assert!(pair.release());
     assert!(!pair.word(slot).dead());
 }
@@ -157,9 +157,9 @@ fn a_window_that_the_filter_reads_stays_until_it_has() {
     assert!(matches!(client::publish(&pair.shared, to), Publish::Delivered { .. }));
     assert!(!pair.release());
     assert_eq!(pair.used(), 1 << window, "and slot {other} is free");
-    assert!(!pair.book.release(&pair.host, &pair.shared, pair.dead, |slot| slot == window));
+    assert!(!pair.ledger.release(&pair.host, &pair.shared, pair.dead, |slot| slot == window));
     assert_eq!(pair.used(), 1 << window, "busy in two ways is busy");
-    pair.book.disarm(&pair.host, &pair.shared, waiter);
+    pair.ledger.disarm(&pair.host, &pair.shared, waiter);
     assert!(pair.release());
     assert_eq!(pair.used(), 0);
     // a reply that lies beside its waiter, or names a window that does not exist, holds up nothing
@@ -214,8 +214,8 @@ fn a_waiter_given_up_while_the_dead_one_had_it_is_used_again() {
     let (waiter, to) = all[0];
     assert!(client::claim(&pair.shared, to, pair.dead, 0));
     assert!(host::expire(&pair.shared, waiter));
-    pair.book.disarm(&pair.host, &pair.shared, waiter);
-    assert!(pair.book.arm(&pair.host, &pair.shared, 8, 0).is_none(), "somebody may write there still");
+    pair.ledger.disarm(&pair.host, &pair.shared, waiter);
+    assert!(pair.ledger.arm(&pair.host, &pair.shared, 8, 0).is_none(), "somebody may write there still");
     assert!(pair.release());
     let (again, to_again) = pair.arm();
     assert_eq!(again.index, waiter.index);

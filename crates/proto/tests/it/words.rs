@@ -6,8 +6,8 @@ use fltmgr_proto::client::{self, Publish, ReplyTo, Wake};
 use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Host, Outcome, Spare, Take, Waiter};
 use fltmgr_proto::slots::{
     ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Chunks,
-    Claim, Desk, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED,
-    REQUEST_RING, Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word, read_words, write_words,
+    Claim, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING,
+    Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word, Workers, read_words, write_words,
 };
 use fltmgr_proto::sync::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use fltmgr_proto::violation::Violation;
@@ -120,28 +120,28 @@ fn a_generation_wraps_past_zero() {
 }
 
 #[test]
-fn burying_says_whether_somebody_sleeps() {
+fn marking_a_word_dead_says_whether_somebody_sleeps() {
     let word = AtomicU32::new(Word::new(State::Posted, Generation::new(9)).raw());
-    assert!(!Word::bury(&word));
+    assert!(!Word::mark_dead(&word));
     word.fetch_or(Word::SLEEP, SeqCst);
-    assert!(Word::bury(&word));
+    assert!(Word::mark_dead(&word));
     assert!(Word::from_raw(word.load(SeqCst)).is(State::Posted, Generation::new(9)));
 }
 
-/// A connection's memory and its book.
+/// A connection's memory and its ledger.
 struct Pair {
     host: Box<HostRegion>,
     shared: Box<SharedRegion>,
-    book: Host,
+    ledger: Host,
 }
 
 impl Pair {
     fn new() -> Self {
-        Self { host: HostRegion::boxed(), shared: SharedRegion::boxed(), book: Host::default() }
+        Self { host: HostRegion::boxed(), shared: SharedRegion::boxed(), ledger: Host::default() }
     }
 
     fn arm(&mut self, flags: u32) -> (Waiter, ReplyTo) {
-        let waiter = self.book.arm(&self.host, &self.shared, 100, flags).unwrap();
+        let waiter = self.ledger.arm(&self.host, &self.shared, 100, flags).unwrap();
         let to = client::find_waiter(&self.host, waiter.id).unwrap();
         assert_eq!((to.waiter, to.generation, to.capacity), (waiter.index, waiter.generation, 100));
         (waiter, to)
@@ -223,7 +223,7 @@ fn a_slot_may_be_lent_that_another_process_has_and_the_host_has_not() {
     assert!(may(&pair, slot) && !client::may_be_lent(&pair.shared, slot, second));
     let (posted, _) = client::post_get(&pair.shared, slot, 8).unwrap();
     assert!(!may(&pair, slot));
-    let (Take::Deliver(taken), _) = pair.book.take(&pair.shared, 8, false) else { panic!("it is posted") };
+    let (Take::Deliver(taken), _) = pair.ledger.take(&pair.shared, 8, false) else { panic!("it is posted") };
     assert!(!may(&pair, slot));
     let _ = host::complete(&pair.host, &pair.shared, taken);
     assert!(client::completed(&pair.host, posted) && may(&pair, slot));
@@ -256,9 +256,9 @@ fn a_get_wakes_one_hungry_filter_and_is_slept_on_until_done() {
     let asleep = client::prepare_sleep(&pair.shared, posted);
     assert!(Word::from_raw(asleep.unwrap()).sleeps());
     assert_eq!(client::prepare_sleep(&pair.shared, posted), asleep, "twice is the same");
-    let (Take::Deliver(taken), rung) = pair.book.take(&pair.shared, 5, true) else { panic!("a GET is posted") };
+    let (Take::Deliver(taken), rung) = pair.ledger.take(&pair.shared, 5, true) else { panic!("a GET is posted") };
     assert_eq!((taken.slot, rung.gets, rung.replies), (0, true, false));
-    assert_eq!(pair.book.next(), Some(1));
+    assert_eq!(pair.ledger.next(), Some(1));
     host::warm(&pair.shared, 1);
     assert!(client::prepare_sleep(&pair.shared, posted).is_some(), "taken is not done");
     assert!(!client::cancel(&pair.shared, posted));
@@ -299,7 +299,7 @@ fn a_get_is_taken_back_by_its_slot_alone() {
     let (again, _) = client::post_get(&pair.shared, 2, 8).unwrap();
     assert!(!client::cancelled(&pair.shared, posted) && !client::cancelled(&pair.shared, again));
     client::prepare_sleep(&pair.shared, again).unwrap();
-    Word::bury(&pair.shared.slots[2].word);
+    Word::mark_dead(&pair.shared.slots[2].word);
     assert_eq!(client::cancel_slot(&pair.shared, 2, Holder::FIRST), Some(true), "the sleeper must be woken");
     assert!(client::dead(&pair.shared, again), "the mark stays");
 }
@@ -309,10 +309,10 @@ fn a_dead_slot_is_neither_posted_nor_taken_nor_slept_on() {
     let mut pair = Pair::new();
     let (posted, _) = client::post_get(&pair.shared, 0, 8).unwrap();
     assert!(!client::dead(&pair.shared, posted));
-    Word::bury(&pair.shared.slots[0].word);
+    Word::mark_dead(&pair.shared.slots[0].word);
     assert!(client::dead(&pair.shared, posted));
     assert_eq!(client::prepare_sleep(&pair.shared, posted), None);
-    assert_eq!(pair.book.take(&pair.shared, 0, true).0, Take::Nothing);
+    assert_eq!(pair.ledger.take(&pair.shared, 0, true).0, Take::Nothing);
     pair.shared.attention.word.fetch_or(ATTENTION_DEAD, SeqCst);
     assert_eq!(client::post_get(&pair.shared, 0, 8), None);
     assert_eq!(client::post_send(&pair.shared, 0, 8, 8), None);
@@ -325,12 +325,12 @@ fn a_dead_slot_is_neither_posted_nor_taken_nor_slept_on() {
 fn a_mark_that_a_process_left_for_itself_is_no_end_for_others() {
     let pair = Pair::new();
     let slot = client::reserve_get(&pair.shared, Holder::FIRST).unwrap();
-    assert!(!client::bury_slot(&pair.shared, slot, Holder::new(2).unwrap()), "another's");
+    assert!(!client::mark_slot_dead(&pair.shared, slot, Holder::new(2).unwrap()), "another's");
     let (posted, _) = client::post_get(&pair.shared, slot, 8).unwrap();
     assert!(!client::at_rest(&pair.shared, slot));
     client::prepare_sleep(&pair.shared, posted).unwrap();
-    assert!(client::bury_slot(&pair.shared, slot, Holder::FIRST), "the sleeper must be woken");
-    let _ = client::bury_slot(&pair.shared, slot, Holder::FIRST);
+    assert!(client::mark_slot_dead(&pair.shared, slot, Holder::FIRST), "the sleeper must be woken");
+    let _ = client::mark_slot_dead(&pair.shared, slot, Holder::FIRST);
     assert!(client::dead(&pair.shared, posted), "a second mark changes nothing");
     assert!(client::cancel(&pair.shared, posted));
     assert!(client::at_rest(&pair.shared, slot) && client::dead(&pair.shared, posted));
@@ -343,7 +343,7 @@ fn a_waiter_is_slept_on_replied_to_and_used_again() {
     let mut pair = Pair::new();
     let (waiter, to) = pair.arm(FLAG_ATTENTION);
     assert!(to.attention);
-    assert_eq!(pair.book.waiting(), 1);
+    assert_eq!(pair.ledger.waiting(), 1);
     let asleep = host::prepare_sleep(&pair.shared, waiter).unwrap();
     assert_eq!(host::prepare_sleep(&pair.shared, waiter), Some(asleep));
     assert!(client::claim(&pair.shared, to, Holder::FIRST, 4) && !client::claim(&pair.shared, to, Holder::FIRST, 4));
@@ -356,7 +356,7 @@ fn a_waiter_is_slept_on_replied_to_and_used_again() {
     let published = host::published(&pair.shared, waiter).unwrap();
     assert_eq!((published.status, published.len, published.window, published.cpu), (5, 5, None, 4));
     assert!(client::reading(&pair.host, to));
-    pair.book.disarm(&pair.host, &pair.shared, waiter);
+    pair.ledger.disarm(&pair.host, &pair.shared, waiter);
     assert!(!client::reading(&pair.host, to));
     assert_eq!((client::find_waiter(&pair.host, 0), client::find_waiter(&pair.host, waiter.id)), (None, None));
     let (again, to_again) = pair.arm(0);
@@ -366,8 +366,8 @@ fn a_waiter_is_slept_on_replied_to_and_used_again() {
     assert!(client::claim(&pair.shared, to_again, Holder::FIRST, 0));
     // the replier is slow: the filter gives up, and leaves the waiter alone until it has noticed
     assert!(host::expire(&pair.shared, again));
-    pair.book.disarm(&pair.host, &pair.shared, again);
-    assert_eq!(pair.book.waiting(), 0);
+    pair.ledger.disarm(&pair.host, &pair.shared, again);
+    assert_eq!(pair.ledger.waiting(), 0);
     let (other, _) = pair.arm(0);
     assert_ne!(other.index, again.index);
     assert_eq!(client::publish(&pair.shared, to_again), Publish::NoWaiter);
@@ -378,22 +378,22 @@ fn a_waiter_is_slept_on_replied_to_and_used_again() {
 fn all_waiters_can_be_used_and_those_held_up_come_back() {
     let mut pair = Pair::new();
     let all: Vec<_> = (0..WAITERS).map(|_| pair.arm(0)).collect();
-    assert_eq!(pair.book.arm(&pair.host, &pair.shared, 0, 0), None);
+    assert_eq!(pair.ledger.arm(&pair.host, &pair.shared, 0, 0), None);
     for &(waiter, to) in &all[..3] {
         assert!(client::claim(&pair.shared, to, Holder::FIRST, 0));
         assert!(host::expire(&pair.shared, waiter));
-        pair.book.disarm(&pair.host, &pair.shared, waiter);
+        pair.ledger.disarm(&pair.host, &pair.shared, waiter);
     }
-    assert_eq!(pair.book.arm(&pair.host, &pair.shared, 0, 0), None, "three are written to");
+    assert_eq!(pair.ledger.arm(&pair.host, &pair.shared, 0, 0), None, "three are written to");
     assert_eq!(client::publish(&pair.shared, all[2].1), Publish::NoWaiter);
     assert_eq!(pair.arm(0).0.index, all[2].0.index);
     let spare = Spare::default();
     assert!(spare.disarm(&pair.host, all[8].0));
     assert!(!spare.disarm(&pair.host, all[9].0), "there is room for one");
-    pair.book.collect(&spare);
-    pair.book.collect(&spare);
+    pair.ledger.collect(&spare);
+    pair.ledger.collect(&spare);
     assert_eq!(pair.arm(0).0.index, all[8].0.index);
-    assert_eq!(pair.book.arm(&pair.host, &pair.shared, 0, 0), None);
+    assert_eq!(pair.ledger.arm(&pair.host, &pair.shared, 0, 0), None);
 }
 
 #[test]
@@ -404,7 +404,7 @@ fn a_dead_waiter_accepts_no_reply_and_lets_nobody_sleep() {
     assert!(client::claim(&pair.shared, to_slow, Holder::FIRST, 0));
     assert!(!host::marked_dead(&pair.shared, waiter));
     for waiter in [waiter, slow] {
-        Word::bury(&pair.shared.waiters[waiter.index].word);
+        Word::mark_dead(&pair.shared.waiters[waiter.index].word);
         assert!(host::marked_dead(&pair.shared, waiter));
         assert_eq!(host::prepare_sleep(&pair.shared, waiter), None);
     }
@@ -431,19 +431,19 @@ fn a_reply_names_a_window_that_exists() {
 fn the_others_are_made_to_look_when_something_is_left_for_them() {
     let mut pair = Pair::new();
     let nothing = host::Rung::default();
-    assert!(!pair.book.leaves_work(&pair.shared, nothing, 0));
-    assert!(!pair.book.leaves_work(&pair.shared, nothing, 1));
+    assert!(!pair.ledger.leaves_work(&pair.shared, nothing, 0));
+    assert!(!pair.ledger.leaves_work(&pair.shared, nothing, 1));
     assert_ne!(pair.shared.attention.word.load(SeqCst) & ATTENTION_HUNGRY, 0, "the wish is made again");
     let replies = host::Rung { gets: false, replies: true };
-    assert!(pair.book.leaves_work(&pair.shared, replies, 0));
+    assert!(pair.ledger.leaves_work(&pair.shared, replies, 0));
     let gets = host::Rung { gets: true, replies: false };
-    assert!(!pair.book.leaves_work(&pair.shared, gets, 1), "none is left");
+    assert!(!pair.ledger.leaves_work(&pair.shared, gets, 1), "none is left");
     client::post_get(&pair.shared, 0, 8).unwrap();
-    assert!(pair.book.leaves_work(&pair.shared, nothing, 1), "rung meanwhile");
-    assert_eq!(pair.book.pull(&pair.shared), gets);
-    assert!(pair.book.has_gets());
-    assert!(pair.book.leaves_work(&pair.shared, gets, 1));
-    assert!(!pair.book.leaves_work(&pair.shared, gets, 0), "for whom");
+    assert!(pair.ledger.leaves_work(&pair.shared, nothing, 1), "rung meanwhile");
+    assert_eq!(pair.ledger.pull(&pair.shared), gets);
+    assert!(pair.ledger.has_gets());
+    assert!(pair.ledger.leaves_work(&pair.shared, gets, 1));
+    assert!(!pair.ledger.leaves_work(&pair.shared, gets, 0), "for whom");
 }
 
 #[test]
@@ -452,7 +452,7 @@ fn receives_are_taken_by_ticket_and_fit() {
     for (slot, capacity) in [(5, 10), (3, 100), (4, 50)] {
         client::post_get(&pair.shared, slot, capacity).unwrap();
     }
-    let mut take = |len, may_reject| pair.book.take(&pair.shared, len, may_reject).0;
+    let mut take = |len, may_reject| pair.ledger.take(&pair.shared, len, may_reject).0;
     assert_eq!(take(1000, false), Take::Nothing);
     assert!(matches!(take(50, true), Take::Deliver(taken) if taken.slot == 3));
     assert!(matches!(take(51, true), Take::TooSmall(taken) if taken.slot == 5));
@@ -463,17 +463,17 @@ fn receives_are_taken_by_ticket_and_fit() {
 #[test]
 fn each_receive_that_is_noted_counts_once() {
     let mut pair = Pair::new();
-    assert_eq!(pair.book.noted(), 0);
+    assert_eq!(pair.ledger.noted(), 0);
     for slot in [5, 3] {
         client::post_get(&pair.shared, slot, 10).unwrap();
     }
-    assert_eq!(pair.book.noted(), 0, "posted, but not looked at");
-    pair.book.pull(&pair.shared);
-    pair.book.pull(&pair.shared);
-    assert_eq!(pair.book.noted(), 2);
+    assert_eq!(pair.ledger.noted(), 0, "posted, but not looked at");
+    pair.ledger.pull(&pair.shared);
+    pair.ledger.pull(&pair.shared);
+    assert_eq!(pair.ledger.noted(), 2);
     client::post_get(&pair.shared, 4, 10).unwrap();
-    while matches!(pair.book.take(&pair.shared, 1, false).0, Take::Deliver(_)) {}
-    assert_eq!(pair.book.noted(), 3, "one that is taken has been noted all the same");
+    while matches!(pair.ledger.take(&pair.shared, 1, false).0, Take::Deliver(_)) {}
+    assert_eq!(pair.ledger.noted(), 3, "one that is taken has been noted all the same");
 }
 
 #[test]
@@ -481,12 +481,12 @@ fn the_requests_word_says_whom_to_wake() {
     let shared = SharedRegion::boxed();
     let requests = Requests(&shared.requests.word);
     requests.open();
-    let mut desk = Desk::default();
+    let mut workers = Workers::default();
     let slot = client::reserve_send(&shared, Holder::FIRST).unwrap();
     assert_eq!(client::post_send(&shared, slot, 3, 4).unwrap().1, Wake::Socket);
     assert_eq!(requests.posted(2), Wake::None, "the ring is on its way");
-    assert!(desk.send_worker());
-    desk.sit_down(&requests);
+    assert!(workers.call());
+    workers.begin_look(&requests);
     assert_eq!(requests.prepare_sleep(), None);
     assert!(requests.waiting());
     assert_eq!(requests.collect(), 3);
@@ -498,21 +498,21 @@ fn the_requests_word_says_whom_to_wake() {
     assert_eq!(requests.posted(4), Wake::One);
     assert_eq!(requests.posted(8), Wake::None, "one is on its way");
     // a second worker looks too: the first leaves what it did not see to the other
-    desk.sit_down(&requests);
-    assert_eq!(desk.get_up(&requests), Wake::One);
+    workers.begin_look(&requests);
+    assert_eq!(workers.end_look(&requests), Wake::One);
     assert_eq!(requests.collect(), 12);
-    assert_eq!(desk.get_up(&requests), Wake::None);
+    assert_eq!(workers.end_look(&requests), Wake::None);
     assert_eq!(shared.requests.word.load(SeqCst) & REQUEST_RING, REQUEST_RING);
-    desk.sit_down(&requests);
-    desk.sit_down(&requests);
-    assert_eq!(desk.get_up(&requests), Wake::None);
+    workers.begin_look(&requests);
+    workers.begin_look(&requests);
+    assert_eq!(workers.end_look(&requests), Wake::None);
     assert_eq!(shared.requests.word.load(SeqCst), REQUEST_PARKED, "the wish is made for the other");
     assert_eq!(requests.posted(1), Wake::One);
-    assert_eq!(desk.get_up(&requests), Wake::Socket);
-    assert!(desk.leave(&requests), "nobody else has seen it");
+    assert_eq!(workers.end_look(&requests), Wake::Socket);
+    assert!(workers.leave(&requests), "nobody else has seen it");
     assert_eq!(requests.collect(), 1);
     assert!(!requests.dead());
-    requests.bury();
+    requests.mark_dead();
     assert!(requests.dead());
     assert_eq!(requests.prepare_sleep(), None);
     assert_eq!(shared.requests.word.load(SeqCst) & REQUEST_DEAD, REQUEST_DEAD);
@@ -522,8 +522,8 @@ fn the_requests_word_says_whom_to_wake() {
 fn there_are_no_more_workers_than_requests() {
     let shared = SharedRegion::boxed();
     let requests = Requests(&shared.requests.word);
-    let mut desk = Desk::default();
-    assert_eq!((0..SENDS + 3).filter(|_| desk.send_worker()).count(), SENDS);
-    assert!(!desk.leave(&requests), "nothing waits");
-    assert!(desk.send_worker() && !desk.send_worker());
+    let mut workers = Workers::default();
+    assert_eq!((0..SENDS + 3).filter(|_| workers.call()).count(), SENDS);
+    assert!(!workers.leave(&requests), "nothing waits");
+    assert!(workers.call() && !workers.call());
 }

@@ -3,8 +3,8 @@
 use fltmgr_proto::client::{self, Posted};
 use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, FLAG_REPLY, Header, Host, Outcome, Rung, Take};
 use fltmgr_proto::slots::{
-    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, Desk, GETS, Generation, HOLDERS, HOST_INLINE, Holder, HostRegion,
-    REPLY_INLINE, REQUEST_PARKED, Requests, SLOTS, SharedRegion, State, WAITERS, Wake, Word,
+    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, GETS, Generation, HOLDERS, HOST_INLINE, Holder, HostRegion,
+    REPLY_INLINE, REQUEST_PARKED, Requests, SLOTS, SharedRegion, State, WAITERS, Wake, Word, Workers,
 };
 use fltmgr_proto::sync::{AtomicU64, Ordering::SeqCst};
 
@@ -67,9 +67,9 @@ fn a_message_is_replied_to_when_it_says_so_and_names_a_waiter_that_exists() {
 #[test]
 fn a_waiter_found_by_its_id_rings_the_attention_word_only_when_asked() {
     let (host, shared) = (HostRegion::boxed(), SharedRegion::boxed());
-    let mut book = Host::new();
+    let mut ledger = Host::new();
     for (flags, attention) in [(0, false), (FLAG_FILE | FLAG_REPLY, false), (FLAG_ATTENTION, true)] {
-        let waiter = book.arm(&host, &shared, 1, flags).unwrap();
+        let waiter = ledger.arm(&host, &shared, 1, flags).unwrap();
         assert_eq!(client::find_waiter(&host, waiter.id).unwrap().attention, attention);
     }
 }
@@ -77,9 +77,9 @@ fn a_waiter_found_by_its_id_rings_the_attention_word_only_when_asked() {
 #[test]
 fn a_reply_can_be_claimed_until_somebody_has_or_the_filter_has_given_up() {
     let (host, shared) = (HostRegion::boxed(), SharedRegion::boxed());
-    let mut book = Host::new();
+    let mut ledger = Host::new();
     let mut arm = || {
-        let waiter = book.arm(&host, &shared, 1, 0).unwrap();
+        let waiter = ledger.arm(&host, &shared, 1, 0).unwrap();
         (waiter, client::find_waiter(&host, waiter.id).unwrap())
     };
     let (_, claimed) = arm();
@@ -98,29 +98,29 @@ fn a_reply_can_be_claimed_until_somebody_has_or_the_filter_has_given_up() {
 #[test]
 fn the_book_knows_what_was_rung_and_no_more() {
     let shared = SharedRegion::boxed();
-    let mut book = Host::new();
-    assert_eq!(book.pull(&shared), Rung::default());
-    assert_eq!((book.next(), book.has_gets()), (None, false));
+    let mut ledger = Host::new();
+    assert_eq!(ledger.pull(&shared), Rung::default());
+    assert_eq!((ledger.next(), ledger.has_gets()), (None, false));
     client::post_get(&shared, 5, 8).unwrap();
     client::post_get(&shared, 7, 8).unwrap();
-    assert_eq!(book.pull(&shared), Rung { gets: true, replies: false });
-    assert_eq!((book.next(), book.has_gets()), (Some(5), true));
-    assert!(matches!(book.take(&shared, 8, false).0, Take::Deliver(taken) if taken.slot == 5));
-    assert_eq!(book.next(), Some(7));
+    assert_eq!(ledger.pull(&shared), Rung { gets: true, replies: false });
+    assert_eq!((ledger.next(), ledger.has_gets()), (Some(5), true));
+    assert!(matches!(ledger.take(&shared, 8, false).0, Take::Deliver(taken) if taken.slot == 5));
+    assert_eq!(ledger.next(), Some(7));
     assert!(
-        matches!(book.take(&shared, 8, false), (Take::Deliver(taken), rung) if taken.slot == 7 && rung == Rung::default())
+        matches!(ledger.take(&shared, 8, false), (Take::Deliver(taken), rung) if taken.slot == 7 && rung == Rung::default())
     );
-    assert_eq!((book.next(), book.has_gets()), (None, false));
+    assert_eq!((ledger.next(), ledger.has_gets()), (None, false));
 }
 
 #[test]
 fn a_message_says_that_a_reply_is_wanted_when_somebody_waits_for_it() {
     let (host, shared) = (HostRegion::boxed(), SharedRegion::boxed());
-    let mut book = Host::new();
-    let waiter = book.arm(&host, &shared, 9, FLAG_ATTENTION).unwrap();
+    let mut ledger = Host::new();
+    let waiter = ledger.arm(&host, &shared, 9, FLAG_ATTENTION).unwrap();
     for (waiter, flags) in [(Some(waiter), FLAG_REPLY | FLAG_ATTENTION), (None, FLAG_ATTENTION)] {
         let (posted, _) = client::post_get(&shared, 0, 8).unwrap();
-        let (Take::Deliver(taken), _) = book.take(&shared, 0, false) else { panic!("a GET is posted") };
+        let (Take::Deliver(taken), _) = ledger.take(&shared, 0, false) else { panic!("a GET is posted") };
         let header = Header {
             outcome: Outcome::Message,
             len: 0,
@@ -159,10 +159,10 @@ fn a_wish_made_twice_is_the_same_wish() {
     assert_eq!(asleep, Some((REQUEST_PARKED >> 32) as u32));
     assert_eq!(requests.prepare_sleep(), asleep);
     // a worker that gets up while another sleeps leaves the other's wish alone
-    let mut desk = Desk::default();
-    desk.sit_down(&requests);
-    desk.sit_down(&requests);
-    assert_eq!(desk.get_up(&requests), Wake::None);
+    let mut workers = Workers::default();
+    workers.begin_look(&requests);
+    workers.begin_look(&requests);
+    assert_eq!(workers.end_look(&requests), Wake::None);
     assert_eq!(word.load(SeqCst), REQUEST_PARKED);
     assert_eq!((requests.posted(1), requests.posted(1)), (Wake::One, Wake::None));
     assert_eq!(requests.collect(), 1, "rung twice, and not taken back");
@@ -179,22 +179,22 @@ fn a_holder_has_a_number_from_one_to_fifteen() {
 #[test]
 fn a_long_message_is_let_go_when_its_receiver_has_no_slot_or_uses_it_anew() {
     let shared = SharedRegion::boxed();
-    let mut book = Host::new();
+    let mut ledger = Host::new();
     let slot = client::reserve_get(&shared, Holder::FIRST).unwrap();
     client::post_get(&shared, slot, 8).unwrap();
-    let (Take::Deliver(taken), _) = book.take(&shared, 8, false) else { panic!("a GET is posted") };
-    assert!(!host::let_go(&shared, taken) && book.is_last(taken));
-    // posted anew, which the book takes note of later
+    let (Take::Deliver(taken), _) = ledger.take(&shared, 8, false) else { panic!("a GET is posted") };
+    assert!(!host::let_go(&shared, taken) && ledger.is_last(taken));
+    // posted anew, which the ledger takes note of later
     client::post_get(&shared, slot, 8).unwrap();
-    assert!(host::let_go(&shared, taken) && book.is_last(taken));
-    book.pull(&shared);
-    assert!(!book.is_last(taken), "the slot has a later GET");
-    let (Take::Deliver(again), _) = book.take(&shared, 8, false) else { panic!("a GET is posted") };
-    assert!(!host::let_go(&shared, again) && book.is_last(again));
+    assert!(host::let_go(&shared, taken) && ledger.is_last(taken));
+    ledger.pull(&shared);
+    assert!(!ledger.is_last(taken), "the slot has a later GET");
+    let (Take::Deliver(again), _) = ledger.take(&shared, 8, false) else { panic!("a GET is posted") };
+    assert!(!host::let_go(&shared, again) && ledger.is_last(again));
     let _wake = client::release(&shared, slot);
     assert!(host::let_go(&shared, again), "nobody has the slot");
-    // of a SEND the book has no note
+    // of a SEND the ledger has no note
     let slot = client::reserve_send(&shared, Holder::FIRST).unwrap();
     client::post_send(&shared, slot, 1, 1).unwrap();
-    assert!(book.is_last(host::take_request(&shared, slot).unwrap().taken));
+    assert!(ledger.is_last(host::take_request(&shared, slot).unwrap().taken));
 }

@@ -16,14 +16,14 @@ use crate::world::{ANY, World, upper, wait};
 
 /// What is done to end a connection wakes whoever sleeps, or is about to, on each kind of word.
 ///
-/// Fails with: `prepare_sleep` (each of them) without its look at the dead bit; `bury` before `closed` is set.
+/// Fails with: `prepare_sleep` (each of them) without its look at the dead bit; `mark_dead` before `closed` is set.
 #[test]
 fn the_end_wakes_everybody() {
     fn ends(sleeps: impl Fn(&World, Posted, Waiter) + Send + Sync + Copy + 'static) {
         model(move || {
             let world = World::new();
             let posted = world.post();
-            world.book.lock().unwrap().host.pull(&world.shared);
+            world.ledger.lock().unwrap().host.pull(&world.shared);
             let (waiter, _) = world.arm(0);
             Requests(&world.shared.requests.word).open();
             let sleeper = thread::spawn({
@@ -33,12 +33,12 @@ fn the_end_wakes_everybody() {
             world.closed.store(true, Ordering::SeqCst);
             world.shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
             world.attention.wake(usize::MAX, REASON_BUFFER | REASON_REPLY);
-            Requests(&world.shared.requests.word).bury();
+            Requests(&world.shared.requests.word).mark_dead();
             world.requests.wake(usize::MAX, ANY);
-            if Word::bury(&world.shared.waiters[waiter.index].word) {
+            if Word::mark_dead(&world.shared.waiters[waiter.index].word) {
                 world.waiter.wake(usize::MAX, ANY);
             }
-            if Word::bury(&world.shared.slots[posted.slot].word) {
+            if Word::mark_dead(&world.shared.slots[posted.slot].word) {
                 world.slot.wake(usize::MAX, ANY);
             }
             sleeper.join().unwrap();
@@ -73,12 +73,12 @@ fn what_was_delivered_before_the_end_is_told_before_it() {
         });
         world.complete(world.take(), 7);
         world.shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
-        if Word::bury(&world.shared.slots[posted.slot].word) {
+        if Word::mark_dead(&world.shared.slots[posted.slot].word) {
             world.slot.wake(usize::MAX, ANY);
         }
         // the monitor of the application, which hears it from the socket
         world.gone.store(true, Ordering::SeqCst);
-        if client::bury_slot(&world.shared, posted.slot, Holder::FIRST) {
+        if client::mark_slot_dead(&world.shared, posted.slot, Holder::FIRST) {
             world.slot.wake(usize::MAX, ANY);
         }
         assert_eq!(receiver.join().unwrap(), Some(7));

@@ -59,7 +59,7 @@ fn a_get_is_cancelled_or_taken() {
         let sender = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                let (take, _) = world.book.lock().unwrap().host.take(&world.shared, 8, false);
+                let (take, _) = world.ledger.lock().unwrap().host.take(&world.shared, 8, false);
                 let Take::Deliver(taken) = take else { return false };
                 world.complete(taken, 9);
                 true
@@ -96,7 +96,7 @@ fn a_get_taken_back_by_another_wakes_its_owner() {
         let sender = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                let (take, _) = world.book.lock().unwrap().host.take(&world.shared, 8, false);
+                let (take, _) = world.ledger.lock().unwrap().host.take(&world.shared, 8, false);
                 let Take::Deliver(taken) = take else { return false };
                 world.complete(taken, 9);
                 true
@@ -122,9 +122,9 @@ fn a_get_posted_anew_is_taken_as_what_it_is() {
         let sender = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                let mut book = world.book.lock().unwrap();
-                book.host.pull(&world.shared);
-                match book.host.take(&world.shared, 8, false) {
+                let mut ledger = world.ledger.lock().unwrap();
+                ledger.host.pull(&world.shared);
+                match ledger.host.take(&world.shared, 8, false) {
                     (Take::Deliver(taken), _) => {
                         world.complete(taken, 3);
                         Some(taken.generation)
@@ -175,7 +175,7 @@ fn two_hungry_senders_are_fed() {
 /// A sender that was woken and leaves with nothing, because its time is over, leaves the GET to the one who still
 /// waits.
 ///
-/// Fails with: leaving without `leaves_work`, which is what the courier did.
+/// Fails with: leaving without `leaves_work`, which is what the ask queue did.
 #[test]
 fn one_who_leaves_hands_its_wake_up_on() {
     model(|| {
@@ -188,13 +188,13 @@ fn one_who_leaves_hands_its_wake_up_on() {
             let world = Arc::clone(&world);
             move || {
                 let word = &world.shared.attention.word;
-                world.book.lock().unwrap().hungry += 1;
+                world.ledger.lock().unwrap().hungry += 1;
                 if let Some(expected) = world.prepare_sleep(0) {
                     world.attention.sleep(|| upper(word), expected, REASON_BUFFER);
                 }
-                let mut book = world.book.lock().unwrap();
-                book.hungry -= 1;
-                if book.host.leaves_work(&world.shared, Rung::default(), book.hungry) {
+                let mut ledger = world.ledger.lock().unwrap();
+                ledger.hungry -= 1;
+                if ledger.host.leaves_work(&world.shared, Rung::default(), ledger.hungry) {
                     world.stir();
                 }
             }

@@ -28,12 +28,12 @@ fn a_claim_taken_back_in_the_moment_of_giving_up() {
         let taking_back = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                let book = world.book.lock().unwrap();
-                assert!(book.host.release(&world.host, &world.shared, dead(), |_| false));
+                let ledger = world.ledger.lock().unwrap();
+                assert!(ledger.host.release(&world.host, &world.shared, dead(), |_| false));
             }
         });
         assert!(host::expire(&world.shared, waiter));
-        world.book.lock().unwrap().host.disarm(&world.host, &world.shared, waiter);
+        world.ledger.lock().unwrap().host.disarm(&world.host, &world.shared, waiter);
         taking_back.join().unwrap();
         // all waiters once: this one too
         for _ in 0..2 {
@@ -57,8 +57,8 @@ fn a_claim_taken_back_while_another_replies() {
             let world = Arc::clone(&world);
             move || world.reply(to, 5)
         });
-        let _ = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
-        let _ = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
+        let _ = world.ledger.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
+        let _ = world.ledger.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
         let replied = another.join().unwrap() || world.reply(to, 5);
         assert!(replied);
         assert_eq!(world.collect(waiter), 5);
@@ -77,7 +77,7 @@ fn a_receive_taken_back_while_a_filter_takes_it() {
         let filter = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                // `take` of the book, without its lock: only the words decide
+                // `take` of the ledger, without its lock: only the words decide
                 let taken = host::take_request(&world.shared, posted.slot).map(|request| request.taken);
                 if let Some(taken) = taken {
                     assert!(client::owns(&world.shared, posted.slot, dead()), "kept until it is complete");
@@ -85,9 +85,9 @@ fn a_receive_taken_back_while_a_filter_takes_it() {
                 }
             }
         });
-        let first = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
+        let first = world.ledger.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
         filter.join().unwrap();
-        let again = world.book.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
+        let again = world.ledger.lock().unwrap().host.release(&world.host, &world.shared, dead(), |_| false);
         assert!(first || again);
         assert_eq!(client::reserve_get(&world.shared, Holder::FIRST), Some(posted.slot));
         assert!(client::post_get(&world.shared, posted.slot, 8).is_some());

@@ -94,20 +94,20 @@ fn a_late_reply_stays_out_of_the_next_message() {
         assert!(replier.join().unwrap());
         assert_ne!(late.join().unwrap(), expired);
         // whoever was held up has let go: all waiters can be used again
-        let mut book = world.book.lock().unwrap();
-        book.host.collect(&world.spare);
-        assert_eq!(book.host.waiting(), 0);
+        let mut ledger = world.ledger.lock().unwrap();
+        ledger.host.collect(&world.spare);
+        assert_eq!(ledger.host.waiting(), 0);
         for _ in 0..fltmgr_proto::slots::WAITERS {
-            assert!(book.host.arm(&world.host, &world.shared, 8, 0).is_some());
+            assert!(ledger.host.arm(&world.host, &world.shared, 8, 0).is_some());
         }
     });
 }
 
-/// Two threads that end waiters put them back, one perhaps beside the book: none gets lost, none is there twice.
+/// Two threads that end waiters put them back, one perhaps beside the ledger: none gets lost, none is there twice.
 ///
 /// Fails with: `Spare::disarm` as a store.
 #[test]
-fn waiters_come_back_beside_the_book() {
+fn waiters_come_back_beside_the_ledger() {
     model(|| {
         let world = World::new();
         let waiters = [world.arm(0), world.arm(0)];
@@ -124,7 +124,7 @@ fn waiters_come_back_beside_the_book() {
         other.join().unwrap();
         let (last, _) = world.arm(0);
         assert_ne!(again.index, last.index);
-        assert_eq!(world.book.lock().unwrap().host.waiting(), fltmgr_proto::slots::WAITERS);
+        assert_eq!(world.ledger.lock().unwrap().host.waiting(), fltmgr_proto::slots::WAITERS);
     });
 }
 
@@ -169,13 +169,13 @@ fn a_reply_rings_who_expects_replies() {
 /// A reply and a GET are rung on one word, and two sleep there: one who waits for a GET and takes the bit of the reply
 /// tells the one who waits for the reply, and the other way round.
 ///
-/// Fails with: `leaves_work` without its look at `rung.replies`; a courier that keeps the GETs it collected to itself.
+/// Fails with: `leaves_work` without its look at `rung.replies`; an ask queue that keeps the GETs it collected to itself.
 #[test]
 fn a_reply_and_a_get_on_one_word_reach_both() {
     model(|| {
         let world = World::new();
         let (waiter, to) = world.arm(FLAG_ATTENTION);
-        let courier = thread::spawn({
+        let asks = thread::spawn({
             let world = Arc::clone(&world);
             move || world.expect(waiter)
         });
@@ -185,12 +185,12 @@ fn a_reply_and_a_get_on_one_word_reach_both() {
         });
         assert!(world.reply(to, 5));
         world.post();
-        assert_eq!(courier.join().unwrap(), 5);
+        assert_eq!(asks.join().unwrap(), 5);
         assert!(sender.join().unwrap() < GETS);
     });
 }
 
-/// A courier gives a question up while its reply is published: either the reply is used or the replier is told, and who
+/// The thread of an ask queue gives a message up while its reply is published: either the reply is used or the replier is told, and who
 /// is expecting another reply is woken by that one.
 ///
 /// Fails with: `expire` as a store.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use fltmgr_proto::slots::{Desk, Requests, Wake};
+use fltmgr_proto::slots::{Requests, Wake, Workers};
 
 use crate::model;
 use crate::world::{ANY, World, upper, wait};
@@ -13,7 +13,7 @@ use crate::world::{ANY, World, upper, wait};
 /// The workers at one connection, as `fltmgr::port::requests` has them.
 struct Office {
     world: Arc<World>,
-    desk: Mutex<Desk>,
+    workers: Mutex<Workers>,
     /// Requests that were taken, one bit each.
     served: Mutex<u64>,
     all_served: Condvar,
@@ -30,7 +30,7 @@ impl Office {
         Requests(&world.shared.requests.word).open();
         Arc::new(Self {
             world,
-            desk: Mutex::default(),
+            workers: Mutex::default(),
             served: Mutex::new(0),
             all_served: Condvar::new(),
             threads: Mutex::new(Vec::new()),
@@ -52,7 +52,7 @@ impl Office {
     }
 
     fn rung(self: &Arc<Self>) {
-        if self.desk.lock().unwrap().send_worker() {
+        if self.workers.lock().unwrap().call() {
             let office = Arc::clone(self);
             let worker = thread::spawn(move || office.work());
             self.threads.lock().unwrap().push(worker);
@@ -62,14 +62,14 @@ impl Office {
     fn work(self: &Arc<Self>) {
         let word = self.requests();
         loop {
-            self.desk.lock().unwrap().sit_down(&word);
+            self.workers.lock().unwrap().begin_look(&word);
             let look = || match word.collect() {
                 0 if word.dead() || !self.stays => Some(0),
                 0 => None,
                 bits => Some(bits),
             };
             let bits = wait(&self.world.requests, || upper(word.0), ANY, look, || word.prepare_sleep());
-            let unseen = self.desk.lock().unwrap().get_up(&word);
+            let unseen = self.workers.lock().unwrap().end_look(&word);
             match unseen {
                 Wake::None => {}
                 Wake::One => self.world.requests.wake(1, ANY),
@@ -80,7 +80,7 @@ impl Office {
             }
             self.serve(bits);
         }
-        let refused = self.desk.lock().unwrap().leave(&word);
+        let refused = self.workers.lock().unwrap().leave(&word);
         if refused {
             self.rung();
         }
@@ -93,7 +93,7 @@ impl Office {
         *served |= bits;
         if *served == self.all {
             self.all_served.notify_all();
-            self.requests().bury();
+            self.requests().mark_dead();
             self.world.requests.wake(usize::MAX, ANY);
         }
         while self.stays && *served != self.all {
@@ -113,7 +113,7 @@ impl Office {
 
 /// No request is left behind by workers that leave as soon as they find nothing.
 ///
-/// Fails with: neither `get_up` nor `leave` looking at the requests.
+/// Fails with: neither `end_look` nor `leave` looking at the requests.
 #[test]
 fn a_leaving_worker_leaves_no_request() {
     model(|| {
@@ -141,7 +141,7 @@ fn workers_that_leave_make_room_for_one_who_stays() {
 
 /// A request that comes while the only worker is on its way into a callback, which waits for that request.
 ///
-/// Fails with: `get_up` that does not look at the requests.
+/// Fails with: `end_look` that does not look at the requests.
 #[test]
 fn a_callback_may_wait_for_another_request() {
     model(|| {
@@ -154,7 +154,7 @@ fn a_callback_may_wait_for_another_request() {
 
 /// Of two workers asleep on the word each is woken for one of two requests, although the first wakes up late.
 ///
-/// Fails with: `get_up` that does not set the parked bit for the other.
+/// Fails with: `end_look` that does not set the parked bit for the other.
 #[test]
 fn two_parked_workers_serve_two_requests() {
     model(|| {

@@ -75,7 +75,7 @@ pub(crate) struct World {
     pub(crate) requests: Futex,
     pub(crate) slot: Futex,
     pub(crate) waiter: Futex,
-    pub(crate) book: Mutex<Book>,
+    pub(crate) ledger: Mutex<Ledger>,
     pub(crate) spare: Spare,
     pub(crate) stirred: AtomicU32,
     /// The host has ended the connection.
@@ -84,7 +84,7 @@ pub(crate) struct World {
     pub(crate) gone: AtomicBool,
 }
 
-pub(crate) struct Book {
+pub(crate) struct Ledger {
     pub(crate) host: Host,
     pub(crate) hungry: usize,
 }
@@ -98,7 +98,7 @@ impl World {
             requests: Futex::new(),
             slot: Futex::new(),
             waiter: Futex::new(),
-            book: Mutex::new(Book { host: Host::new(), hungry: 0 }),
+            ledger: Mutex::new(Ledger { host: Host::new(), hungry: 0 }),
             spare: Spare::default(),
             stirred: AtomicU32::new(0),
             closed: AtomicBool::new(false),
@@ -171,17 +171,17 @@ impl World {
     pub(crate) fn take(&self) -> host::Taken {
         let word = &self.shared.attention.word;
         loop {
-            let mut book = self.book.lock().unwrap();
+            let mut ledger = self.ledger.lock().unwrap();
             let seen = self.stirred.load(Ordering::SeqCst);
-            let (take, rung) = book.host.take(&self.shared, 8, false);
-            if book.host.leaves_work(&self.shared, rung, book.hungry) {
+            let (take, rung) = ledger.host.take(&self.shared, 8, false);
+            if ledger.host.leaves_work(&self.shared, rung, ledger.hungry) {
                 self.stir();
             }
             if let Take::Deliver(taken) = take {
                 return taken;
             }
-            book.hungry += 1;
-            drop(book);
+            ledger.hungry += 1;
+            drop(ledger);
             let rung = || word.load(Ordering::Acquire) & (ATTENTION_SLOTS | ATTENTION_REPLIED | ATTENTION_DEAD) != 0;
             wait(
                 &self.attention,
@@ -190,14 +190,14 @@ impl World {
                 || (rung() || self.stirred.load(Ordering::SeqCst) != seen).then_some(()),
                 || self.prepare_sleep(seen),
             );
-            self.book.lock().unwrap().hungry -= 1;
+            self.ledger.lock().unwrap().hungry -= 1;
         }
     }
 
     pub(crate) fn arm(&self, flags: u32) -> (Waiter, ReplyTo) {
-        let mut book = self.book.lock().unwrap();
-        book.host.collect(&self.spare);
-        let waiter = book.host.arm(&self.host, &self.shared, 8, flags).unwrap();
+        let mut ledger = self.ledger.lock().unwrap();
+        ledger.host.collect(&self.spare);
+        let waiter = ledger.host.arm(&self.host, &self.shared, 8, flags).unwrap();
         let attention = flags & FLAG_ATTENTION != 0;
         (waiter, ReplyTo { waiter: waiter.index, generation: waiter.generation, capacity: 8, attention })
     }
@@ -234,15 +234,15 @@ impl World {
         wait(&self.waiter, || word.load(Ordering::SeqCst), ANY, look, prepare).then(|| self.collect(waiter))
     }
 
-    /// A courier, as `fltmgr::port::courier` has it: waits for a reply on the attention word, with all the others.
+    /// As the thread of `fltport`'s ask queue: waits for a reply on the attention word, with all the others.
     pub(crate) fn expect(&self, waiter: Waiter) -> u64 {
         let word = &self.shared.attention.word;
         loop {
             let seen = self.stirred.load(Ordering::SeqCst);
             if Attention(word).has_replies() {
-                let mut book = self.book.lock().unwrap();
-                let rung = book.host.pull(&self.shared);
-                if book.hungry > 0 && (rung.gets || rung.replies) {
+                let mut ledger = self.ledger.lock().unwrap();
+                let rung = ledger.host.pull(&self.shared);
+                if ledger.hungry > 0 && (rung.gets || rung.replies) {
                     self.stir();
                 }
             }
@@ -274,7 +274,7 @@ impl World {
 
     pub(crate) fn end(&self, waiter: Waiter) {
         if !(host::replied(&self.shared, waiter) && self.spare.disarm(&self.host, waiter)) {
-            self.book.lock().unwrap().host.disarm(&self.host, &self.shared, waiter);
+            self.ledger.lock().unwrap().host.disarm(&self.host, &self.shared, waiter);
         }
     }
 }

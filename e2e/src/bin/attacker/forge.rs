@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::duel::{exit, fork, fork_for_good, reap};
 use crate::raw::{HERE, Reads, at, errno};
 
-/// How long a newcomer knocks.
+/// How long a new client tries to connect.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What started this program.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use fltmgr::namespace::Namespace;
-use fltmgr::{Answer, Client, Port, PortOptions, Process, SecurityDescriptor, Serve, Status, Timeout};
+use fltmgr::{Client, Port, PortOptions, Process, Response, SecurityDescriptor, Serve, Status, Timeout};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What a connection is for: the first word of its context.
@@ -295,18 +295,18 @@ impl Serve for Driven {
         Ok(Session { context, client: client.clone() })
     }
 
-    fn message(&self, session: &Session, _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, session: &Session, _: &Process, input: &[u8], output: &mut [u8]) -> Response {
         if session.context.kind == CONTROL {
             let Ok(command) = Command::read_from_bytes(input) else { return Status::INVALID_PARAMETER.into() };
             let told = self.control(command);
             let Some(room) = output.get_mut(..size_of::<Told>()) else { return Status::BUFFER_TOO_SMALL.into() };
             room.copy_from_slice(told.as_bytes());
-            return Answer::from(room.len());
+            return Response::from(room.len());
         }
         if self.no_callback {
             return Status::INVALID_DEVICE_REQUEST.into();
         }
-        let Ok((request, _)) = Request::read_from_prefix(input) else { return Answer::from(input.len()) };
+        let Ok((request, _)) = Request::read_from_prefix(input) else { return Response::from(input.len()) };
         let number = session.context.number;
         self.update(|state| *state.running.entry(number).or_default() += 1);
         match request.kind {
@@ -317,7 +317,7 @@ impl Serve for Driven {
                 output[..8].copy_from_slice(&reply);
                 let status = asked.map_or_else(|error| error.status(), |reply| reply.status);
                 self.update(|state| *state.running.entry(number).or_default() -= 1);
-                return Answer { status, len: 8 };
+                return Response { status, len: 8 };
             }
             CLOSE_ITSELF => session.client.close(),
             _ => assert_eq!(request.kind, ANSWER),
@@ -325,7 +325,7 @@ impl Serve for Driven {
         let written = output.len().min(request.written as usize);
         output[..written].iter_mut().enumerate().for_each(|(at, byte)| *byte = pattern(at));
         self.update(|state| *state.running.entry(number).or_default() -= 1);
-        Answer { status: Status(request.status), len: request.returned as usize }
+        Response { status: Status(request.status), len: request.returned as usize }
     }
 
     fn disconnect(&self, session: Session) {

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use fltmgr::namespace::Namespace;
-use fltmgr::{Answer, Client, Error, Port, PortOptions, Process, Question, SecurityDescriptor, Serve, Status, Timeout};
+use fltmgr::{
+    Client, Error, OutgoingMessage, Port, PortOptions, Process, Response, SecurityDescriptor, Serve, Status, Timeout,
+};
 use testkit::{Random, mix};
 
 use super::log::{Event, Log, Record, now};
@@ -27,7 +29,7 @@ impl Serve for Filter {
         Ok(())
     }
 
-    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, input: &[u8], output: &mut [u8]) -> Response {
         let number = number(input);
         let right = is_payload(input, number, QUESTION);
         self.log.write(&Record { event: Event::Called, number, status: Status::SUCCESS, right, id: 0, at: now() });
@@ -165,7 +167,7 @@ impl Sending<'_> {
             Kind::AskThen => {
                 self.under_way.begin();
                 let (log, under_way) = (Arc::clone(log), Arc::clone(&self.under_way));
-                let question = Question { message: question, reply_len: ROOM, fd: None, timeout };
+                let question = OutgoingMessage { body: question, reply_len: ROOM, file: None, timeout };
                 client.ask_then(question, move |answered| {
                     log.write(&match answered {
                         Ok(answered) => noted(number, answered.status, &answered.payload, false),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fltmgr::{Answer, Client, Connection, Message, Pending, Port, Process, Serve, Status, Timeout};
+use fltmgr::{Client, Connection, Message, Pending, Port, Process, Response, Serve, Status, Timeout};
 use testkit::{Again, apart, until};
 
 use super::{
@@ -155,7 +155,7 @@ impl Serve for Filter {
         Ok(state)
     }
 
-    fn message(&self, _: &String, _: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, _: &String, _: &Process, input: &[u8], output: &mut [u8]) -> Response {
         if input == b"stay" {
             self.stay();
         } else {
@@ -181,7 +181,7 @@ impl Serve for Shared {
         self.0.connect(client, context)
     }
 
-    fn message(&self, session: &String, from: &Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, session: &String, from: &Process, input: &[u8], output: &mut [u8]) -> Response {
         self.0.message(session, from, input, output)
     }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fltmgr::{Answer, Client, Connection, Error, Message, Port, Process, Question, Serve, Status, Timeout};
+use fltmgr::{Client, Connection, Error, Message, OutgoingMessage, Port, Process, Response, Serve, Status, Timeout};
 use testkit::{Again, apart, until};
 
 use super::{BIG, Gate, IN_CALL, LONG, NAME, Way, befall, connect, options, play_all, start, status, wait_for};
@@ -66,7 +66,7 @@ impl Serve for Filter {
         Ok(())
     }
 
-    fn message(&self, (): &(), _: &Process, _: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, (): &(), _: &Process, _: &[u8], output: &mut [u8]) -> Response {
         self.stay("in the message callback");
         output.len().into()
     }
@@ -113,7 +113,7 @@ pub(super) fn play(state: &str, dir: &Path) {
         }
         "waiting for a reply to call back" => {
             let (told, answer) = sync_channel(1);
-            let question = Question { message: b"?".to_vec(), reply_len: 4, fd: None, timeout: Timeout::Never };
+            let question = OutgoingMessage { body: b"?".to_vec(), reply_len: 4, file: None, timeout: Timeout::Never };
             client.ask_then(question, move |answered| told.send(answered.unwrap().payload).unwrap());
             ready();
             assert_eq!(answer.recv().unwrap(), b"?");

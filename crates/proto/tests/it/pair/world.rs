@@ -30,7 +30,7 @@ struct Held {
 pub(crate) struct Connection {
     host: Box<HostRegion>,
     shared: Box<SharedRegion>,
-    book: Host,
+    ledger: Host,
     spare: Spare,
     sending: Vec<Sending>,
     gets: Vec<(Posted, u64)>,
@@ -53,7 +53,7 @@ impl Connection {
         Self {
             host,
             shared,
-            book: Host::new(),
+            ledger: Host::new(),
             spare: Spare::default(),
             sending: Vec::new(),
             gets: Vec::new(),
@@ -139,7 +139,7 @@ impl Connection {
         }
         let mut refused = message.refused;
         loop {
-            let (take, _) = self.book.take(&self.shared, message.len, !refused);
+            let (take, _) = self.ledger.take(&self.shared, message.len, !refused);
             let did = match take {
                 Take::Deliver(taken) => Attempt::Deliver(taken.slot),
                 Take::TooSmall(taken) => Attempt::Refuse(taken.slot),
@@ -155,8 +155,8 @@ impl Connection {
             };
             assert!(taken.slot < GETS);
             if message.wants_reply && waiter.is_none() {
-                self.book.collect(&self.spare);
-                waiter = self.book.arm(&self.host, &self.shared, message.len as u32, FLAG_ATTENTION);
+                self.ledger.collect(&self.spare);
+                waiter = self.ledger.arm(&self.host, &self.shared, message.len as u32, FLAG_ATTENTION);
                 self.sending[index].waiter = waiter;
                 if self.hostile {
                     self.foretold_nothing(key, waiter);
@@ -415,7 +415,7 @@ impl Connection {
         if let Some(waiter) = sending.waiter
             && !(host::replied(&self.shared, waiter) && self.spare.disarm(&self.host, waiter))
         {
-            self.book.disarm(&self.host, &self.shared, waiter);
+            self.ledger.disarm(&self.host, &self.shared, waiter);
         }
         self.model.end(sending.key, fate);
     }
@@ -427,10 +427,10 @@ impl Connection {
         self.model.dead = true;
         self.shared.attention.word.fetch_or(ATTENTION_DEAD, fltmgr_proto::sync::Ordering::SeqCst);
         for waiter in self.sending.iter().filter_map(|sending| sending.waiter) {
-            Word::bury(&self.shared.waiters[waiter.index].word);
+            Word::mark_dead(&self.shared.waiters[waiter.index].word);
         }
         for slot in &self.shared.slots {
-            Word::bury(&slot.word);
+            Word::mark_dead(&slot.word);
         }
         assert!(self.hostile || Attention(&self.shared.attention.word).dead());
         while let Some(sending) = self.sending.last() {
@@ -480,8 +480,8 @@ impl Connection {
         }
         assert!(self.sending.is_empty());
         assert!(self.model.messages.iter().all(|message| matches!(message.state, State::Ended(_))));
-        self.book.collect(&self.spare);
-        assert_eq!(self.book.waiting(), 0);
+        self.ledger.collect(&self.spare);
+        assert_eq!(self.ledger.waiting(), 0);
         if !self.hostile {
             self.check_nothing_is_left(random);
         }
@@ -498,8 +498,8 @@ impl Connection {
         assert_eq!(self.shared.allocation.used.load(fltmgr_proto::sync::Ordering::Relaxed), 0, "slots are left in use");
         let used = self.model.messages.iter().filter(|message| message.id != 0).count().min(WAITERS);
         for _ in 0..used {
-            self.book.arm(&self.host, &self.shared, 0, 0).unwrap();
+            self.ledger.arm(&self.host, &self.shared, 0, 0).unwrap();
         }
-        assert_eq!(self.book.waiting(), used, "waiters are left in use");
+        assert_eq!(self.ledger.waiting(), used, "waiters are left in use");
     }
 }

@@ -16,10 +16,47 @@ use sys::memory::Memory;
 use sys::monitor::{Interest, Monitor};
 use sys::socket::{Received, Socket};
 
-use super::completions::Register;
-use super::{Alarm, ConnectOptions, Link, lock};
+#[cfg(feature = "async")]
+use super::async_requests::AsyncRequests;
+use super::attachment::{Alarm, Attachment};
+use super::register::Register;
 use crate::namespace::Namespace;
+use crate::sync::lock;
 use crate::{Error, wait};
+
+/// How to connect: where to look, and what the handle may do.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectOptions {
+    namespace: Option<Namespace>,
+    inheritable: bool,
+    timeout: Option<Duration>,
+}
+
+impl ConnectOptions {
+    /// Looks for the port in `namespace` only, instead of where [`Namespace::current`] says.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+
+    /// Whether programs that this process starts inherit the handle: [`super::Connection::inheritable`] tells under which
+    /// number, and how they open it. Without it nothing of the connection passes exec.
+    #[must_use]
+    #[doc(alias("bInheritHandle", "SECURITY_ATTRIBUTES", "lpSecurityAttributes"))]
+    pub fn inheritable(mut self, inheritable: bool) -> Self {
+        self.inheritable = inheritable;
+        self
+    }
+
+    /// How long to wait for the filter's answer; for ever unless set, as on Windows: the filter's connect callback may
+    /// take its time, and a host that was stopped answers when it goes on. To wait for a place in a host's queue counts.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
 
 /// How long a host has to answer what it answers without asking its filter.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
@@ -28,8 +65,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// of its own, which does not tell.
 const ANSWER_SLICE: Duration = Duration::from_millis(20);
 
-/// How long a client goes on trying after it was first turned away unheard: the host gives those in its way, and itself,
-/// a second.
+/// How long a client goes on trying after it was first turned away unheard: the host gives other clients, and itself, a second.
 const UNHEARD_TIME: Duration = Duration::from_secs(3);
 
 /// The first and the longest pause before it tries again.
@@ -42,7 +78,7 @@ struct Welcome {
     files: Option<[OwnedFd; WELCOME_FILES]>,
 }
 
-pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> Result<Arc<Link>, Error> {
+pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> Result<Arc<Attachment>, Error> {
     let doing = || format!("connecting to {name}");
     let port = PortName::parse(name).map_err(|status| Error::new(status, doing()))?;
     let flags = if options.inheritable { HelloFlags::INHERIT } else { HelloFlags::empty() };
@@ -56,7 +92,7 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
     let mut first = None;
     let (mut pause, longest) = UNHEARD_PAUSE;
     let socket = loop {
-        let (socket, unheard) = knock(&namespace, &port, &hello, deadline, &doing)?;
+        let (socket, unheard) = say_hello(&namespace, &port, &hello, deadline, &doing)?;
         let now = Instant::now();
         let in_time = deadline.is_none_or(|deadline| now + pause < deadline);
         if !unheard || !in_time || now - *first.get_or_insert(now) > UNHEARD_TIME {
@@ -80,7 +116,7 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
 
 /// Says to the port's host what is wanted, and waits for the answer, which stays in the socket. True: the host has not
 /// heard it, and it may be said again.
-fn knock(
+fn say_hello(
     namespace: &Namespace,
     port: &PortName,
     hello: &[u8],
@@ -111,7 +147,7 @@ fn knock(
 }
 
 /// Uses the connection that `handle` keeps alive; keeps it, if it is one that children inherit, or lets go of it.
-pub(super) fn open(handle: Socket, doing: &impl Fn() -> String) -> Result<Arc<Link>, Error> {
+pub(super) fn open(handle: Socket, doing: &impl Fn() -> String) -> Result<Arc<Attachment>, Error> {
     wait::warm_up();
     let seen = welcome(doing, |packet| handle.peek(packet))?;
     let Some(files) = seen.files else {
@@ -147,16 +183,16 @@ fn answer(asked: &Socket, ours: &Socket, packet: &mut [u8], deadline: Instant) -
 }
 
 /// Makes another handle that keeps a connection alive, and can be opened, with the memory in it.
-pub(super) fn duplicate(link: &Link) -> Result<OwnedFd, Error> {
-    let doing = || format!("duplicating a handle of {}", link.name);
+pub(super) fn duplicate(attachment: &Attachment) -> Result<OwnedFd, Error> {
+    let doing = || format!("duplicating a handle of {}", attachment.name);
     let (handle, theirs) = Socket::pair().map_err(|error| Error::resources(doing(), error))?;
     let deadline = Instant::now() + ANSWER_TIME;
     let duplicate = FromClient::Duplicate { in_use: false }.encode();
-    let said = link.socket.send_deadline(&duplicate, &[theirs.as_fd()], deadline);
+    let said = attachment.socket.send_deadline(&duplicate, &[theirs.as_fd()], deadline);
     said.map_err(|error| unanswered(doing(), error))?;
-    welcome(&doing, |packet| answer(&link.socket, &handle, packet, deadline))?;
-    let content = FromHost::Welcome { holder: None, name: link.name.clone() }.encode();
-    let [host, shared] = &link.passed_on;
+    welcome(&doing, |packet| answer(&attachment.socket, &handle, packet, deadline))?;
+    let content = FromHost::Welcome { holder: None, name: attachment.name.clone() }.encode();
+    let [host, shared] = &attachment.passed_on;
     // in its time too: a host that means harm has the other end as well, and may have filled it
     let put = theirs.send_deadline(&content, &[host.as_fd(), shared.as_fd()], deadline);
     put.map_err(|error| unanswered(doing(), error))?;
@@ -216,13 +252,13 @@ fn establish(
     inheritable: Option<Socket>,
     files: [OwnedFd; WELCOME_FILES],
     doing: &impl Fn() -> String,
-) -> Result<Arc<Link>, Error> {
+) -> Result<Arc<Attachment>, Error> {
     let failed = |error| Error::resources(doing(), error);
     let [host, shared] = &files;
     let memory = Memory::open(host.as_fd(), shared.as_fd()).map_err(failed)?;
-    let alarm = Arc::new(Alarm { gone: AtomicBool::new(false), link: Mutex::new(Weak::new()) });
+    let alarm = Arc::new(Alarm { gone: AtomicBool::new(false), attachment: Mutex::new(Weak::new()) });
     let socket = Arc::new(socket);
-    let link = Arc::new(Link {
+    let attachment = Arc::new(Attachment {
         name,
         holder,
         memory,
@@ -240,12 +276,12 @@ fn establish(
         windows: Mutex::default(),
         completions: Register::default(),
         #[cfg(feature = "async")]
-        requests: crate::aio::Requests::new(),
+        requests: AsyncRequests::new(),
     });
-    *lock(&alarm.link) = Arc::downgrade(&link);
+    *lock(&alarm.attachment) = Arc::downgrade(&attachment);
     let monitor = Monitor::of_this_process().map_err(failed)?;
     let watching = monitor.watch(socket, Interest::Hangup, None, alarm).map_err(failed)?;
     // set once, here
-    let _ = link.watching.set(watching);
-    Ok(link)
+    let _ = attachment.watching.set(watching);
+    Ok(attachment)
 }

@@ -1,7 +1,7 @@
 //! Payloads of more than one window, piece after piece as the application reads or writes them.
 //!
-//! A thread that sends its own message waits for each piece. The courier, which has many under way, never waits for
-//! one: it takes a step where one can be made, and gets the counter to sleep on where none can.
+//! A thread that sends its own message waits for each piece. The thread of the ask queue, which has many under way,
+//! never waits for one: it takes a step where one can be made, and gets the counter to sleep on where none can.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,7 +11,7 @@ use proto::status::Status;
 use sys::clock::Deadline;
 use sys::futex;
 
-use super::client::Inner;
+use super::link::Link;
 use crate::Error;
 use crate::wait::{Asleep, Counted, wait_counter};
 
@@ -74,7 +74,7 @@ pub(super) enum Step<'a> {
     Waits(&'a AtomicU32, u32),
 }
 
-impl Inner {
+impl Link {
     /// Sends the pieces after the first of a payload in a completed slot, as the application reads them, each within
     /// the `deadline` that it gets when it is the next. A reply to `waiter` ends that: whoever gave it has seen enough,
     /// or had no memory for the message. Calls `last` before the last piece is there to be read, when there are
@@ -171,12 +171,12 @@ impl Inner {
     fn abort(&self, taken: Taken, len: usize, next: usize) -> Unsent {
         let filled = &self.memory.host().slots[taken.slot].filled;
         // held: the slot is not taken for another message, which this would end, between the look and the store
-        let book = self.book();
-        let ours = book.host.is_last(taken) && self.has(taken);
+        let ledger = self.ledger();
+        let ours = ledger.host.is_last(taken) && self.has(taken);
         if ours {
             filled.store(host::ABORTED, Ordering::Release);
         }
-        drop(book);
+        drop(ledger);
         if ours {
             futex::wake(filled, 1, futex::ANY);
         }
@@ -258,7 +258,7 @@ impl Inner {
         (filled.swap(host::ABORTED, Ordering::AcqRel) as usize) < chunks.count()
     }
 
-    /// The deadline has passed: as [`Inner::stop_replier`], for a reply that is read piece by piece.
+    /// The deadline has passed: as [`Link::stop_replier`], for a reply that is read piece by piece.
     pub(super) fn abort_reading(&self, reading: &Reading) -> bool {
         self.stop_replier(reading.window, Chunks::new(reading.len))
     }
@@ -296,50 +296,24 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use proto::slots::{Generation, Holder};
 
-    use proto::client;
-    use proto::slots::{Generation, Holder, WINDOW};
-
-    use super::super::client::Client;
     use super::*;
-    use crate::Timeout;
-
-    /// The end of a connection waits for those who sleep on it: for a piece of something long, too.
-    #[test]
-    fn who_waits_for_a_piece_is_one_of_those_who_sleep() {
-        let client = Client::without_a_port();
-        let inner = &client.inner;
-        let slot = client::reserve_get(inner.memory.shared(), Holder::FIRST).unwrap();
-        client::post_get(inner.memory.shared(), slot, u64::MAX).unwrap();
-        std::thread::scope(|scope| {
-            let sends = scope.spawn(|| client.send(&[0; WINDOW + 1], Timeout::Never).unwrap_err().status());
-            let start = Instant::now();
-            while inner.asleep.load(Ordering::SeqCst) != 1 {
-                assert!(start.elapsed() < Duration::from_secs(20), "nobody counts it");
-                std::thread::park_timeout(Duration::from_micros(100));
-            }
-            inner.close();
-            inner.drain();
-            assert_eq!(inner.asleep.load(Ordering::SeqCst), 0);
-            assert_eq!(sends.join().unwrap(), Status::PORT_DISCONNECTED);
-        });
-    }
 
     /// A slot whose receiver let go of one long message, has another, and ended.
     #[test]
     fn a_message_that_has_ended_leaves_the_next_one_its_slot() {
-        let inner = Client::without_a_port().inner;
+        let link = Link::without_a_port();
         let [before, now] = [1, 2].map(|generation| Taken { slot: 3, generation: Generation::new(generation) });
-        let used = &inner.memory.shared().allocation.used;
+        let used = &link.memory.shared().allocation.used;
         used.store(1 << now.slot, Ordering::SeqCst);
-        inner.memory.shared().slots[now.slot].owner.store(Holder::FIRST.number(), Ordering::SeqCst);
-        inner.begin_streaming(before);
-        inner.begin_streaming(now);
-        inner.sent(before);
-        inner.forget_holder(Holder::FIRST);
+        link.memory.shared().slots[now.slot].owner.store(Holder::FIRST.number(), Ordering::SeqCst);
+        link.begin_streaming(before);
+        link.begin_streaming(now);
+        link.sent(before);
+        link.forget_holder(Holder::FIRST);
         assert_eq!(used.load(Ordering::SeqCst), 1 << now.slot, "its pieces are still to come");
-        inner.sent(now);
+        link.sent(now);
         assert_eq!(used.load(Ordering::SeqCst), 0);
     }
 }

@@ -4,21 +4,21 @@
 //! Dropping a future or the stream loses nothing: a message is taken out of the connection only in the poll that
 //! returns it, and one that was delivered to a dropped stream is answered as a [`Message`] that is dropped.
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::{FusedStream, Stream};
-use proto::slots::SENDS;
 use proto::status::Status;
-use sys::fork::ForkGuard;
 
-use crate::application::{Completions, Connection, Message, Received};
-use crate::sync::lock;
-use crate::{Answer, Error, pool};
+use super::async_requests::AsyncRequests;
+use super::completions::Completions;
+use super::connection::Connection;
+use super::message::Message;
+use super::receive::Received;
+use crate::response::Response;
+use crate::{Error, pool};
 
 impl Connection {
     /// The messages as a stream, with `depth` receives posted: 1 to 48, which all receivers of a connection share.
@@ -65,7 +65,7 @@ impl Connection {
         capacity: usize,
     ) -> impl Future<Output = Result<Vec<u8>, Error>> + Send + use<> {
         let port = self.clone();
-        Call::new(Some(self.requests()), move || {
+        Call::new(Some(Arc::clone(&self.attachment.requests)), move || {
             let mut output = port.room(capacity)?;
             let len = port.send(&input, &mut output)?;
             output.truncate(len);
@@ -82,9 +82,9 @@ impl Connection {
         &self,
         input: Vec<u8>,
         capacity: usize,
-    ) -> impl Future<Output = Result<(Answer, Vec<u8>), Error>> + Send + use<> {
+    ) -> impl Future<Output = Result<(Response, Vec<u8>), Error>> + Send + use<> {
         let port = self.clone();
-        Call::new(Some(self.requests()), move || {
+        Call::new(Some(Arc::clone(&self.attachment.requests)), move || {
             let mut output = port.room(capacity)?;
             let answer = port.request(&input, &mut output)?;
             output.truncate(answer.len);
@@ -180,66 +180,10 @@ impl FusedStream for Messages {
     }
 }
 
-type Job = Box<dyn FnOnce() + Send>;
-
-/// The requests of one connection that are made as futures: no more at a time than can be under way. Others would hold
-/// threads that wait for a slot.
-pub(crate) struct Requests {
-    guard: ForkGuard,
-    state: Mutex<Making>,
-}
-
-#[derive(Default)]
-struct Making {
-    /// Threads that make some.
-    threads: usize,
-    waiting: VecDeque<Job>,
-}
-
-impl Requests {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { guard: ForkGuard::new(), state: Mutex::default() })
-    }
-
-    fn run(self: &Arc<Self>, job: Job) {
-        if !self.guard.same_process() {
-            // it fails at once, and those before it, which are the parent's, do not end here
-            return job();
-        }
-        let mut state = lock(&self.state);
-        if state.threads == SENDS {
-            state.waiting.push_back(job);
-            return;
-        }
-        state.threads += 1;
-        drop(state);
-        let requests = Arc::clone(self);
-        pool::REQUESTS.run(move || requests.work(job));
-    }
-
-    /// Makes this one, and then those that wait.
-    fn work(&self, first: Job) {
-        let mut next = Some(first);
-        while let Some(job) = next {
-            // a waker that panics has been reported by the panic hook; the others are made all the same
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
-            let mut state = lock(&self.state);
-            next = state.waiting.pop_front();
-            state.threads -= usize::from(next.is_none());
-        }
-    }
-}
-
-impl fmt::Debug for Requests {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Requests").finish_non_exhaustive()
-    }
-}
-
 /// A call that blocks, made on a thread of the library's when it is first polled.
 struct Call<F, T> {
     /// Among which requests it has its turn; `None`: it is a reply, for which such requests may wait.
-    requests: Option<Arc<Requests>>,
+    requests: Option<Arc<AsyncRequests>>,
     call: Option<F>,
     shared: Arc<Mutex<Shared<T>>>,
 }
@@ -250,7 +194,7 @@ struct Shared<T> {
 }
 
 impl<F: FnOnce() -> Result<T, Error> + Send + Unpin + 'static, T: Send + 'static> Call<F, T> {
-    fn new(requests: Option<Arc<Requests>>, call: F) -> Self {
+    fn new(requests: Option<Arc<AsyncRequests>>, call: F) -> Self {
         Self { requests, call: Some(call), shared: Arc::new(Mutex::new(Shared { result: None, waker: None })) }
     }
 }

@@ -1,7 +1,7 @@
-//! Asking without waiting: one thread per connection, made on first use, that delivers what found no receive, moves the
-//! pieces of long messages and replies, and runs the completions where the replies arrive.
+//! Asking without waiting: messages that found no receive wait here, in order, for the one thread of their connection. It
+//! is made on first use, delivers them, moves the pieces of long messages and replies, and calls back with each reply.
 //!
-//! Nothing is waited for, and nothing long is copied, while the lock is held: [`Client::ask_then`] takes it.
+//! Nothing is waited for, and nothing long is copied, while the lock is held: [`super::Client::ask_then`] takes it.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -23,42 +23,31 @@ use proto::wait::Patience;
 use sys::clock::{self, Deadline};
 use sys::futex::{self, Slept, Upper};
 
-use super::accept::Callback;
-use super::client::{Client, Inner};
-use super::deliver::{Attempt, Outgoing, Progress, capacity};
-use super::flying::{Ended, Flying, Moved, Stage, Words};
-use super::stream::Sending;
+use super::callback::Callback;
+use super::in_flight::{Done, Ended, InFlight, Moved, Stage, Words};
+use super::link::Link;
+use super::pieces::Sending;
+use super::send::{Attempt, Outgoing, Progress, capacity};
 use crate::Error;
 use crate::sync::lock;
 use crate::wait::{On, Timeout, wait, wait_by};
 
-/// A message whose reply goes to a callback: [`Client::ask_then`].
+/// A message whose reply goes to a callback: [`super::Client::ask_then`].
 #[derive(Debug)]
-pub struct Question {
+pub struct OutgoingMessage {
     /// What is sent.
-    pub message: Vec<u8>,
+    pub body: Vec<u8>,
     /// The most bytes of reply that are kept.
     pub reply_len: usize,
     /// A file that travels with it: the application gets its own descriptor of the same open file.
-    pub fd: Option<Arc<OwnedFd>>,
+    pub file: Option<Arc<OwnedFd>>,
     /// The time for delivery and reply together.
     pub timeout: Timeout,
 }
 
-/// A reply that went to a callback.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answered {
-    /// The status that the application put into its reply, or [`Status::BUFFER_OVERFLOW`].
-    pub status: Status,
-    /// What it sent.
-    pub payload: Vec<u8>,
-}
-
-pub(super) type Done = Box<dyn FnOnce(Result<Answered, Error>) + Send>;
-
-/// The questions of one connection that nobody waits for.
-#[derive(Default)]
-pub(super) struct Courier {
+/// The messages of one connection whose replies no thread of the filter waits for.
+pub(super) struct AskQueue {
+    link: Arc<Link>,
     state: Mutex<State>,
     /// Told when its thread has called back for the last time.
     ended: Condvar,
@@ -75,17 +64,17 @@ struct State {
     queue: VecDeque<Asked>,
     /// How many receives had been noted when the first of these found none.
     noted: u64,
-    /// Delivered, reply still to come. What the courier has taken out of here, to move pieces of it, it alone knows.
-    flying: Vec<Flying>,
-    /// Until when the courier sleeps at most; `None` while it is awake and will look at everything before it sleeps.
+    /// Delivered, reply still to come. What the thread has taken out of here, to move pieces of it, it alone knows.
+    in_flight: Vec<InFlight>,
+    /// Until when the thread sleeps at most; `None` while it is awake and will look at everything before it sleeps.
     asleep: Option<Option<Deadline>>,
-    /// Half the time that the last question with a deadline had: how long an idle courier sleeps before it sleeps for
-    /// good, so that questions in a row need not wake it to tell it their deadlines.
+    /// Half the time that the last message with a deadline had: how long an idle thread sleeps before it sleeps for good,
+    /// so that messages in a row need not wake it to tell it their deadlines.
     linger: Option<Duration>,
 }
 
 struct Asked {
-    question: Question,
+    message: OutgoingMessage,
     deadline: Option<Deadline>,
     progress: Progress,
     /// A look for a receive has been made: only then may its deadline end it, as for a poll.
@@ -99,36 +88,36 @@ impl Asked {
     }
 }
 
-/// Questions of one connection that may wait for a receive. With those that were delivered, at most twice this.
+/// Messages of one connection that may wait for a receive. With those that were delivered, at most twice this.
 const MAX_QUEUED: usize = WAITERS;
 
-/// How long the courier sleeps where the system's clock, if it is set, decides which deadline passes first.
+/// How long the thread sleeps where the system's clock, if it is set, decides which deadline passes first.
 const CLOCK_PATIENCE: Duration = Duration::from_millis(250);
 
-impl fmt::Debug for Courier {
+impl fmt::Debug for AskQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
-        f.debug_struct("Courier")
+        f.debug_struct("AskQueue")
             .field("queued", &state.queue.len())
-            .field("flying", &state.flying.len())
+            .field("in_flight", &state.in_flight.len())
             .finish_non_exhaustive()
     }
 }
 
-impl Courier {
+impl AskQueue {
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
-    /// Waits until everybody has been called back, of a connection that is closed.
+    /// Waits until everything has been called back, of a connection that is closed.
     pub(super) fn drain(&self) {
         let ended = self.ended.wait_while(self.state(), |state| state.running);
         drop(ended.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-/// The courier's thread, for as long as it runs.
-struct Running<'a>(&'a Courier);
+/// The thread of an ask queue, for as long as it runs.
+struct Running<'a>(&'a AskQueue);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
@@ -137,41 +126,45 @@ impl Drop for Running<'_> {
     }
 }
 
-impl Client {
-    /// Sends a message and returns at once, however slowly the application reads. `done` is called exactly once: with
-    /// the reply, on the thread that receives it, or with an error as [`Client::ask`] has them; before the disconnect
-    /// callback of the connection. It must not wait for another reply of the same connection, nor for its end.
-    ///
-    /// Besides, [`Status::INSUFFICIENT_RESOURCES`] when 1,024 messages wait already for a receive, or for a reply.
-    #[doc(alias = "FltSendMessage")]
-    pub fn ask_then(&self, question: Question, done: impl FnOnce(Result<Answered, Error>) + Send + 'static) {
-        let checked = self.inner.check_process().and_then(|()| self.inner.check_len(question.message.len()));
+impl AskQueue {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        Self {
+            link,
+            state: Mutex::default(),
+            ended: Condvar::new(),
+            patience: Patience::default(),
+            pieces: Patience::default(),
+        }
+    }
+
+    /// Delivers a message, at once where that is possible, and calls `done` once, with the reply or the reason why there
+    /// is none.
+    pub(super) fn ask(self: &Arc<Self>, message: OutgoingMessage, done: Done) {
+        let checked = self.link.check_process().and_then(|()| self.link.check_len(message.body.len()));
         if let Err(error) = checked {
             return done(Err(error));
         }
-        let deadline = question.timeout.deadline();
-        let asked = Asked { question, deadline, progress: Progress::default(), tried: false, done: Box::new(done) };
-        if let Some(ended) = self.inner.ask_later(asked) {
+        let deadline = message.timeout.deadline();
+        let asked = Asked { message, deadline, progress: Progress::default(), tried: false, done };
+        if let Some(ended) = self.deliver_or_queue(asked) {
             (ended.done)(ended.result);
         }
     }
-}
 
-impl Inner {
-    /// Delivers at once where that is possible, else queues. Something that has ended already is given back.
-    fn ask_later(self: &Arc<Self>, asked: Asked) -> Option<Ended> {
-        let mut state = self.courier.state();
-        // with the lock held: the courier may have ended already, but not as long as the connection is open
-        if let Err(error) = self.check() {
+    /// Delivers at once where that is possible, else queues. What has ended already is given back.
+    fn deliver_or_queue(self: &Arc<Self>, asked: Asked) -> Option<Ended> {
+        let mut state = self.state();
+        // with the lock held: the thread may have ended already, but not as long as the connection is open
+        if let Err(error) = self.link.check() {
             return asked.fails(error);
         }
         if !state.running {
-            let inner = Arc::clone(self);
-            let started = std::thread::Builder::new().name("fltmgr-courier".into()).spawn(move || inner.run_courier());
+            let queue = Arc::clone(self);
+            let started = std::thread::Builder::new().name("fltmgr-asks".into()).spawn(move || queue.run());
             if let Err(error) = started {
                 let error = Error::with_source(
                     Status::INSUFFICIENT_RESOURCES,
-                    format!("sending to a client of {}", self.port),
+                    format!("sending to a client of {}", self.link.port),
                     error,
                 );
                 return asked.fails(error);
@@ -179,12 +172,12 @@ impl Inner {
             state.running = true;
         }
         if state.queue.len() >= MAX_QUEUED {
-            let error = self.error(Status::INSUFFICIENT_RESOURCES);
+            let error = self.link.error(Status::INSUFFICIENT_RESOURCES);
             return asked.fails(error.hint("1,024 messages wait for a receive already"));
         }
         let deadline = asked.deadline;
-        // the pieces after the first are the courier's
-        let long = asked.question.message.len() > WINDOW;
+        // the pieces after the first are the thread's
+        let long = asked.message.body.len() > WINDOW;
         // order: what was asked earlier is delivered earlier
         let ended = if state.queue.is_empty() {
             self.try_deliver(&mut state, asked)
@@ -206,27 +199,27 @@ impl Inner {
         if late || (state.asleep.is_some() && (long || !state.queue.is_empty())) {
             state.asleep = None;
             drop(state);
-            self.stir();
+            self.link.stir();
         }
         ended
     }
 
-    /// Tries to deliver one question. It flies, goes to the front of the queue, or has ended.
+    /// Tries to deliver one message. It is in flight then, or at the front of the queue again, or has ended.
     fn try_deliver(&self, state: &mut State, mut asked: Asked) -> Option<Ended> {
-        let question = &asked.question;
+        let message = &asked.message;
         let outgoing = Outgoing {
-            message: &question.message,
-            reply: Some(capacity(question.reply_len)),
-            file: question.fd.as_ref().map(|fd| fd.as_fd()),
+            message: &message.body,
+            reply: Some(capacity(message.reply_len)),
+            file: message.file.as_ref().map(|file| file.as_fd()),
             deadline: asked.deadline,
             flags: FLAG_ATTENTION,
         };
         asked.tried = true;
         let mut stage = Stage::Asked;
-        let mut book = self.book();
-        let attempt = self.attempt(&mut book, &outgoing, &mut asked.progress);
-        let noted = book.host.noted();
-        drop(book);
+        let mut ledger = self.link.ledger();
+        let attempt = self.link.attempt(&mut ledger, &outgoing, &mut asked.progress);
+        let noted = ledger.host.noted();
+        drop(ledger);
         let delivered = match attempt {
             Ok(Attempt::Starved) => {
                 state.noted = noted;
@@ -235,12 +228,12 @@ impl Inner {
             }
             Ok(Attempt::Replied) => Ok(()),
             Ok(Attempt::Take(taken)) => {
-                let begun = self.begin(taken, &outgoing, asked.progress.waiter());
-                if begun.is_ok() && question.message.len() > WINDOW {
-                    stage = Stage::Sending(Sending::new(taken), std::mem::take(&mut asked.question.message));
+                let begun = self.link.begin(taken, &outgoing, asked.progress.waiter());
+                if begun.is_ok() && message.body.len() > WINDOW {
+                    stage = Stage::Sending(Sending::new(taken), std::mem::take(&mut asked.message.body));
                 } else {
                     // its receiver may have ended while it was written
-                    self.take_back();
+                    self.link.take_back();
                 }
                 begun
             }
@@ -248,31 +241,31 @@ impl Inner {
         };
         match (delivered, asked.progress.waiter()) {
             (Ok(()), Some(waiter)) => {
-                state.flying.push(Flying { waiter, deadline: asked.deadline, stage, done: asked.done });
+                state.in_flight.push(InFlight { waiter, deadline: asked.deadline, stage, done: asked.done });
                 None
             }
-            (Ok(()), None) => asked.fails(self.disconnected()),
+            (Ok(()), None) => asked.fails(self.link.disconnected()),
             (Err(error), waiter) => {
                 if let Some(waiter) = waiter {
-                    self.give_up(waiter);
+                    self.link.give_up(waiter);
                 }
                 asked.fails(error)
             }
         }
     }
 
-    fn run_courier(self: Arc<Self>) {
-        let _running = Running(&self.courier);
+    fn run(self: Arc<Self>) {
+        let _running = Running(&self);
         // taken out of the state: this thread alone moves their pieces
         let mut moving = Vec::new();
         loop {
-            let seen = self.stirred.load(Ordering::SeqCst);
+            let seen = self.link.stirred.load(Ordering::SeqCst);
             let mut words = Words::new();
-            let Moved { any, ended, back } = self.step(&mut moving, &mut words);
+            let Moved { any, ended, back } = self.link.step(&mut moving, &mut words);
             let told = self.tell(ended);
-            let mut state = self.courier.state();
-            state.flying.extend(back);
-            let closed = self.closed();
+            let mut state = self.state();
+            state.in_flight.extend(back);
+            let closed = self.link.closed();
             let waiting = moving.len();
             let ended = self.round(&mut state, closed, &mut moving);
             if closed {
@@ -280,11 +273,11 @@ impl Inner {
                 // held
                 drop(state);
                 self.tell(ended);
-                self.tell(self.step(&mut moving, &mut words).ended);
+                self.tell(self.link.step(&mut moving, &mut words).ended);
                 return;
             }
             // rung for since they were stepped, and the round took the bit
-            let answered = moving.iter().any(|flying| self.is_answered(flying));
+            let answered = moving.iter().any(|asked| self.link.is_answered(asked));
             if any || told || answered || !ended.is_empty() || moving.len() > waiting {
                 state.asleep = None;
                 drop(state);
@@ -297,18 +290,18 @@ impl Inner {
 
     /// Sleeps until there is something to look at: in the attention word, in `words`, or because of a deadline.
     fn rest(&self, mut state: MutexGuard<'_, State>, seen: u32, deadline: Option<Deadline>, words: &Words<'_>) {
-        let attention = &self.memory.shared().attention.word;
+        let attention = &self.link.memory.shared().attention.word;
         let hungry = !state.queue.is_empty();
         if hungry {
-            let mut book = self.book();
-            if book.host.noted() != state.noted {
+            let mut ledger = self.link.ledger();
+            if ledger.host.noted() != state.noted {
                 // by another since the queue was looked at, who told nobody: this thread did not count as one who waits
                 return;
             }
-            book.hungry += 1;
+            ledger.hungry += 1;
         }
         let deadlines = state.queue.iter().map(|asked| asked.deadline);
-        let deadlines = deadlines.chain(state.flying.iter().map(|flying| flying.deadline));
+        let deadlines = deadlines.chain(state.in_flight.iter().map(|asked| asked.deadline));
         let deadline = soonest(deadlines.chain([deadline])).or_else(|| {
             let linger = state.linger.take()?;
             Some(Deadline::Monotonic(clock::monotonic() + linger))
@@ -321,8 +314,8 @@ impl Inner {
         let upper = Upper(attention);
         let look = || {
             let rung = attention.load(Ordering::Acquire) & rung != 0;
-            let ended = || self.ended(Attention(attention).dead());
-            (rung || self.stirred.load(Ordering::SeqCst) != seen || ended()).then_some(())
+            let ended = || self.link.ended(Attention(attention).dead());
+            (rung || self.link.stirred.load(Ordering::SeqCst) != seen || ended()).then_some(())
         };
         let pieces = !words.is_empty();
         if pieces {
@@ -331,7 +324,7 @@ impl Inner {
             let woken = Cell::new(false);
             let moved = || words.iter().any(|&(word, seen)| word.now() != seen);
             let look = || look().or_else(|| (woken.get() || moved()).then_some(()));
-            let sleep = || match self.prepare_sleep(wishes, seen) {
+            let sleep = || match self.link.prepare_sleep(wishes, seen) {
                 Some(asleep) => {
                     let mut all: Words<'_> = words.iter().copied().collect();
                     all.push((&upper, asleep));
@@ -340,33 +333,33 @@ impl Inner {
                 }
                 None => Ok(Slept::Look),
             };
-            wait_by(&self.courier.pieces, &self.asleep, deadline, look, sleep);
+            wait_by(&self.pieces, &self.link.asleep, deadline, look, sleep);
         } else {
-            let on = On { word: &upper, reasons, patience: &self.courier.patience, asleep: &self.asleep };
-            wait(&on, deadline, look, || self.prepare_sleep(wishes, seen));
+            let on = On { word: &upper, reasons, patience: &self.patience, asleep: &self.link.asleep };
+            wait(&on, deadline, look, || self.link.prepare_sleep(wishes, seen));
         }
         if hungry || pieces {
-            let mut book = self.book();
-            book.hungry -= usize::from(hungry);
+            let mut ledger = self.link.ledger();
+            ledger.hungry -= usize::from(hungry);
             // the questions may have run out of time meanwhile, or it was woken for another's receive: then nobody here
             // uses what this thread was woken for
-            if book.host.leaves_work(self.memory.shared(), Rung::default(), book.hungry) {
-                self.stir();
+            if ledger.host.leaves_work(self.link.memory.shared(), Rung::default(), ledger.hungry) {
+                self.link.stir();
             }
         }
     }
 
     /// Looks at everything once, apart from pieces. What has ended is taken out, to be told without the lock; what has
     /// a reply, or pieces to send, goes to `moving`.
-    fn round(&self, state: &mut State, closed: bool, moving: &mut Vec<Flying>) -> Vec<Ended> {
-        let shared = self.memory.shared();
+    fn round(&self, state: &mut State, closed: bool, moving: &mut Vec<InFlight>) -> Vec<Ended> {
+        let shared = self.link.memory.shared();
         let mut ended = Vec::new();
         if Attention(&shared.attention.word).has_replies() {
-            // the bit is the courier's to take; what else was rung goes into the book for whoever needs it
-            let mut book = self.book();
-            let rung = book.host.pull(shared);
-            if book.hungry > 0 && (rung.gets || rung.replies) {
-                self.stir();
+            // the bit is this thread's to take; what else was rung goes into the ledger for the threads that need it
+            let mut ledger = self.link.ledger();
+            let rung = ledger.host.pull(shared);
+            if ledger.hungry > 0 && (rung.gets || rung.replies) {
+                self.link.stir();
             }
         }
         while let Some(asked) = state.queue.pop_front() {
@@ -387,30 +380,30 @@ impl Inner {
             state.queue = waiting;
             ended.extend(late.into_iter().filter_map(|asked| self.never_delivered(asked, moving)));
         }
-        let moves = |flying: &mut Flying| {
-            let sends = matches!(flying.stage, Stage::Sending(..));
-            closed || sends || host::replied(shared, flying.waiter) || flying.deadline.is_some_and(Deadline::passed)
+        let moves = |asked: &mut InFlight| {
+            let sends = matches!(asked.stage, Stage::Sending(..));
+            closed || sends || host::replied(shared, asked.waiter) || asked.deadline.is_some_and(Deadline::passed)
         };
-        moving.extend(state.flying.extract_if(.., moves));
+        moving.extend(state.in_flight.extract_if(.., moves));
         ended
     }
 
-    /// The end of a question that found no receive. One that was answered all the same, by the id in a refused receive
+    /// The end of a message that found no receive. One that was answered all the same, by the id in a refused receive
     /// and at the last moment, goes to `moving`.
-    fn never_delivered(&self, asked: Asked, moving: &mut Vec<Flying>) -> Option<Ended> {
+    fn never_delivered(&self, asked: Asked, moving: &mut Vec<InFlight>) -> Option<Ended> {
         let Asked { deadline, progress, done, .. } = asked;
         if let Some(waiter) = progress.waiter() {
-            if !self.closed() && !host::expire(self.memory.shared(), waiter) {
-                moving.push(Flying { waiter, deadline, stage: Stage::Asked, done });
+            if !self.link.closed() && !host::expire(self.link.memory.shared(), waiter) {
+                moving.push(InFlight { waiter, deadline, stage: Stage::Asked, done });
                 return None;
             }
-            self.give_up(waiter);
+            self.link.give_up(waiter);
         }
-        let closed = self.closed();
+        let closed = self.link.closed();
         let error = if closed {
-            self.disconnected()
+            self.link.disconnected()
         } else {
-            self.error(Status::TIMEOUT).hint("no receive was posted in time")
+            self.link.error(Status::TIMEOUT).hint("no receive was posted in time")
         };
         Some(Ended { done, result: Err(error) })
     }
@@ -419,7 +412,7 @@ impl Inner {
     fn tell(&self, ended: Vec<Ended>) -> bool {
         let any = !ended.is_empty();
         for Ended { done, result } in ended {
-            let _runs = Callback::begin(self.port_id);
+            let _runs = Callback::begin(self.link.port_id);
             // a callback that panics has been reported by the panic hook; the others are owed their calls
             let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
         }
@@ -449,31 +442,32 @@ mod tests {
 
     use super::*;
 
-    /// Another sender takes the receive that it uses, and notes a second one, after the courier has looked and before it
+    /// Another sender takes the receive that it uses, and notes a second one, after the thread has looked and before it
     /// counts as one who waits.
     #[test]
     fn a_receive_that_another_took_note_of_is_not_slept_over() {
-        let inner = Client::without_a_port().inner;
-        let seen = inner.stirred.load(Ordering::SeqCst);
-        let mut state = inner.courier.state();
-        let question = Question { message: b"?".to_vec(), reply_len: 0, fd: None, timeout: Timeout::Never };
+        let link = Link::without_a_port();
+        let queue = AskQueue::new(Arc::clone(&link));
+        let seen = link.stirred.load(Ordering::SeqCst);
+        let mut state = queue.state();
+        let message = OutgoingMessage { body: b"?".to_vec(), reply_len: 0, file: None, timeout: Timeout::Never };
         let (progress, done) = (Progress::default(), Box::new(|_| {}));
-        state.queue.push_back(Asked { question, deadline: None, progress, tried: false, done });
-        assert!(inner.round(&mut state, false, &mut Vec::new()).is_empty());
+        state.queue.push_back(Asked { message, deadline: None, progress, tried: false, done });
+        assert!(queue.round(&mut state, false, &mut Vec::new()).is_empty());
         for _ in 0..2 {
-            let slot = client::reserve_get(inner.memory.shared(), Holder::FIRST).unwrap();
-            client::post_get(inner.memory.shared(), slot, 100).unwrap();
+            let slot = client::reserve_get(link.memory.shared(), Holder::FIRST).unwrap();
+            client::post_get(link.memory.shared(), slot, 100).unwrap();
         }
         let outgoing = Outgoing { message: b"!", reply: None, file: None, deadline: None, flags: 0 };
-        let attempt = inner.attempt(&mut inner.book(), &outgoing, &mut Progress::default());
+        let attempt = link.attempt(&mut link.ledger(), &outgoing, &mut Progress::default());
         assert!(matches!(attempt, Ok(Attempt::Take(_))));
         let start = clock::monotonic();
         let soon = Deadline::Monotonic(start + Duration::from_secs(10));
-        inner.rest(state, seen, Some(soon), &Words::new());
+        queue.rest(state, seen, Some(soon), &Words::new());
         assert!(clock::monotonic() - start < Duration::from_secs(5), "it slept");
-        let mut state = inner.courier.state();
-        assert!(inner.round(&mut state, false, &mut Vec::new()).is_empty());
-        assert_eq!((state.queue.len(), state.flying.len(), inner.book().hungry), (0, 1, 0));
+        let mut state = queue.state();
+        assert!(queue.round(&mut state, false, &mut Vec::new()).is_empty());
+        assert_eq!((state.queue.len(), state.in_flight.len(), link.ledger().hungry), (0, 1, 0));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Those who have connected and not said yet what they want.
+//! The handshake: a client that has connected says what it wants, or is turned away after a second.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,81 +9,95 @@ use proto::name::PortName;
 use proto::quota::{Charge, Exceeded, Kind};
 use proto::status::Status;
 use proto::violation::Violation;
-use proto::wire::{FromClient, FromHost, MAX_MESSAGE_LEN, Refused};
+use proto::wire::{FromClient, FromHost, MAX_MESSAGE_LEN, MAX_SMALL_MESSAGE_LEN, Refused};
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer::Credentials;
 use sys::socket::Socket;
 
-use super::Serve;
-use super::accept::Core;
-use super::listener;
+use super::accept::Acceptor;
+use super::serve::Serve;
 use crate::pool;
 use crate::sync::lock;
 
 /// How long a client has to say what it wants.
 const HELLO_TIME: Duration = Duration::from_secs(1);
 
-impl<S: Serve> Core<S> {
+/// Tells a client that it is not let in, whether it has spoken or not.
+pub(super) fn refuse(socket: &Socket, refused: Refused) {
+    // what a client has said is read first: a close before that would hide the answer from it
+    socket.shutdown_read();
+    let _ = socket.try_recv(&mut [0; MAX_SMALL_MESSAGE_LEN]);
+    let _ = socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+}
+
+/// The handshakes of a port that are under way.
+pub(super) struct Handshakes<S: Serve>(Mutex<Vec<Weak<Handshake<S>>>>);
+
+impl<S: Serve> Handshakes<S> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::default())
+    }
+
     /// Gives a new client a second to say what it wants.
-    pub(super) fn half_open(self: &Arc<Self>, socket: Socket) {
+    pub(super) fn begin(&self, acceptor: &Arc<Acceptor<S>>, socket: Socket) {
         let Ok(peer) = Credentials::of_peer(&socket) else { return };
         let uid = peer.uid;
-        let guest = Arc::new(Guest {
+        let handshake = Arc::new(Handshake {
             charge: Mutex::new(None),
-            core: Arc::downgrade(self),
-            port: self.name.clone(),
+            acceptor: Arc::downgrade(acceptor),
+            port: acceptor.port.name.clone(),
             peer,
             socket: Arc::new(socket),
             watching: Mutex::new(None),
             done: AtomicBool::new(false),
         });
-        match self.charge_half_open(uid) {
-            Ok(charge) => *lock(&guest.charge) = Some(charge),
+        match self.charge(acceptor, uid) {
+            Ok(charge) => *lock(&handshake.charge) = Some(charge),
             Err(exceeded) => {
                 // no harm in hearing it as long as there are threads to answer it
-                if pool::is_strained(uid) || !guest.hear() {
-                    guest.turn_away(&exceeded);
+                if pool::is_strained(uid) || !handshake.hear() {
+                    handshake.turn_away(&exceeded);
                 }
                 return;
             }
         }
         {
-            let mut guests = lock(&self.guests);
-            if guests.len() == guests.capacity() {
-                guests.retain(|guest| guest.strong_count() != 0);
+            let mut handshakes = lock(&self.0);
+            if handshakes.len() == handshakes.capacity() {
+                handshakes.retain(|handshake| handshake.strong_count() != 0);
             }
-            guests.push(Arc::downgrade(&guest));
+            handshakes.push(Arc::downgrade(&handshake));
         }
         let Ok(monitor) = Monitor::of_this_process() else { return };
         // held while the watch is registered: an event that comes at once waits for it
-        let mut slot = lock(&guest.watching);
-        let watch: Arc<dyn Watch> = Arc::clone(&guest) as _;
-        match monitor.watch(Arc::clone(&guest.socket) as _, Interest::Readable, Some(HELLO_TIME), watch) {
+        let mut slot = lock(&handshake.watching);
+        let watch: Arc<dyn Watch> = Arc::clone(&handshake) as _;
+        match monitor.watch(Arc::clone(&handshake.socket) as _, Interest::Readable, Some(HELLO_TIME), watch) {
             Ok(watching) => *slot = Some(watching),
             Err(_) => {
                 drop(slot);
-                guest.leave();
+                handshake.leave();
             }
         }
     }
 
-    /// A place among those of a user who say nothing. When none is free, those are heard first who have spoken
-    /// meanwhile: a crowd that connects at once is in nobody's way.
-    fn charge_half_open(&self, uid: u32) -> Result<Charge, Exceeded> {
-        let user = self.user(uid);
+    /// A place among the clients of a user that say nothing. When none is free, those that have spoken meanwhile are heard
+    /// first: a crowd that connects at once holds no other client up.
+    fn charge(&self, acceptor: &Acceptor<S>, uid: u32) -> Result<Charge, Exceeded> {
+        let user = acceptor.user(uid);
         user.charge(Kind::HalfOpen, 1).or_else(|_| {
-            let guests: Vec<_> = lock(&self.guests).iter().filter_map(Weak::upgrade).collect();
-            guests.iter().filter(|guest| guest.peer.uid == uid).for_each(|guest| _ = guest.hear());
+            let handshakes: Vec<_> = lock(&self.0).iter().filter_map(Weak::upgrade).collect();
+            handshakes.iter().filter(|handshake| handshake.peer.uid == uid).for_each(|handshake| _ = handshake.hear());
             user.charge(Kind::HalfOpen, 1)
         })
     }
 }
 
 /// A client that has not said yet what it wants.
-pub(super) struct Guest<S: Serve> {
+pub(super) struct Handshake<S: Serve> {
     charge: Mutex<Option<Charge>>,
-    /// Not kept: the last who lets go of the port drops the filter, and guests come and go on the monitor's thread.
-    core: Weak<Core<S>>,
+    /// Not kept: the last owner of the port drops the filter, and handshakes come and go on the monitor's thread.
+    acceptor: Weak<Acceptor<S>>,
     port: PortName,
     peer: Credentials,
     socket: Arc<Socket>,
@@ -91,7 +105,7 @@ pub(super) struct Guest<S: Serve> {
     done: AtomicBool,
 }
 
-impl<S: Serve> Guest<S> {
+impl<S: Serve> Handshake<S> {
     /// Stops watching and uncounts, once; false when that has been done.
     fn leave(&self) -> bool {
         if self.done.swap(true, Ordering::SeqCst) {
@@ -121,14 +135,14 @@ impl<S: Serve> Guest<S> {
             return true;
         }
         packet.truncate(received.len);
-        let Some(core) = self.core.upgrade() else {
+        let Some(acceptor) = self.acceptor.upgrade() else {
             self.refuse(Refused::new(Status::OBJECT_NAME_NOT_FOUND, format!("{} has closed", self.port)));
             return true;
         };
         // the filter's callback may block: not on the monitor's thread
-        let guest = Self {
+        let handshake = Self {
             charge: Mutex::new(charge),
-            core: Weak::clone(&self.core),
+            acceptor: Weak::clone(&self.acceptor),
             port: self.port.clone(),
             peer: self.peer.clone(),
             socket: Arc::clone(&self.socket),
@@ -140,29 +154,29 @@ impl<S: Serve> Guest<S> {
             (false, false) => Err(Violation::FileCount),
             (false, true) => Ok(packet),
         };
-        pool::run_for(self.peer.uid, move || guest.answer(&core, whole));
+        pool::run_for(self.peer.uid, move || handshake.answer(&acceptor, whole));
         true
     }
 
     fn refuse(&self, refused: Refused) {
-        listener::refuse(&self.socket, refused);
+        refuse(&self.socket, refused);
     }
 
     /// Answers a client's first message.
-    fn answer(&self, core: &Arc<Core<S>>, packet: Result<Vec<u8>, Violation>) {
+    fn answer(&self, acceptor: &Arc<Acceptor<S>>, packet: Result<Vec<u8>, Violation>) {
         drop(lock(&self.charge).take());
         let breach = |violation: Violation| {
-            core.violations.note(violation, &core.name, &self.peer);
+            acceptor.port.violations.note(violation, &acceptor.port.name, &self.peer);
             self.refuse(Refused::new(violation.status(), violation.to_string()));
         };
         match packet.as_deref().map_err(|&violation| violation).and_then(FromClient::parse) {
             Ok(FromClient::Hello(hello)) => {
-                if let Err(refused) = core.admit(&hello, self.peer.clone(), Arc::clone(&self.socket)) {
+                if let Err(refused) = acceptor.admit(&hello, self.peer.clone(), Arc::clone(&self.socket)) {
                     self.refuse(refused);
                 }
             }
             Ok(FromClient::Query) => {
-                if let Some(info) = core.info() {
+                if let Some(info) = acceptor.info() {
                     let _ = self.socket.try_send(&FromHost::Info(info).encode(), &[]);
                 }
             }
@@ -172,7 +186,7 @@ impl<S: Serve> Guest<S> {
     }
 }
 
-impl<S: Serve> Watch for Guest<S> {
+impl<S: Serve> Watch for Handshake<S> {
     fn readable(&self) {
         self.hear();
     }

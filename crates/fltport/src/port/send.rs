@@ -1,4 +1,4 @@
-//! Sending to the application: a message takes a posted receive, and its sender waits for the reply.
+//! Sending to the application: a message takes a posted receive, and its sender waits for that, and for the reply.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
@@ -6,130 +6,20 @@ use std::sync::atomic::Ordering;
 
 use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Outcome, Rung, Take, Taken, Waiter};
 use proto::slots::{
-    ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY, REPLY_INLINE, WINDOW,
-    read_words,
+    ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY, WINDOW, file_tag,
 };
 use proto::status::Status;
-use proto::violation::Violation;
 use proto::wire::FromHost;
 use sys::clock::{self, Deadline};
 use sys::futex::{self, Upper};
 
-use super::client::{Book, Client, Inner};
-use super::stream::Unsent;
+use super::link::{Ledger, Link};
+use super::pieces::Unsent;
 use crate::Error;
-use crate::application::file_tag;
-use crate::wait::{On, Timeout, wait};
+use crate::wait::{On, wait};
 
 /// The most bytes of a message.
 const MAX_LEN: usize = 0xffff_ffef;
-
-/// A reply, as the sender's buffer got it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reply {
-    /// The status that the application put into its reply, or [`Status::BUFFER_OVERFLOW`] when the reply was longer
-    /// than the buffer.
-    pub status: Status,
-    /// Bytes of the buffer that were filled.
-    #[doc(alias = "ReplyLength")]
-    pub len: usize,
-}
-
-impl Client {
-    /// Sends a message that wants no reply; returns when a receiver's buffer holds it. Without a posted receive the
-    /// call blocks until there is one: nothing is queued.
-    ///
-    /// # Errors
-    /// [`Status::TIMEOUT`]: nobody has seen the message, nor ever will. [`Status::PORT_DISCONNECTED`].
-    /// [`Status::INVALID_PARAMETER`]: the message has more than 4,294,967,279 bytes.
-    /// [`Status::INSUFFICIENT_RESOURCES`]: the receiver let go of a message of more than 64 KiB before it had read it.
-    #[doc(alias = "FltSendMessage")]
-    pub fn send(&self, message: &[u8], timeout: Timeout) -> Result<(), Error> {
-        let outgoing = Outgoing { message, reply: None, file: None, deadline: timeout.deadline(), flags: 0 };
-        self.inner.deliver(&outgoing).map(drop)
-    }
-
-    /// Sends a message that wants no reply if a receive that holds it is posted, and never waits: what a filter tells
-    /// many clients, of which some may be slow. [`super::Port::try_send_all`] tells all.
-    ///
-    /// # Errors
-    /// As [`Client::send`]; [`Status::TIMEOUT`] where that would wait, and for a message of more than 64 KiB, which goes
-    /// in pieces that its receiver reads.
-    pub fn try_send(&self, message: &[u8]) -> Result<(), Error> {
-        self.send(message, Timeout::Poll)
-    }
-
-    /// Sends a message and waits for its reply in `reply`. The timeout covers both, the wait for a receiver and the
-    /// wait for the reply. `message` and `reply` may be the same memory only in copies: the message is read before the
-    /// reply is written.
-    ///
-    /// # Errors
-    /// [`Status::TIMEOUT`]: no reply in time; the application learns that nobody waits when it replies.
-    /// [`Status::PORT_DISCONNECTED`]. [`Status::INSUFFICIENT_RESOURCES`]: 1,024 messages of this connection wait
-    /// already.
-    #[doc(alias = "FltSendMessage")]
-    pub fn ask(&self, message: &[u8], reply: &mut [u8], timeout: Timeout) -> Result<Reply, Error> {
-        let inner = &*self.inner;
-        let deadline = timeout.deadline();
-        let waiter = inner.deliver_for_reply(message, capacity(reply.len()), deadline)?;
-        inner.await_reply(waiter, reply, deadline)
-    }
-
-    /// Sends a message as [`Client::ask`] does and returns when a receiver's buffer holds it: the reply is waited for
-    /// later, so that one thread has several under way.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub fn start(&self, message: &[u8], reply_capacity: usize, timeout: Timeout) -> Result<Pending, Error> {
-        let deadline = timeout.deadline();
-        let capacity = capacity(reply_capacity);
-        let waiter = self.inner.deliver_for_reply(message, capacity, deadline)?;
-        Ok(Pending { client: self.clone(), waiter, capacity, deadline, open: true })
-    }
-}
-
-/// A message that was delivered and whose reply is still to come. Dropping it gives up the reply.
-#[derive(Debug)]
-pub struct Pending {
-    client: Client,
-    waiter: Waiter,
-    capacity: u32,
-    deadline: Option<Deadline>,
-    open: bool,
-}
-
-impl Pending {
-    /// The message's id.
-    pub fn id(&self) -> u64 {
-        self.waiter.id
-    }
-
-    /// Whether the reply is there: then [`Pending::wait`] returns at once.
-    pub fn is_ready(&self) -> bool {
-        self.client.inner.closed() || host::replied(self.client.inner.memory.shared(), self.waiter)
-    }
-
-    /// Waits for the reply. Of a reply that is longer than `reply`, or than the capacity given at the start, what fits
-    /// is kept.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub fn wait(mut self, reply: &mut [u8]) -> Result<Reply, Error> {
-        self.open = false;
-        let inner = &self.client.inner;
-        inner.check_process()?;
-        let room = reply.len().min(self.capacity as usize);
-        inner.await_reply(self.waiter, &mut reply[..room], self.deadline)
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        if self.open {
-            self.client.inner.give_up(self.waiter);
-        }
-    }
-}
 
 /// A message on its way.
 pub(super) struct Outgoing<'a> {
@@ -167,24 +57,18 @@ pub(super) enum Attempt {
     Replied,
 }
 
-/// A reply that was published, as far as it is kept.
-pub(super) struct Replied {
-    pub(super) status: Status,
-    /// Bytes of payload.
-    pub(super) fits: usize,
-    /// Bytes that the replier sends: it was told a capacity that the buffer need not have.
-    pub(super) len: usize,
-    /// The window in whose pieces they come; `None` when they lie beside the waiter's words.
-    pub(super) window: Option<usize>,
-}
-
 /// A reply buffer's size as the application is told it.
 pub(super) fn capacity(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
-impl Inner {
-    fn deliver_for_reply(&self, message: &[u8], capacity: u32, deadline: Option<Deadline>) -> Result<Waiter, Error> {
+impl Link {
+    pub(super) fn deliver_for_reply(
+        &self,
+        message: &[u8],
+        capacity: u32,
+        deadline: Option<Deadline>,
+    ) -> Result<Waiter, Error> {
         let outgoing = Outgoing { message, reply: Some(capacity), file: None, deadline, flags: 0 };
         // a reply is wanted, so there is a waiter
         self.deliver(&outgoing)?.ok_or_else(|| self.disconnected())
@@ -199,7 +83,7 @@ impl Inner {
     }
 
     /// Delivers a message, waiting for a receive that holds it. Returns who waits for the reply.
-    fn deliver(&self, outgoing: &Outgoing<'_>) -> Result<Option<Waiter>, Error> {
+    pub(super) fn deliver(&self, outgoing: &Outgoing<'_>) -> Result<Option<Waiter>, Error> {
         self.check_len(outgoing.message.len())?;
         let mut progress = Progress::default();
         let ended = self.deliver_with(outgoing, &mut progress);
@@ -222,12 +106,12 @@ impl Inner {
         let mut last = false;
         loop {
             self.check()?;
-            let mut book = self.book();
+            let mut ledger = self.ledger();
             let seen = self.stirred.load(Ordering::SeqCst);
-            match self.attempt(&mut book, outgoing, progress)? {
+            match self.attempt(&mut ledger, outgoing, progress)? {
                 Attempt::Take(taken) => {
-                    let next = book.host.next();
-                    drop(book);
+                    let next = ledger.host.next();
+                    drop(ledger);
                     let filled = self.fill(taken, outgoing, progress.waiter);
                     if let Some(next) = next {
                         host::warm(self.memory.shared(), next);
@@ -238,9 +122,9 @@ impl Inner {
                 Attempt::Starved if last => {
                     return Err(self.error(Status::TIMEOUT).hint("no receive was posted in time"));
                 }
-                Attempt::Starved => book.hungry += 1,
+                Attempt::Starved => ledger.hungry += 1,
             }
-            drop(book);
+            drop(ledger);
             let on = On {
                 word: &Upper(attention),
                 reasons: REASON_BUFFER | REASON_REPLY,
@@ -255,14 +139,14 @@ impl Inner {
             let rung = wait(&on, outgoing.deadline, look, || self.prepare_sleep(ATTENTION_HUNGRY, seen));
             // a peer that rings without end for nothing does not keep the deadline from passing
             last = rung.is_none() || outgoing.deadline.is_some_and(Deadline::passed);
-            self.book().hungry -= 1;
+            self.ledger().hungry -= 1;
         }
     }
 
     /// One attempt to find a receive for a message.
     pub(super) fn attempt(
         &self,
-        book: &mut Book,
+        ledger: &mut Ledger,
         outgoing: &Outgoing<'_>,
         progress: &mut Progress,
     ) -> Result<Attempt, Error> {
@@ -272,13 +156,13 @@ impl Inner {
         let attempt = if replied(progress) {
             Ok(Attempt::Replied)
         } else {
-            match self.take(book, outgoing, progress, &mut rung) {
+            match self.take(ledger, outgoing, progress, &mut rung) {
                 // the reply may be what was rung just now
                 Ok(Attempt::Starved) if replied(progress) => Ok(Attempt::Replied),
                 attempt => attempt,
             }
         };
-        if book.host.leaves_work(shared, rung, book.hungry) {
+        if ledger.host.leaves_work(shared, rung, ledger.hungry) {
             self.stir();
         }
         attempt
@@ -286,14 +170,14 @@ impl Inner {
 
     fn take(
         &self,
-        book: &mut Book,
+        ledger: &mut Ledger,
         outgoing: &Outgoing<'_>,
         progress: &mut Progress,
         rung: &mut Rung,
     ) -> Result<Attempt, Error> {
         let (host_memory, shared) = (self.memory.host(), self.memory.shared());
         loop {
-            let (take, now) = book.host.take(shared, outgoing.message.len(), !progress.refused);
+            let (take, now) = ledger.host.take(shared, outgoing.message.len(), !progress.refused);
             rung.gets |= now.gets;
             rung.replies |= now.replies;
             let (taken, refuse) = match take {
@@ -304,8 +188,8 @@ impl Inner {
             if let (Some(capacity), None) = (outgoing.reply, progress.waiter) {
                 // a refused message can be answered by its id while its sender looks at the attention word only
                 let flags = outgoing.flags | if refuse { FLAG_ATTENTION } else { 0 };
-                book.host.collect(&self.spare);
-                progress.waiter = book.host.arm(host_memory, shared, capacity, flags);
+                ledger.host.collect(&self.spare);
+                progress.waiter = ledger.host.arm(host_memory, shared, capacity, flags);
             }
             if outgoing.reply.is_some() && progress.waiter.is_none() {
                 self.give_back(taken, outgoing);
@@ -383,7 +267,7 @@ impl Inner {
 
     /// Sends a file ahead of its message, to the process whose receive was taken.
     fn send_file(&self, taken: Taken, file: BorrowedFd<'_>) -> io::Result<()> {
-        let tag = file_tag(taken.slot, taken.generation.number());
+        let tag = file_tag(taken.slot, taken.generation);
         let owner = self.memory.shared().slots[taken.slot].owner.load(Ordering::Relaxed);
         let socket = self.handles.socket_of(owner).ok_or(ErrorKind::NotConnected)?;
         socket.try_send(&FromHost::File { tag }.encode(), &[file])
@@ -393,110 +277,6 @@ impl Inner {
     /// and posted anew.
     fn give_back(&self, taken: Taken, outgoing: &Outgoing<'_>) {
         self.complete(taken, &self.header(Outcome::TooSmall, outgoing, None), &[]);
-    }
-
-    fn await_reply(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
-        let shared = self.memory.shared();
-        let on = On {
-            word: &shared.waiters[waiter.index].word,
-            reasons: futex::ANY,
-            patience: &self.replies,
-            asleep: &self.asleep,
-        };
-        let look = || {
-            if self.closed() {
-                return Some(false); // a disconnect wins over a reply
-            }
-            host::replied(shared, waiter).then_some(true)
-        };
-        let prepare = || {
-            let asleep = host::prepare_sleep(shared, waiter);
-            if asleep.is_none() {
-                let dead = host::marked_dead(shared, waiter);
-                if !self.ended(dead) && !host::replied(shared, waiter) {
-                    self.violated(Violation::Restless);
-                }
-            }
-            asleep
-        };
-        match wait(&on, deadline, look, prepare) {
-            Some(true) => self.collect(waiter, reply, deadline),
-            Some(false) => {
-                self.give_up(waiter);
-                Err(self.disconnected())
-            }
-            None if host::expire(shared, waiter) => {
-                self.end(waiter);
-                Err(self.no_reply())
-            }
-            None => self.collect(waiter, reply, deadline),
-        }
-    }
-
-    pub(super) fn no_reply(&self) -> Error {
-        self.error(Status::TIMEOUT).hint("no reply in time")
-    }
-
-    /// Copies a published reply, once, and ends the waiter.
-    pub(super) fn collect(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
-        let collected = self.read_reply(waiter, reply, deadline);
-        self.end(waiter);
-        collected
-    }
-
-    fn read_reply(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
-        let replied = self.judge(waiter, reply.len())?;
-        let fits = &mut reply[..replied.fits];
-        match replied.window {
-            None => read_words(&self.memory.shared().waiters[waiter.index].inline, fits),
-            Some(window) => self.read_window(waiter, window, fits, replied.len, deadline)?,
-        }
-        Ok(Reply { status: replied.status, len: replied.fits })
-    }
-
-    /// Reads what lies beside a published reply, once, and judges it. There is `room` for so many bytes of payload.
-    pub(super) fn judge(&self, waiter: Waiter, room: usize) -> Result<Replied, Error> {
-        let published = host::published(self.memory.shared(), waiter).and_then(|published| {
-            let len = usize::try_from(published.len).unwrap_or(usize::MAX);
-            let fits = len.min(room).min(self.capacity_of(waiter));
-            let status = if len > fits { Status::BUFFER_OVERFLOW } else { Status(published.status) };
-            let lies = published.window.is_some() || fits <= REPLY_INLINE;
-            self.replies.peer_ran_on(published.cpu);
-            let len = len.min(self.capacity_of(waiter));
-            lies.then_some(Replied { status, fits, len, window: published.window })
-        });
-        published.ok_or_else(|| {
-            self.violated(Violation::BadReply);
-            self.disconnected()
-        })
-    }
-
-    /// The capacity that the replier was told: the host's region is ours alone.
-    pub(super) fn capacity_of(&self, waiter: Waiter) -> usize {
-        self.memory.host().waiters[waiter.index].capacity.load(Ordering::Relaxed) as usize
-    }
-
-    /// Gives up a waiter, whatever has become of it.
-    pub(super) fn give_up(&self, waiter: Waiter) {
-        if !self.ours() {
-            return;
-        }
-        let _replied = host::expire(self.memory.shared(), waiter);
-        self.end(waiter);
-    }
-
-    /// Lets a waiter's index be used again.
-    pub(super) fn end(&self, waiter: Waiter) {
-        let long = self.capacity_of(waiter) > WINDOW;
-        let (host_memory, shared) = (self.memory.host(), self.memory.shared());
-        if !(host::replied(shared, waiter) && self.spare.disarm(host_memory, waiter)) {
-            self.book().host.disarm(host_memory, shared, waiter);
-        }
-        if long {
-            // a replier that streams sleeps on the counter until it sees that the waiter has ended
-            futex::wake(&host_memory.waiters[waiter.index].drained, u32::MAX, futex::ANY);
-        }
-        self.take_back();
     }
 }
 
@@ -513,4 +293,36 @@ fn monotonic_nanos(deadline: Deadline) -> u64 {
     };
     // 0 would mean that there is none
     u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proto::client;
+    use proto::slots::Holder;
+
+    use super::*;
+
+    /// The end of a connection waits for those who sleep on it: for a piece of something long, too.
+    #[test]
+    fn who_waits_for_a_piece_is_one_of_those_who_sleep() {
+        let link = Link::without_a_port();
+        let slot = client::reserve_get(link.memory.shared(), Holder::FIRST).unwrap();
+        client::post_get(link.memory.shared(), slot, u64::MAX).unwrap();
+        let message = [0; WINDOW + 1];
+        let outgoing = Outgoing { message: &message, reply: None, file: None, deadline: None, flags: 0 };
+        std::thread::scope(|scope| {
+            let sends = scope.spawn(|| link.deliver(&outgoing).unwrap_err().status());
+            let start = Instant::now();
+            while link.asleep.load(Ordering::SeqCst) != 1 {
+                assert!(start.elapsed() < Duration::from_secs(20), "nobody counts it");
+                std::thread::park_timeout(Duration::from_micros(100));
+            }
+            link.close();
+            link.drain();
+            assert_eq!(link.asleep.load(Ordering::SeqCst), 0);
+            assert_eq!(sends.join().unwrap(), Status::PORT_DISCONNECTED);
+        });
+    }
 }

@@ -7,13 +7,23 @@ use smallvec::SmallVec;
 use sys::clock::Deadline;
 use sys::futex::{self, Futex};
 
-use super::client::Inner;
-use super::courier::{Answered, Done};
-use super::stream::{Reading, Sending, Step, Unsent};
+use super::link::Link;
+use super::pieces::{Reading, Sending, Step, Unsent};
 use crate::Error;
 
+/// A reply that goes to a callback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedReply {
+    /// The status that the application put into its reply, or [`Status::BUFFER_OVERFLOW`].
+    pub status: Status,
+    /// What it sent.
+    pub payload: Vec<u8>,
+}
+
+pub(super) type Done = Box<dyn FnOnce(Result<OwnedReply, Error>) + Send>;
+
 /// A delivered question whose reply is still to come.
-pub(super) struct Flying {
+pub(super) struct InFlight {
     pub(super) waiter: Waiter,
     pub(super) deadline: Option<Deadline>,
     pub(super) stage: Stage,
@@ -30,54 +40,55 @@ pub(super) enum Stage {
     Reading(Reading, Status),
 }
 
-/// What the courier does with a question that it has looked at.
+/// What is done next with a question that was looked at.
 enum Next {
     /// Look again at once.
     Moved,
     /// Look again when a counter has moved, or the deadline passes.
     Waits,
     /// Its message has gone, its reply is still to come.
-    Flies,
+    Delivered,
     /// Tell.
-    Ended(Result<Answered, Error>),
+    Ended(Result<OwnedReply, Error>),
 }
 
 /// Counters that nothing can be done before, and the values that were seen there.
 pub(super) type Words<'a> = SmallVec<[(&'a dyn Futex, u32); 4]>;
 // pieces read of messages, pieces written of replies in any window, and the attention word
-const _: () = assert!(GETS + SLOTS < futex::MAX_WORDS, "all that one courier waits for can be slept on");
+const _: () =
+    assert!(GETS + SLOTS < futex::MAX_WORDS, "all that the thread of one ask queue waits for can be slept on");
 
 /// Something that has ended, and whom to tell.
 pub(super) struct Ended {
     pub(super) done: Done,
-    pub(super) result: Result<Answered, Error>,
+    pub(super) result: Result<OwnedReply, Error>,
 }
 
-impl Inner {
+impl Link {
     /// Takes one step with each of those that move. Counters that nothing can be done before are added to `words`.
-    pub(super) fn step<'a>(&'a self, moving: &mut Vec<Flying>, words: &mut Words<'a>) -> Moved {
+    pub(super) fn step<'a>(&'a self, moving: &mut Vec<InFlight>, words: &mut Words<'a>) -> Moved {
         let mut moved = Moved::default();
-        for mut flying in std::mem::take(moving) {
-            match self.step_one(&mut flying, words) {
+        for mut asked in std::mem::take(moving) {
+            match self.step_one(&mut asked, words) {
                 Next::Moved => moved.any = true,
                 Next::Waits => {}
-                Next::Flies => {
+                Next::Delivered => {
                     moved.any = true;
-                    moved.back.push(flying);
+                    moved.back.push(asked);
                     continue;
                 }
                 Next::Ended(result) => {
-                    moved.ended.push(Ended { done: flying.done, result });
+                    moved.ended.push(Ended { done: asked.done, result });
                     continue;
                 }
             }
-            moving.push(flying);
+            moving.push(asked);
         }
         moved
     }
 
-    fn step_one<'a>(&'a self, flying: &mut Flying, words: &mut Words<'a>) -> Next {
-        let Flying { waiter, deadline, ref mut stage, .. } = *flying;
+    fn step_one<'a>(&'a self, asked: &mut InFlight, words: &mut Words<'a>) -> Next {
+        let InFlight { waiter, deadline, ref mut stage, .. } = *asked;
         // looked at first: what is done after it was in time
         let over = deadline.is_some_and(Deadline::passed);
         if self.closed() {
@@ -90,18 +101,18 @@ impl Inner {
                     let unsent = self.abort_sending(sending, message.len());
                     let error = self.unsent(unsent, message.len());
                     *stage = Stage::Asked;
-                    return self.out_of_time(flying, error);
+                    return self.out_of_time(asked, error);
                 }
                 Ok(Step::Waits(..)) if host::replied(self.memory.shared(), waiter) => {
                     // by who had no memory for it, or by the id: then somebody may be reading
                     self.abort_sending(sending, message.len());
                     *stage = Stage::Asked;
-                    return self.begin_reading(flying);
+                    return self.begin_reading(asked);
                 }
                 // whoever let go of it has answered, or will be seen not to have
                 Ok(Step::Whole) | Err(Unsent::LetGo) => {
                     *stage = Stage::Asked;
-                    return Next::Flies;
+                    return Next::Delivered;
                 }
                 Ok(step) => step,
                 Err(unsent) => {
@@ -109,16 +120,16 @@ impl Inner {
                     return Next::Ended(Err(self.unsent(unsent, message.len())));
                 }
             },
-            Stage::Asked if host::replied(self.memory.shared(), waiter) => return self.begin_reading(flying),
-            Stage::Asked if over => return self.out_of_time(flying, self.no_reply()),
-            Stage::Asked => return Next::Flies,
+            Stage::Asked if host::replied(self.memory.shared(), waiter) => return self.begin_reading(asked),
+            Stage::Asked if over => return self.out_of_time(asked, self.no_reply()),
+            Stage::Asked => return Next::Delivered,
             Stage::Reading(reading, status) => match self.receive_piece(reading) {
                 Err(error) => {
                     self.end(waiter);
                     return Next::Ended(Err(error));
                 }
                 Ok(Step::Whole) => {
-                    let answered = Answered { status: *status, payload: reading.take_payload() };
+                    let answered = OwnedReply { status: *status, payload: reading.take_payload() };
                     self.end(waiter);
                     return Next::Ended(Ok(answered));
                 }
@@ -143,22 +154,22 @@ impl Inner {
     }
 
     /// Whether a question of which pieces are still to be sent has its reply: there is nothing to wait for then.
-    pub(super) fn is_answered(&self, flying: &Flying) -> bool {
-        matches!(flying.stage, Stage::Sending(..)) && host::replied(self.memory.shared(), flying.waiter)
+    pub(super) fn is_answered(&self, asked: &InFlight) -> bool {
+        matches!(asked.stage, Stage::Sending(..)) && host::replied(self.memory.shared(), asked.waiter)
     }
 
     /// The deadline has passed: the end, unless the reply came first.
-    fn out_of_time(&self, flying: &mut Flying, error: Error) -> Next {
-        if !host::expire(self.memory.shared(), flying.waiter) {
-            return self.begin_reading(flying);
+    fn out_of_time(&self, asked: &mut InFlight, error: Error) -> Next {
+        if !host::expire(self.memory.shared(), asked.waiter) {
+            return self.begin_reading(asked);
         }
-        self.end(flying.waiter);
+        self.end(asked.waiter);
         Next::Ended(Err(error))
     }
 
     /// Reads what lies beside a reply: all of it, or where its pieces will come.
-    fn begin_reading(&self, flying: &mut Flying) -> Next {
-        let waiter = flying.waiter;
+    fn begin_reading(&self, asked: &mut InFlight) -> Next {
+        let waiter = asked.waiter;
         let replied = match self.judge(waiter, usize::MAX) {
             Ok(replied) => replied,
             Err(error) => {
@@ -167,13 +178,13 @@ impl Inner {
             }
         };
         if let Some(window) = replied.window {
-            flying.stage = Stage::Reading(Reading::new(waiter, window, replied.fits), replied.status);
+            asked.stage = Stage::Reading(Reading::new(waiter, window, replied.fits), replied.status);
             return Next::Moved;
         }
         let mut payload = vec![0; replied.fits.min(REPLY_INLINE)];
         read_words(&self.memory.shared().waiters[waiter.index].inline, &mut payload);
         self.end(waiter);
-        Next::Ended(Ok(Answered { status: replied.status, payload }))
+        Next::Ended(Ok(OwnedReply { status: replied.status, payload }))
     }
 }
 
@@ -184,5 +195,5 @@ pub(super) struct Moved {
     pub(super) any: bool,
     pub(super) ended: Vec<Ended>,
     /// Their messages have gone: their replies will be found by a round.
-    pub(super) back: Vec<Flying>,
+    pub(super) back: Vec<InFlight>,
 }

@@ -1,4 +1,4 @@
-//! Clients that knock without end, and say nothing: nobody else is kept waiting by them.
+//! Clients that connect without end, and say nothing: no other client waits for them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +9,8 @@ use fltport::namespace::Namespace;
 use fltport::{Connection, PortName};
 use testkit::{Host, LONG, PORT, echoes, uid, until};
 
-/// Calls `with` while several knock at the port as fast as they can.
-fn while_they_knock<T>(namespace: &Namespace, with: impl FnOnce() -> T) -> T {
+/// Calls `with` while several connect to the port as fast as they can.
+fn while_they_connect<T>(namespace: &Namespace, with: impl FnOnce() -> T) -> T {
     let name = PortName::parse(PORT).unwrap();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -33,7 +33,7 @@ fn another_port_of_the_same_host_is_served() {
     let host = Host::new();
     let _other = host.beside(r"\Other", echoes, |options| options).unwrap();
     let namespace = host.namespace();
-    while_they_knock(&namespace, || {
+    while_they_connect(&namespace, || {
         let start = Instant::now();
         for round in 0..50 {
             let options = Connection::options().namespace(namespace.clone()).timeout(LONG);
@@ -51,7 +51,7 @@ fn another_port_of_the_same_host_is_served() {
 fn a_port_that_closes_leaves_its_name_to_the_next() {
     let mut host = Host::new();
     let namespace = host.namespace();
-    while_they_knock(&namespace, || {
+    while_they_connect(&namespace, || {
         for round in 0..50 {
             let port = host.port.take().unwrap();
             until(|| port.usage(uid()).half_open != 0);
