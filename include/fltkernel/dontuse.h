@@ -1,0 +1,2 @@
+/* On Windows this forbids unsafe functions of C. */
+#pragma once

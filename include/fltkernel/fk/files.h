@@ -1,0 +1,801 @@
+/* File systems and their filters: information about files, names, security, sections, the file system runtime. */
+#pragma once
+
+#include "kernel.h"
+
+EXTERN_C_START
+
+/* ---- files: how they are opened ---- */
+#define FILE_SUPERSEDE 0
+#define FILE_OPEN 1
+#define FILE_CREATE 2
+#define FILE_OPEN_IF 3
+#define FILE_OVERWRITE 4
+#define FILE_OVERWRITE_IF 5
+#define FILE_MAXIMUM_DISPOSITION 5
+#define FILE_DIRECTORY_FILE 0x00000001
+#define FILE_WRITE_THROUGH 0x00000002
+#define FILE_SEQUENTIAL_ONLY 0x00000004
+#define FILE_NO_INTERMEDIATE_BUFFERING 0x00000008
+#define FILE_SYNCHRONOUS_IO_ALERT 0x00000010
+#define FILE_SYNCHRONOUS_IO_NONALERT 0x00000020
+#define FILE_NON_DIRECTORY_FILE 0x00000040
+#define FILE_CREATE_TREE_CONNECTION 0x00000080
+#define FILE_COMPLETE_IF_OPLOCKED 0x00000100
+#define FILE_NO_EA_KNOWLEDGE 0x00000200
+#define FILE_OPEN_REMOTE_INSTANCE 0x00000400
+#define FILE_RANDOM_ACCESS 0x00000800
+#define FILE_DELETE_ON_CLOSE 0x00001000
+#define FILE_OPEN_BY_FILE_ID 0x00002000
+#define FILE_OPEN_FOR_BACKUP_INTENT 0x00004000
+#define FILE_NO_COMPRESSION 0x00008000
+#define FILE_OPEN_REQUIRING_OPLOCK 0x00010000
+#define FILE_DISALLOW_EXCLUSIVE 0x00020000
+#define FILE_SESSION_AWARE 0x00040000
+#define FILE_RESERVE_OPFILTER 0x00100000
+#define FILE_OPEN_REPARSE_POINT 0x00200000
+#define FILE_OPEN_NO_RECALL 0x00400000
+#define FILE_OPEN_FOR_FREE_SPACE_QUERY 0x00800000
+#define FILE_VALID_OPTION_FLAGS 0x00FFFFFF
+#define FILE_SUPERSEDED 0
+#define FILE_OPENED 1
+#define FILE_CREATED 2
+#define FILE_OVERWRITTEN 3
+#define FILE_EXISTS 4
+#define FILE_DOES_NOT_EXIST 5
+#define FILE_SHARE_READ 1
+#define FILE_SHARE_WRITE 2
+#define FILE_SHARE_DELETE 4
+#define FILE_SHARE_VALID_FLAGS 7
+#define FILE_ATTRIBUTE_VALID_FLAGS 0x7FB7
+#define FILE_ATTRIBUTE_VALID_KERNEL_SET_FLAGS 0x5A31A7
+#define FILE_ATTRIBUTE_VALID_SET_FLAGS 0x31A7
+#define FILE_ATTRIBUTE_ARCHIVE 0x20
+#define FILE_ATTRIBUTE_COMPRESSED 0x800
+#define FILE_ATTRIBUTE_DEVICE 0x40
+#define FILE_ATTRIBUTE_DIRECTORY 0x10
+#define FILE_ATTRIBUTE_EA 0x40000
+#define FILE_ATTRIBUTE_ENCRYPTED 0x4000
+#define FILE_ATTRIBUTE_HIDDEN 2
+#define FILE_ATTRIBUTE_INTEGRITY_STREAM 0x8000
+#define FILE_ATTRIBUTE_NORMAL 0x80
+#define FILE_ATTRIBUTE_NOT_CONTENT_INDEXED 0x2000
+#define FILE_ATTRIBUTE_NO_SCRUB_DATA 0x20000
+#define FILE_ATTRIBUTE_OFFLINE 0x1000
+#define FILE_ATTRIBUTE_PINNED 0x80000
+#define FILE_ATTRIBUTE_READONLY 1
+#define FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS 0x400000
+#define FILE_ATTRIBUTE_RECALL_ON_OPEN 0x40000
+#define FILE_ATTRIBUTE_REPARSE_POINT 0x400
+#define FILE_ATTRIBUTE_SPARSE_FILE 0x200
+#define FILE_ATTRIBUTE_SYSTEM 4
+#define FILE_ATTRIBUTE_TEMPORARY 0x100
+#define FILE_ATTRIBUTE_UNPINNED 0x100000
+#define FILE_ATTRIBUTE_VIRTUAL 0x10000
+#define FILE_ATTRIBUTE_STRICTLY_SEQUENTIAL 0x20000000
+#define FILE_NOTIFY_CHANGE_EA 0x80
+#define FILE_NOTIFY_CHANGE_NAME 3
+#define FILE_NOTIFY_CHANGE_STREAM_NAME 0x200
+#define FILE_NOTIFY_CHANGE_STREAM_SIZE 0x400
+#define FILE_NOTIFY_CHANGE_STREAM_WRITE 0x800
+#define FILE_NOTIFY_CHANGE_ATTRIBUTES 4
+#define FILE_NOTIFY_CHANGE_CREATION 0x40
+#define FILE_NOTIFY_CHANGE_DIR_NAME 2
+#define FILE_NOTIFY_CHANGE_FILE_NAME 1
+#define FILE_NOTIFY_CHANGE_LAST_ACCESS 0x20
+#define FILE_NOTIFY_CHANGE_LAST_WRITE 0x10
+#define FILE_NOTIFY_CHANGE_SECURITY 0x100
+#define FILE_NOTIFY_CHANGE_SIZE 8
+#define FILE_USE_FILE_POINTER_POSITION 0xFFFFFFFE
+#define FILE_WRITE_TO_END_OF_FILE 0xFFFFFFFF
+#define IO_FORCE_ACCESS_CHECK 0x0001
+#define IO_NO_PARAMETER_CHECKING 0x0100
+#define IO_REPARSE 0
+#define IO_REMOUNT 1
+#define IO_OPEN_PAGING_FILE 0x0002
+#define IO_OPEN_TARGET_DIRECTORY 0x0004
+#define IO_STOP_ON_SYMLINK 0x0008
+#define IO_IGNORE_SHARE_ACCESS_CHECK 0x0800
+#define IOCTL_VOLSNAP_FLUSH_AND_HOLD_WRITES CTL_CODE(0x53, 0, METHOD_BUFFERED, FILE_READ_ACCESS | FILE_WRITE_ACCESS)
+#define IO_REPARSE_TAG_MOUNT_POINT 0xA0000003
+#define IO_REPARSE_TAG_HSM 0xC0000004
+#define IO_REPARSE_TAG_SIS 0x80000007
+#define IO_REPARSE_TAG_DFS 0x8000000A
+#define IO_REPARSE_TAG_SYMLINK 0xA000000C
+#define IO_REPARSE_TAG_NFS 0x80000014
+#define IO_REPARSE_TAG_RESERVED_ZERO 0
+#define IO_REPARSE_TAG_RESERVED_ONE 1
+#define MAXIMUM_REPARSE_DATA_BUFFER_SIZE (16 * 1024)
+#define SYMLINK_FLAG_RELATIVE 1
+#define VOLUME_IS_DIRTY 1
+#define IsReparseTagMicrosoft(tag) ((tag) & 0x80000000)
+#define OBJ_NAME_PATH_SEPARATOR ((WCHAR)L'\\')
+#define FILE_INVALID_FILE_ID ((LONGLONG)-1LL)
+#define FILE_ID_IS_INVALID(id) ((id).QuadPart == FILE_INVALID_FILE_ID)
+typedef struct _FILE_OBJECTID_BUFFER { UCHAR ObjectId[16]; union { struct { UCHAR BirthVolumeId[16], BirthObjectId[16], DomainId[16]; }; UCHAR ExtendedInfo[48]; }; } FILE_OBJECTID_BUFFER, *PFILE_OBJECTID_BUFFER;
+
+/* ---- files: what is known about them ---- */
+typedef struct _SID_IDENTIFIER_AUTHORITY { UCHAR Value[6]; } SID_IDENTIFIER_AUTHORITY, *PSID_IDENTIFIER_AUTHORITY;
+typedef struct _SID { UCHAR Revision, SubAuthorityCount; SID_IDENTIFIER_AUTHORITY IdentifierAuthority; ULONG SubAuthority[1]; } SID, *PISID;
+typedef struct _FILE_BASIC_INFORMATION {
+    LARGE_INTEGER CreationTime, LastAccessTime, LastWriteTime, ChangeTime;
+    ULONG FileAttributes;
+} FILE_BASIC_INFORMATION, *PFILE_BASIC_INFORMATION;
+typedef struct _FILE_STANDARD_INFORMATION {
+    LARGE_INTEGER AllocationSize, EndOfFile;
+    ULONG NumberOfLinks;
+    BOOLEAN DeletePending, Directory;
+} FILE_STANDARD_INFORMATION, *PFILE_STANDARD_INFORMATION;
+typedef struct _FILE_INTERNAL_INFORMATION { LARGE_INTEGER IndexNumber; } FILE_INTERNAL_INFORMATION, *PFILE_INTERNAL_INFORMATION;
+typedef struct _FILE_EA_INFORMATION { ULONG EaSize; } FILE_EA_INFORMATION, *PFILE_EA_INFORMATION;
+typedef struct _FILE_ACCESS_INFORMATION { ULONG AccessFlags; } FILE_ACCESS_INFORMATION, *PFILE_ACCESS_INFORMATION;
+typedef struct _FILE_POSITION_INFORMATION { LARGE_INTEGER CurrentByteOffset; } FILE_POSITION_INFORMATION, *PFILE_POSITION_INFORMATION;
+typedef struct _FILE_MODE_INFORMATION { ULONG Mode; } FILE_MODE_INFORMATION, *PFILE_MODE_INFORMATION;
+typedef struct _FILE_ALIGNMENT_INFORMATION { ULONG AlignmentRequirement; } FILE_ALIGNMENT_INFORMATION, *PFILE_ALIGNMENT_INFORMATION;
+typedef struct _FILE_NAME_INFORMATION { ULONG FileNameLength; WCHAR FileName[1]; } FILE_NAME_INFORMATION, *PFILE_NAME_INFORMATION;
+typedef struct _FILE_RENAME_INFORMATION {
+    union { BOOLEAN ReplaceIfExists; ULONG Flags; };
+    HANDLE RootDirectory;
+    ULONG FileNameLength;
+    WCHAR FileName[1];
+} FILE_RENAME_INFORMATION, *PFILE_RENAME_INFORMATION, FILE_RENAME_INFORMATION_EX, *PFILE_RENAME_INFORMATION_EX, FILE_LINK_INFORMATION, *PFILE_LINK_INFORMATION, FILE_LINK_INFORMATION_EX, *PFILE_LINK_INFORMATION_EX;
+typedef struct _FILE_DISPOSITION_INFORMATION { BOOLEAN DeleteFile; } FILE_DISPOSITION_INFORMATION, *PFILE_DISPOSITION_INFORMATION;
+typedef struct _FILE_DISPOSITION_INFORMATION_EX { ULONG Flags; } FILE_DISPOSITION_INFORMATION_EX, *PFILE_DISPOSITION_INFORMATION_EX;
+#define FILE_DISPOSITION_DO_NOT_DELETE 0
+#define FILE_DISPOSITION_DELETE 1
+#define FILE_DISPOSITION_POSIX_SEMANTICS 2
+#define FILE_DISPOSITION_FORCE_IMAGE_SECTION_CHECK 4
+#define FILE_DISPOSITION_ON_CLOSE 8
+#define FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE 0x10
+#define FILE_RENAME_REPLACE_IF_EXISTS 1
+#define FILE_RENAME_POSIX_SEMANTICS 2
+#define FILE_LINK_REPLACE_IF_EXISTS 1
+#define FILE_LINK_POSIX_SEMANTICS 2
+typedef struct _FILE_END_OF_FILE_INFORMATION { LARGE_INTEGER EndOfFile; } FILE_END_OF_FILE_INFORMATION, *PFILE_END_OF_FILE_INFORMATION;
+typedef struct _FILE_ALLOCATION_INFORMATION { LARGE_INTEGER AllocationSize; } FILE_ALLOCATION_INFORMATION, *PFILE_ALLOCATION_INFORMATION;
+typedef struct _FILE_VALID_DATA_LENGTH_INFORMATION { LARGE_INTEGER ValidDataLength; } FILE_VALID_DATA_LENGTH_INFORMATION, *PFILE_VALID_DATA_LENGTH_INFORMATION;
+typedef struct _FILE_ATTRIBUTE_TAG_INFORMATION { ULONG FileAttributes, ReparseTag; } FILE_ATTRIBUTE_TAG_INFORMATION, *PFILE_ATTRIBUTE_TAG_INFORMATION;
+typedef struct _FILE_NETWORK_OPEN_INFORMATION {
+    LARGE_INTEGER CreationTime, LastAccessTime, LastWriteTime, ChangeTime, AllocationSize, EndOfFile;
+    ULONG FileAttributes;
+} FILE_NETWORK_OPEN_INFORMATION, *PFILE_NETWORK_OPEN_INFORMATION;
+typedef struct _FILE_STREAM_INFORMATION {
+    ULONG NextEntryOffset, StreamNameLength;
+    LARGE_INTEGER StreamSize, StreamAllocationSize;
+    WCHAR StreamName[1];
+} FILE_STREAM_INFORMATION, *PFILE_STREAM_INFORMATION;
+typedef struct _FILE_ALL_INFORMATION {
+    FILE_BASIC_INFORMATION BasicInformation;
+    FILE_STANDARD_INFORMATION StandardInformation;
+    FILE_INTERNAL_INFORMATION InternalInformation;
+    FILE_EA_INFORMATION EaInformation;
+    FILE_ACCESS_INFORMATION AccessInformation;
+    FILE_POSITION_INFORMATION PositionInformation;
+    FILE_MODE_INFORMATION ModeInformation;
+    FILE_ALIGNMENT_INFORMATION AlignmentInformation;
+    FILE_NAME_INFORMATION NameInformation;
+} FILE_ALL_INFORMATION, *PFILE_ALL_INFORMATION;
+typedef struct _FILE_ID_128 { UCHAR Identifier[16]; } FILE_ID_128, *PFILE_ID_128;
+typedef struct _FILE_ID_INFORMATION { ULONGLONG VolumeSerialNumber; FILE_ID_128 FileId; } FILE_ID_INFORMATION, *PFILE_ID_INFORMATION;
+typedef struct _FILE_STAT_INFORMATION {
+    LARGE_INTEGER FileId, CreationTime, LastAccessTime, LastWriteTime, ChangeTime, AllocationSize, EndOfFile;
+    ULONG FileAttributes, ReparseTag, NumberOfLinks, EffectiveAccess;
+} FILE_STAT_INFORMATION, *PFILE_STAT_INFORMATION;
+typedef struct _FILE_DIRECTORY_INFORMATION {
+    ULONG NextEntryOffset, FileIndex;
+    LARGE_INTEGER CreationTime, LastAccessTime, LastWriteTime, ChangeTime, EndOfFile, AllocationSize;
+    ULONG FileAttributes, FileNameLength;
+    WCHAR FileName[1];
+} FILE_DIRECTORY_INFORMATION, *PFILE_DIRECTORY_INFORMATION;
+typedef struct _FILE_FULL_DIR_INFORMATION {
+    ULONG NextEntryOffset, FileIndex;
+    LARGE_INTEGER CreationTime, LastAccessTime, LastWriteTime, ChangeTime, EndOfFile, AllocationSize;
+    ULONG FileAttributes, FileNameLength, EaSize;
+    WCHAR FileName[1];
+} FILE_FULL_DIR_INFORMATION, *PFILE_FULL_DIR_INFORMATION;
+typedef struct _FILE_ID_FULL_DIR_INFORMATION {
+    ULONG NextEntryOffset, FileIndex;
+    LARGE_INTEGER CreationTime, LastAccessTime, LastWriteTime, ChangeTime, EndOfFile, AllocationSize;
+    ULONG FileAttributes, FileNameLength, EaSize;
+    LARGE_INTEGER FileId;
+    WCHAR FileName[1];
+} FILE_ID_FULL_DIR_INFORMATION, *PFILE_ID_FULL_DIR_INFORMATION;
+typedef struct _FILE_BOTH_DIR_INFORMATION {
+    ULONG NextEntryOffset, FileIndex;
+    LARGE_INTEGER CreationTime, LastAccessTime, LastWriteTime, ChangeTime, EndOfFile, AllocationSize;
+    ULONG FileAttributes, FileNameLength, EaSize;
+    CHAR ShortNameLength;
+    WCHAR ShortName[12], FileName[1];
+} FILE_BOTH_DIR_INFORMATION, *PFILE_BOTH_DIR_INFORMATION;
+typedef struct _FILE_ID_BOTH_DIR_INFORMATION {
+    ULONG NextEntryOffset, FileIndex;
+    LARGE_INTEGER CreationTime, LastAccessTime, LastWriteTime, ChangeTime, EndOfFile, AllocationSize;
+    ULONG FileAttributes, FileNameLength, EaSize;
+    CHAR ShortNameLength;
+    WCHAR ShortName[12];
+    LARGE_INTEGER FileId;
+    WCHAR FileName[1];
+} FILE_ID_BOTH_DIR_INFORMATION, *PFILE_ID_BOTH_DIR_INFORMATION;
+typedef struct _FILE_NAMES_INFORMATION { ULONG NextEntryOffset, FileIndex, FileNameLength; WCHAR FileName[1]; } FILE_NAMES_INFORMATION, *PFILE_NAMES_INFORMATION;
+typedef struct _FILE_OBJECTID_INFORMATION {
+    LARGE_INTEGER FileReference;
+    UCHAR ObjectId[16];
+    union { struct { UCHAR BirthVolumeId[16], BirthObjectId[16], DomainId[16]; }; UCHAR ExtendedInfo[48]; };
+} FILE_OBJECTID_INFORMATION, *PFILE_OBJECTID_INFORMATION;
+typedef struct _FILE_QUOTA_INFORMATION {
+    ULONG NextEntryOffset, SidLength;
+    LARGE_INTEGER ChangeTime, QuotaUsed, QuotaThreshold, QuotaLimit;
+    SID Sid;
+} FILE_QUOTA_INFORMATION, *PFILE_QUOTA_INFORMATION;
+typedef struct _FILE_GET_QUOTA_INFORMATION { ULONG NextEntryOffset, SidLength; SID Sid; } FILE_GET_QUOTA_INFORMATION, *PFILE_GET_QUOTA_INFORMATION;
+typedef struct _FILE_FULL_EA_INFORMATION {
+    ULONG NextEntryOffset;
+    UCHAR Flags, EaNameLength;
+    USHORT EaValueLength;
+    CHAR EaName[1];
+} FILE_FULL_EA_INFORMATION, *PFILE_FULL_EA_INFORMATION;
+typedef struct _FILE_GET_EA_INFORMATION { ULONG NextEntryOffset; UCHAR EaNameLength; CHAR EaName[1]; } FILE_GET_EA_INFORMATION, *PFILE_GET_EA_INFORMATION;
+typedef struct _FILE_COMPRESSION_INFORMATION {
+    LARGE_INTEGER CompressedFileSize;
+    USHORT CompressionFormat;
+    UCHAR CompressionUnitShift, ChunkShift, ClusterShift, Reserved[3];
+} FILE_COMPRESSION_INFORMATION, *PFILE_COMPRESSION_INFORMATION;
+typedef struct _FILE_COMPLETION_INFORMATION { HANDLE Port; PVOID Key; } FILE_COMPLETION_INFORMATION, *PFILE_COMPLETION_INFORMATION;
+typedef struct _FILE_NOTIFY_INFORMATION { ULONG NextEntryOffset, Action, FileNameLength; WCHAR FileName[1]; } FILE_NOTIFY_INFORMATION, *PFILE_NOTIFY_INFORMATION;
+typedef struct _FILE_LINK_ENTRY_INFORMATION {
+    ULONG NextEntryOffset;
+    LONGLONG ParentFileId;
+    ULONG FileNameLength;
+    WCHAR FileName[1];
+} FILE_LINK_ENTRY_INFORMATION, *PFILE_LINK_ENTRY_INFORMATION;
+typedef struct _FILE_LINKS_INFORMATION { ULONG BytesNeeded, EntriesReturned; FILE_LINK_ENTRY_INFORMATION Entry; } FILE_LINKS_INFORMATION, *PFILE_LINKS_INFORMATION;
+typedef struct _FILE_ID_EXTD_DIR_INFORMATION {
+    ULONG NextEntryOffset, FileIndex;
+    LARGE_INTEGER CreationTime, LastAccessTime, LastWriteTime, ChangeTime, EndOfFile, AllocationSize;
+    ULONG FileAttributes, FileNameLength, EaSize, ReparsePointTag;
+    FILE_ID_128 FileId;
+    WCHAR FileName[1];
+} FILE_ID_EXTD_DIR_INFORMATION, *PFILE_ID_EXTD_DIR_INFORMATION;
+typedef struct _FILE_ID_EXTD_BOTH_DIR_INFORMATION {
+    ULONG NextEntryOffset, FileIndex;
+    LARGE_INTEGER CreationTime, LastAccessTime, LastWriteTime, ChangeTime, EndOfFile, AllocationSize;
+    ULONG FileAttributes, FileNameLength, EaSize, ReparsePointTag;
+    FILE_ID_128 FileId;
+    CHAR ShortNameLength;
+    WCHAR ShortName[12], FileName[1];
+} FILE_ID_EXTD_BOTH_DIR_INFORMATION, *PFILE_ID_EXTD_BOTH_DIR_INFORMATION;
+typedef struct _FILE_IS_REMOTE_DEVICE_INFORMATION { BOOLEAN IsRemote; } FILE_IS_REMOTE_DEVICE_INFORMATION, *PFILE_IS_REMOTE_DEVICE_INFORMATION;
+typedef struct _FILE_REMOTE_PROTOCOL_INFORMATION {
+    USHORT StructureVersion, StructureSize;
+    ULONG Protocol;
+    USHORT ProtocolMajorVersion, ProtocolMinorVersion, ProtocolRevision, Reserved;
+    ULONG Flags;
+    struct { ULONG Reserved[8]; } GenericReserved;
+    union {
+        struct {
+            struct { ULONG Capabilities; } Server;
+            struct { ULONG Capabilities, ShareFlags; UCHAR ShareType, Reserved0[3]; ULONG Reserved1; } Share;
+        } Smb2;
+        ULONG Reserved[16];
+    } ProtocolSpecific;
+} FILE_REMOTE_PROTOCOL_INFORMATION, *PFILE_REMOTE_PROTOCOL_INFORMATION;
+typedef struct _FILE_FS_VOLUME_INFORMATION {
+    LARGE_INTEGER VolumeCreationTime;
+    ULONG VolumeSerialNumber, VolumeLabelLength;
+    BOOLEAN SupportsObjects;
+    WCHAR VolumeLabel[1];
+} FILE_FS_VOLUME_INFORMATION, *PFILE_FS_VOLUME_INFORMATION;
+typedef struct _FILE_FS_LABEL_INFORMATION { ULONG VolumeLabelLength; WCHAR VolumeLabel[1]; } FILE_FS_LABEL_INFORMATION, *PFILE_FS_LABEL_INFORMATION;
+typedef struct _FILE_FS_SIZE_INFORMATION {
+    LARGE_INTEGER TotalAllocationUnits, AvailableAllocationUnits;
+    ULONG SectorsPerAllocationUnit, BytesPerSector;
+} FILE_FS_SIZE_INFORMATION, *PFILE_FS_SIZE_INFORMATION;
+typedef struct _FILE_FS_FULL_SIZE_INFORMATION {
+    LARGE_INTEGER TotalAllocationUnits, CallerAvailableAllocationUnits, ActualAvailableAllocationUnits;
+    ULONG SectorsPerAllocationUnit, BytesPerSector;
+} FILE_FS_FULL_SIZE_INFORMATION, *PFILE_FS_FULL_SIZE_INFORMATION;
+typedef struct _FILE_FS_DEVICE_INFORMATION { ULONG DeviceType, Characteristics; } FILE_FS_DEVICE_INFORMATION, *PFILE_FS_DEVICE_INFORMATION;
+typedef struct _FILE_FS_ATTRIBUTE_INFORMATION {
+    ULONG FileSystemAttributes;
+    LONG MaximumComponentNameLength;
+    ULONG FileSystemNameLength;
+    WCHAR FileSystemName[1];
+} FILE_FS_ATTRIBUTE_INFORMATION, *PFILE_FS_ATTRIBUTE_INFORMATION;
+typedef struct _FILE_FS_CONTROL_INFORMATION {
+    LARGE_INTEGER FreeSpaceStartFiltering, FreeSpaceThreshold, FreeSpaceStopFiltering, DefaultQuotaThreshold, DefaultQuotaLimit;
+    ULONG FileSystemControlFlags;
+} FILE_FS_CONTROL_INFORMATION, *PFILE_FS_CONTROL_INFORMATION;
+typedef struct _FILE_FS_OBJECTID_INFORMATION { UCHAR ObjectId[16], ExtendedInfo[48]; } FILE_FS_OBJECTID_INFORMATION, *PFILE_FS_OBJECTID_INFORMATION;
+typedef struct _FILE_FS_SECTOR_SIZE_INFORMATION {
+    ULONG LogicalBytesPerSector, PhysicalBytesPerSectorForAtomicity, PhysicalBytesPerSectorForPerformance;
+    ULONG FileSystemEffectivePhysicalBytesPerSectorForAtomicity, Flags, ByteOffsetForSectorAlignment, ByteOffsetForPartitionAlignment;
+} FILE_FS_SECTOR_SIZE_INFORMATION, *PFILE_FS_SECTOR_SIZE_INFORMATION;
+#define FILE_CASE_PRESERVED_NAMES 2
+#define FILE_CASE_SENSITIVE_SEARCH 1
+#define FILE_DAX_VOLUME 0x20000000
+#define FILE_FILE_COMPRESSION 0x10
+#define FILE_NAMED_STREAMS 0x40000
+#define FILE_PERSISTENT_ACLS 8
+#define FILE_READ_ONLY_VOLUME 0x80000
+#define FILE_SEQUENTIAL_WRITE_ONCE 0x100000
+#define FILE_SUPPORTS_BLOCK_REFCOUNTING 0x8000000
+#define FILE_SUPPORTS_BYPASS_IO 0x800
+#define FILE_SUPPORTS_CASE_SENSITIVE_DIRS 0x2000
+#define FILE_SUPPORTS_ENCRYPTION 0x20000
+#define FILE_SUPPORTS_EXTENDED_ATTRIBUTES 0x800000
+#define FILE_SUPPORTS_GHOSTING 0x40000000
+#define FILE_SUPPORTS_HARD_LINKS 0x400000
+#define FILE_SUPPORTS_INTEGRITY_STREAMS 0x4000000
+#define FILE_SUPPORTS_OBJECT_IDS 0x10000
+#define FILE_SUPPORTS_OPEN_BY_FILE_ID 0x1000000
+#define FILE_SUPPORTS_POSIX_UNLINK_RENAME 0x400
+#define FILE_SUPPORTS_REMOTE_STORAGE 0x100
+#define FILE_SUPPORTS_REPARSE_POINTS 0x80
+#define FILE_SUPPORTS_SPARSE_FILES 0x40
+#define FILE_SUPPORTS_SPARSE_VDL 0x10000000
+#define FILE_SUPPORTS_STREAM_SNAPSHOTS 0x1000
+#define FILE_SUPPORTS_TRANSACTIONS 0x200000
+#define FILE_SUPPORTS_USN_JOURNAL 0x2000000
+#define FILE_UNICODE_ON_DISK 4
+#define FILE_VOLUME_IS_COMPRESSED 0x8000
+#define FILE_VOLUME_QUOTAS 0x20
+typedef struct _REPARSE_DATA_BUFFER {
+    ULONG ReparseTag;
+    USHORT ReparseDataLength, Reserved;
+    union {
+        struct { USHORT SubstituteNameOffset, SubstituteNameLength, PrintNameOffset, PrintNameLength; ULONG Flags; WCHAR PathBuffer[1]; } SymbolicLinkReparseBuffer;
+        struct { USHORT SubstituteNameOffset, SubstituteNameLength, PrintNameOffset, PrintNameLength; WCHAR PathBuffer[1]; } MountPointReparseBuffer;
+        struct { UCHAR DataBuffer[1]; } GenericReparseBuffer;
+    };
+} REPARSE_DATA_BUFFER, *PREPARSE_DATA_BUFFER;
+typedef struct _REPARSE_GUID_DATA_BUFFER {
+    ULONG ReparseTag;
+    USHORT ReparseDataLength, Reserved;
+    GUID ReparseGuid;
+    struct { UCHAR DataBuffer[1]; } GenericReparseBuffer;
+} REPARSE_GUID_DATA_BUFFER, *PREPARSE_GUID_DATA_BUFFER;
+#define REPARSE_DATA_BUFFER_HEADER_SIZE FIELD_OFFSET(REPARSE_DATA_BUFFER, GenericReparseBuffer)
+#define REPARSE_GUID_DATA_BUFFER_HEADER_SIZE FIELD_OFFSET(REPARSE_GUID_DATA_BUFFER, GenericReparseBuffer)
+#define FSCTL_PIPE_DISCONNECT 0x110004
+#define FSCTL_PIPE_IMPERSONATE 0x11001C
+#define FSCTL_PIPE_LISTEN 0x110008
+#define FSCTL_PIPE_PEEK 0x11400C
+#define FSCTL_PIPE_TRANSCEIVE 0x11C017
+#define FSCTL_PIPE_WAIT 0x110018
+#define FSCTL_CREATE_OR_GET_OBJECT_ID 0x900C0
+#define FSCTL_CREATE_USN_JOURNAL 0x900E7
+#define FSCTL_CSV_CONTROL 0x902D4
+#define FSCTL_CSV_GET_VOLUME_NAME_FOR_VOLUME_MOUNT_POINT 0x90254
+#define FSCTL_CSV_GET_VOLUME_PATH_NAME 0x90250
+#define FSCTL_CSV_GET_VOLUME_PATH_NAMES_FOR_VOLUME_NAME 0x90258
+#define FSCTL_CSV_H_BREAKING_SYNC_TUNNEL_REQUEST 0x902E4
+#define FSCTL_CSV_INTERNAL 0x9026C
+#define FSCTL_CSV_MGMT_LOCK 0x902BC
+#define FSCTL_CSV_QUERY_DOWN_LEVEL_FILE_SYSTEM_CHARACTERISTICS 0x902C0
+#define FSCTL_CSV_QUERY_VETO_FILE_DIRECT_IO 0x902CC
+#define FSCTL_CSV_SYNC_TUNNEL_REQUEST 0x902C8
+#define FSCTL_CSV_TUNNEL_REQUEST 0x90244
+#define FSCTL_DELETE_OBJECT_ID 0x900A0
+#define FSCTL_DELETE_USN_JOURNAL 0x900F8
+#define FSCTL_DUPLICATE_EXTENTS_TO_FILE 0x98344
+#define FSCTL_ENCRYPTION_FSCTL_IO 0x900DB
+#define FSCTL_ENUM_USN_DATA 0x900B3
+#define FSCTL_EXTEND_VOLUME 0x900F0
+#define FSCTL_FILESYSTEM_GET_STATISTICS 0x90060
+#define FSCTL_FILE_LEVEL_TRIM 0x98208
+#define FSCTL_FIND_FILES_BY_SID 0x9008F
+#define FSCTL_GET_COMPRESSION 0x9003C
+#define FSCTL_GET_INTEGRITY_INFORMATION 0x9027C
+#define FSCTL_GET_NTFS_FILE_RECORD 0x90068
+#define FSCTL_GET_NTFS_VOLUME_DATA 0x90064
+#define FSCTL_GET_OBJECT_ID 0x9009C
+#define FSCTL_GET_RETRIEVAL_POINTERS 0x90073
+#define FSCTL_GET_VOLUME_BITMAP 0x9006F
+#define FSCTL_IS_CSV_FILE 0x90248
+#define FSCTL_IS_PATHNAME_VALID 0x9002C
+#define FSCTL_IS_VOLUME_DIRTY 0x90078
+#define FSCTL_IS_VOLUME_MOUNTED 0x90028
+#define FSCTL_MARK_VOLUME_DIRTY 0x90030
+#define FSCTL_MOVE_FILE 0x90074
+#define FSCTL_OFFLOAD_READ 0x94264
+#define FSCTL_OFFLOAD_WRITE 0x98268
+#define FSCTL_OPLOCK_BREAK_ACK_NO_2 0x90050
+#define FSCTL_QUERY_ALLOCATED_RANGES 0x940CF
+#define FSCTL_QUERY_FILE_REGIONS 0x90284
+#define FSCTL_QUERY_PERSISTENT_VOLUME_STATE 0x9023C
+#define FSCTL_QUERY_USN_JOURNAL 0x900F4
+#define FSCTL_READ_FILE_USN_DATA 0x900EB
+#define FSCTL_READ_RAW_ENCRYPTED 0x900E3
+#define FSCTL_READ_USN_JOURNAL 0x900BB
+#define FSCTL_SET_ENCRYPTION 0x900D7
+#define FSCTL_SET_INTEGRITY_INFORMATION 0x9C280
+#define FSCTL_SET_OBJECT_ID 0x90098
+#define FSCTL_SET_PERSISTENT_VOLUME_STATE 0x90238
+#define FSCTL_SET_PURGE_FAILURE_MODE 0x90270
+#define FSCTL_SET_SHORT_NAME_BEHAVIOR 0x901B4
+#define FSCTL_SHRINK_VOLUME 0x901B0
+#define FSCTL_TXFS_CREATE_MINIVERSION 0x9817C
+#define FSCTL_TXFS_CREATE_SECONDARY_RM 0x98168
+#define FSCTL_TXFS_GET_METADATA_INFO 0x9416C
+#define FSCTL_TXFS_GET_TRANSACTED_VERSION 0x94170
+#define FSCTL_TXFS_LIST_TRANSACTIONS 0x941E4
+#define FSCTL_TXFS_LIST_TRANSACTION_LOCKED_FILES 0x941E0
+#define FSCTL_TXFS_MODIFY_RM 0x98144
+#define FSCTL_TXFS_QUERY_RM_INFORMATION 0x94148
+#define FSCTL_TXFS_READ_BACKUP_INFORMATION 0x94160
+#define FSCTL_TXFS_READ_BACKUP_INFORMATION2 0x901F8
+#define FSCTL_TXFS_ROLLFORWARD_REDO 0x98150
+#define FSCTL_TXFS_ROLLFORWARD_UNDO 0x98154
+#define FSCTL_TXFS_SAVEPOINT_INFORMATION 0x98178
+#define FSCTL_TXFS_SHUTDOWN_RM 0x9815C
+#define FSCTL_TXFS_START_RM 0x98158
+#define FSCTL_TXFS_TRANSACTION_ACTIVE 0x9418C
+#define FSCTL_TXFS_WRITE_BACKUP_INFORMATION 0x98164
+#define FSCTL_TXFS_WRITE_BACKUP_INFORMATION2 0x90200
+#define FSCTL_WRITE_RAW_ENCRYPTED 0x900DF
+#define FSCTL_WRITE_USN_CLOSE_RECORD 0x900EF
+#define FSCTL_REQUEST_OPLOCK_LEVEL_1 0x90000
+#define FSCTL_REQUEST_OPLOCK_LEVEL_2 0x90004
+#define FSCTL_REQUEST_BATCH_OPLOCK 0x90008
+#define FSCTL_OPLOCK_BREAK_ACKNOWLEDGE 0x9000C
+#define FSCTL_OPBATCH_ACK_CLOSE_PENDING 0x90010
+#define FSCTL_OPLOCK_BREAK_NOTIFY 0x90014
+#define FSCTL_LOCK_VOLUME 0x90018
+#define FSCTL_UNLOCK_VOLUME 0x9001C
+#define FSCTL_DISMOUNT_VOLUME 0x90020
+#define FSCTL_SET_COMPRESSION 0x9C040
+#define FSCTL_REQUEST_FILTER_OPLOCK 0x9005C
+#define FSCTL_SET_REPARSE_POINT 0x900A4
+#define FSCTL_GET_REPARSE_POINT 0x900A8
+#define FSCTL_DELETE_REPARSE_POINT 0x900AC
+#define FSCTL_SET_SPARSE 0x900C4
+#define FSCTL_SET_ZERO_DATA 0x980C8
+#define FSCTL_REQUEST_OPLOCK 0x90240
+#define OPLOCK_LEVEL_CACHE_READ 1
+#define OPLOCK_LEVEL_CACHE_HANDLE 2
+#define OPLOCK_LEVEL_CACHE_WRITE 4
+#define REQUEST_OPLOCK_INPUT_FLAG_REQUEST 1
+#define REQUEST_OPLOCK_INPUT_FLAG_ACK 2
+#define REQUEST_OPLOCK_CURRENT_VERSION 1
+typedef struct _REQUEST_OPLOCK_INPUT_BUFFER { USHORT StructureVersion, StructureLength; ULONG RequestedOplockLevel, Flags; } REQUEST_OPLOCK_INPUT_BUFFER, *PREQUEST_OPLOCK_INPUT_BUFFER;
+typedef struct _REQUEST_OPLOCK_OUTPUT_BUFFER { USHORT StructureVersion, StructureLength; ULONG OriginalOplockLevel, NewOplockLevel, Flags, AccessMode; USHORT ShareMode; } REQUEST_OPLOCK_OUTPUT_BUFFER, *PREQUEST_OPLOCK_OUTPUT_BUFFER;
+typedef struct _FILE_ZERO_DATA_INFORMATION { LARGE_INTEGER FileOffset, BeyondFinalZero; } FILE_ZERO_DATA_INFORMATION, *PFILE_ZERO_DATA_INFORMATION;
+#define FSCTL_LOOKUP_STREAM_FROM_CLUSTER 0x901FC
+typedef struct _USN_RECORD_V2 {
+    ULONG RecordLength;
+    USHORT MajorVersion, MinorVersion;
+    ULONGLONG FileReferenceNumber, ParentFileReferenceNumber;
+    LONGLONG Usn;
+    LARGE_INTEGER TimeStamp;
+    ULONG Reason, SourceInfo, SecurityId, FileAttributes;
+    USHORT FileNameLength, FileNameOffset;
+    WCHAR FileName[1];
+} USN_RECORD_V2, *PUSN_RECORD_V2;
+typedef struct _LOOKUP_STREAM_FROM_CLUSTER_INPUT {
+    ULONG Flags, NumberOfClusters;
+    LARGE_INTEGER Cluster[1];
+} LOOKUP_STREAM_FROM_CLUSTER_INPUT, *PLOOKUP_STREAM_FROM_CLUSTER_INPUT;
+typedef struct _LOOKUP_STREAM_FROM_CLUSTER_OUTPUT { ULONG Offset, NumberOfMatches, BufferSizeRequired; } LOOKUP_STREAM_FROM_CLUSTER_OUTPUT, *PLOOKUP_STREAM_FROM_CLUSTER_OUTPUT;
+typedef struct _LOOKUP_STREAM_FROM_CLUSTER_ENTRY {
+    ULONG OffsetToNext, Flags;
+    LARGE_INTEGER Reserved, Cluster;
+    WCHAR FileName[1];
+} LOOKUP_STREAM_FROM_CLUSTER_ENTRY, *PLOOKUP_STREAM_FROM_CLUSTER_ENTRY;
+typedef struct _CSV_QUERY_FILE_REVISION_ECP_CONTEXT { LONGLONG FileId, FileRevision[3]; } CSV_QUERY_FILE_REVISION_ECP_CONTEXT, *PCSV_QUERY_FILE_REVISION_ECP_CONTEXT;
+typedef struct _CSV_QUERY_FILE_REVISION { LONGLONG FileId, FileRevision[3]; } CSV_QUERY_FILE_REVISION, *PCSV_QUERY_FILE_REVISION;
+typedef enum _CSV_CONTROL_OP {
+    CsvControlStartRedirectFile = 2, CsvControlStopRedirectFile, CsvControlQueryRedirectState, CsvControlQueryFileRevision = 6, CsvControlQueryMdsPath = 8,
+    CsvControlQueryFileRevisionFileId128, CsvControlQueryVolumeRedirectState, CsvControlEnableUSNRangeModificationTracking = 13,
+    CsvControlMarkHandleLocalVolumeMount, CsvControlUnmarkHandleLocalVolumeMount, CsvControlGetCsvFsMdsPathV2 = 18, CsvControlDisableCaching,
+    CsvControlEnableCaching, CsvControlStartForceDFO, CsvControlStopForceDFO, CsvControlQueryMdsPathNoPause, CsvControlSetVolumeId, CsvControlQueryVolumeId
+} CSV_CONTROL_OP, *PCSV_CONTROL_OP;
+typedef struct _CSV_CONTROL_PARAM { CSV_CONTROL_OP Operation; LARGE_INTEGER Unused; } CSV_CONTROL_PARAM, *PCSV_CONTROL_PARAM;
+DEFINE_GUID(GUID_ECP_CSV_DOWN_LEVEL_OPEN, 0x4248be44, 0x647f, 0x488f, 0x8b, 0xe5, 0xa0, 0x8a, 0xaf, 0x70, 0xf0, 0x28);
+DEFINE_GUID(GUID_ECP_CSV_QUERY_FILE_REVISION, 0x44aec90b, 0xde65, 0x4d46, 0x8f, 0xbf, 0x76, 0x3f, 0x9d, 0x99, 0x70, 0xb1);
+typedef USN_RECORD_V2 USN_RECORD, *PUSN_RECORD;
+
+/* ---- what file systems keep ---- */
+typedef PVOID OPLOCK, *POPLOCK;
+typedef struct _FSRTL_COMMON_FCB_HEADER {
+    CSHORT NodeTypeCode, NodeByteSize;
+    UCHAR Flags, IsFastIoPossible, Flags2, Reserved : 4, Version : 4;
+    PERESOURCE Resource, PagingIoResource;
+    LARGE_INTEGER AllocationSize, FileSize, ValidDataLength;
+} FSRTL_COMMON_FCB_HEADER, *PFSRTL_COMMON_FCB_HEADER;
+typedef struct _FSRTL_ADVANCED_FCB_HEADER {
+    CSHORT NodeTypeCode, NodeByteSize;
+    UCHAR Flags, IsFastIoPossible, Flags2, Reserved : 4, Version : 4;
+    PERESOURCE Resource, PagingIoResource;
+    LARGE_INTEGER AllocationSize, FileSize, ValidDataLength;
+    PFAST_MUTEX FastMutex;
+    LIST_ENTRY FilterContexts;
+    EX_PUSH_LOCK PushLock;
+    PVOID *FileContextSupportPointer;
+    union { OPLOCK Oplock; PVOID ReservedForRemote; };
+    PVOID AePushLock;
+    ULONG BypassIoOpenCount;
+} FSRTL_ADVANCED_FCB_HEADER, *PFSRTL_ADVANCED_FCB_HEADER;
+#define FSRTL_FLAG2_IS_PAGING_FILE 8
+typedef enum _FSRTL_COMPARISON_RESULT { LessThan = -1, EqualTo, GreaterThan } FSRTL_COMPARISON_RESULT;
+typedef enum _FS_FILTER_SECTION_SYNC_TYPE { SyncTypeOther, SyncTypeCreateSection } FS_FILTER_SECTION_SYNC_TYPE, *PFS_FILTER_SECTION_SYNC_TYPE;
+typedef enum _FS_FILTER_STREAM_FO_NOTIFICATION_TYPE { NotifyTypeCreate, NotifyTypeRetired } FS_FILTER_STREAM_FO_NOTIFICATION_TYPE, *PFS_FILTER_STREAM_FO_NOTIFICATION_TYPE;
+typedef struct _FS_FILTER_SECTION_SYNC_OUTPUT { ULONG StructureSize, SizeReturned, Flags, DesiredReadAlignment; } FS_FILTER_SECTION_SYNC_OUTPUT, *PFS_FILTER_SECTION_SYNC_OUTPUT;
+typedef struct _TXN_PARAMETER_BLOCK { USHORT Length, TxFsContext; PVOID TransactionObject; } TXN_PARAMETER_BLOCK, *PTXN_PARAMETER_BLOCK;
+#define TXF_MINIVERSION_DEFAULT_VIEW 0xFFFE
+struct _ECP_LIST;
+struct _ECP_HEADER;
+typedef struct _ECP_LIST ECP_LIST, *PECP_LIST;
+typedef struct _ECP_HEADER ECP_HEADER, *PECP_HEADER;
+typedef struct _IO_DRIVER_CREATE_CONTEXT { CSHORT Size; PECP_LIST ExtraCreateParameter; PVOID DeviceObjectHint; PTXN_PARAMETER_BLOCK TxnParameters; PVOID SiloContext; } IO_DRIVER_CREATE_CONTEXT, *PIO_DRIVER_CREATE_CONTEXT;
+FK_INLINE VOID IoInitializeDriverCreateContext(PIO_DRIVER_CREATE_CONTEXT context) { memset(context, 0, sizeof *context); context->Size = sizeof *context; }
+typedef VOID (*PFSRTL_EXTRA_CREATE_PARAMETER_CLEANUP_CALLBACK)(PVOID, const GUID *);
+typedef ULONG FSRTL_ALLOCATE_ECPLIST_FLAGS, FSRTL_ALLOCATE_ECP_FLAGS, FSRTL_ECP_LOOKASIDE_FLAGS;
+typedef struct _IO_CSQ_IRP_CONTEXT { ULONG Type; PIRP Irp; struct _IO_CSQ *Csq; } IO_CSQ_IRP_CONTEXT, *PIO_CSQ_IRP_CONTEXT;
+typedef struct _IO_CSQ {
+    ULONG Type;
+    VOID (*CsqInsertIrp)(struct _IO_CSQ *, PIRP);
+    VOID (*CsqRemoveIrp)(struct _IO_CSQ *, PIRP);
+    PIRP (*CsqPeekNextIrp)(struct _IO_CSQ *, PIRP, PVOID);
+    VOID (*CsqAcquireLock)(struct _IO_CSQ *, PKIRQL);
+    VOID (*CsqReleaseLock)(struct _IO_CSQ *, KIRQL);
+    VOID (*CsqCompleteCanceledIrp)(struct _IO_CSQ *, PIRP);
+    PVOID ReservePointer;
+} IO_CSQ, *PIO_CSQ;
+typedef struct _OPLOCK_KEY_ECP_CONTEXT { GUID OplockKey; ULONG Reserved; } OPLOCK_KEY_ECP_CONTEXT, *POPLOCK_KEY_ECP_CONTEXT;
+typedef struct _PREFETCH_OPEN_ECP_CONTEXT { PVOID Context; } PREFETCH_OPEN_ECP_CONTEXT, *PPREFETCH_OPEN_ECP_CONTEXT;
+typedef struct sockaddr_storage *PSOCKADDR_STORAGE_NFS;
+typedef struct _NFS_OPEN_ECP_CONTEXT { PUNICODE_STRING ExportAlias; PSOCKADDR_STORAGE_NFS ClientSocketAddress; } NFS_OPEN_ECP_CONTEXT, *PNFS_OPEN_ECP_CONTEXT, **PPNFS_OPEN_ECP_CONTEXT;
+typedef enum _SRV_INSTANCE_TYPE { SrvInstanceTypeUndefined, SrvInstanceTypePrimary, SrvInstanceTypeCsv, SrvInstanceTypeSBL, SrvInstanceTypeSR, SrvInstanceTypeVSMB } SRV_INSTANCE_TYPE, *PSRV_INSTANCE_TYPE;
+typedef struct _SRV_OPEN_ECP_CONTEXT { PUNICODE_STRING ShareName; PSOCKADDR_STORAGE_NFS SocketAddress; BOOLEAN OplockBlockState, OplockAppState, OplockFinalState; USHORT Version; SRV_INSTANCE_TYPE InstanceType; } SRV_OPEN_ECP_CONTEXT, *PSRV_OPEN_ECP_CONTEXT;
+typedef struct _SHARE_ACCESS { ULONG OpenCount, Readers, Writers, Deleters, SharedRead, SharedWrite, SharedDelete; } SHARE_ACCESS, *PSHARE_ACCESS;
+typedef struct _OBJECT_HANDLE_INFORMATION { ULONG HandleAttributes, GrantedAccess; } OBJECT_HANDLE_INFORMATION, *POBJECT_HANDLE_INFORMATION;
+typedef struct _FILE_LOCK_INFO {
+    LARGE_INTEGER StartingByte, Length;
+    BOOLEAN ExclusiveLock;
+    ULONG Key;
+    struct _FILE_OBJECT *FileObject;
+    PVOID ProcessId;
+    LARGE_INTEGER EndingByte;
+} FILE_LOCK_INFO, *PFILE_LOCK_INFO;
+typedef NTSTATUS (*PCOMPLETE_LOCK_IRP_ROUTINE)(PVOID, PIRP);
+typedef VOID (*PUNLOCK_ROUTINE)(PVOID, PFILE_LOCK_INFO);
+typedef struct _FILE_LOCK {
+    PCOMPLETE_LOCK_IRP_ROUTINE CompleteLockIrpRoutine;
+    PUNLOCK_ROUTINE UnlockRoutine;
+    BOOLEAN FastIoIsQuestionable, SpareC[3];
+    PVOID LockInformation;
+    FILE_LOCK_INFO LastReturnedLockInfo;
+    PVOID LastReturnedLock;
+    LONG LockRequestsInProgress;
+} FILE_LOCK, *PFILE_LOCK;
+typedef enum _RTL_GENERIC_COMPARE_RESULTS { GenericLessThan, GenericGreaterThan, GenericEqual } RTL_GENERIC_COMPARE_RESULTS;
+typedef enum _TABLE_SEARCH_RESULT { TableEmptyTree, TableFoundNode, TableInsertAsLeft, TableInsertAsRight } TABLE_SEARCH_RESULT, *PTABLE_SEARCH_RESULT;
+struct _RTL_GENERIC_TABLE;
+struct _RTL_AVL_TABLE;
+typedef RTL_GENERIC_COMPARE_RESULTS RTL_GENERIC_COMPARE_ROUTINE(struct _RTL_GENERIC_TABLE *, PVOID, PVOID);
+typedef RTL_GENERIC_COMPARE_RESULTS RTL_AVL_COMPARE_ROUTINE(struct _RTL_AVL_TABLE *, PVOID, PVOID);
+typedef PVOID RTL_GENERIC_ALLOCATE_ROUTINE(struct _RTL_GENERIC_TABLE *, CLONG);
+typedef PVOID RTL_AVL_ALLOCATE_ROUTINE(struct _RTL_AVL_TABLE *, CLONG);
+typedef VOID RTL_GENERIC_FREE_ROUTINE(struct _RTL_GENERIC_TABLE *, PVOID);
+typedef VOID RTL_AVL_FREE_ROUTINE(struct _RTL_AVL_TABLE *, PVOID);
+typedef NTSTATUS RTL_AVL_MATCH_FUNCTION(struct _RTL_AVL_TABLE *, PVOID, PVOID);
+typedef RTL_GENERIC_COMPARE_ROUTINE *PRTL_GENERIC_COMPARE_ROUTINE;
+typedef RTL_AVL_COMPARE_ROUTINE *PRTL_AVL_COMPARE_ROUTINE;
+typedef RTL_GENERIC_ALLOCATE_ROUTINE *PRTL_GENERIC_ALLOCATE_ROUTINE;
+typedef RTL_AVL_ALLOCATE_ROUTINE *PRTL_AVL_ALLOCATE_ROUTINE;
+typedef RTL_GENERIC_FREE_ROUTINE *PRTL_GENERIC_FREE_ROUTINE;
+typedef RTL_AVL_FREE_ROUTINE *PRTL_AVL_FREE_ROUTINE;
+typedef RTL_AVL_MATCH_FUNCTION *PRTL_AVL_MATCH_FUNCTION;
+typedef struct _RTL_GENERIC_TABLE {
+    PRTL_SPLAY_LINKS TableRoot;
+    LIST_ENTRY InsertOrderList;
+    PLIST_ENTRY OrderedPointer;
+    ULONG WhichOrderedElement, NumberGenericTableElements;
+    PRTL_GENERIC_COMPARE_ROUTINE CompareRoutine;
+    PRTL_GENERIC_ALLOCATE_ROUTINE AllocateRoutine;
+    PRTL_GENERIC_FREE_ROUTINE FreeRoutine;
+    PVOID TableContext;
+} RTL_GENERIC_TABLE, *PRTL_GENERIC_TABLE;
+typedef struct _RTL_BALANCED_LINKS { struct _RTL_BALANCED_LINKS *Parent, *LeftChild, *RightChild; CHAR Balance; UCHAR Reserved[3]; } RTL_BALANCED_LINKS, *PRTL_BALANCED_LINKS;
+typedef struct _RTL_AVL_TABLE {
+    RTL_BALANCED_LINKS BalancedRoot;
+    PVOID OrderedPointer;
+    ULONG WhichOrderedElement, NumberGenericTableElements, DepthOfTree;
+    PVOID RestartKey;
+    ULONG DeleteCount;
+    PRTL_AVL_COMPARE_ROUTINE CompareRoutine;
+    PRTL_AVL_ALLOCATE_ROUTINE AllocateRoutine;
+    PRTL_AVL_FREE_ROUTINE FreeRoutine;
+    PVOID TableContext;
+} RTL_AVL_TABLE, *PRTL_AVL_TABLE;
+
+/* ---- security ---- */
+#define SID_REVISION 1
+#define SID_MAX_SUB_AUTHORITIES 15
+#define SECURITY_MAX_SID_SIZE 68
+#define SECURITY_NT_AUTHORITY { { 0, 0, 0, 0, 0, 5 } }
+#define SECURITY_WORLD_SID_AUTHORITY { { 0, 0, 0, 0, 0, 1 } }
+#define SECURITY_MANDATORY_LABEL_AUTHORITY { { 0, 0, 0, 0, 0, 16 } }
+#define SECURITY_WORLD_RID 0
+#define SECURITY_LOCAL_SYSTEM_RID 18
+#define SECURITY_BUILTIN_DOMAIN_RID 32
+#define DOMAIN_ALIAS_RID_ADMINS 0x220
+#define DOMAIN_ALIAS_RID_USERS 0x221
+#define OWNER_SECURITY_INFORMATION 1
+#define GROUP_SECURITY_INFORMATION 2
+#define DACL_SECURITY_INFORMATION 4
+#define SACL_SECURITY_INFORMATION 8
+#define LABEL_SECURITY_INFORMATION 0x10
+#define SE_OWNER_DEFAULTED 1
+#define SE_GROUP_DEFAULTED 2
+#define SE_DACL_PRESENT 4
+#define SE_DACL_DEFAULTED 8
+#define SE_SACL_PRESENT 0x10
+#define SE_SELF_RELATIVE 0x8000
+#define ACCESS_ALLOWED_ACE_TYPE 0
+#define ACCESS_DENIED_ACE_TYPE 1
+typedef struct _ACE_HEADER { UCHAR AceType, AceFlags; USHORT AceSize; } ACE_HEADER, *PACE_HEADER;
+typedef struct _ACCESS_ALLOWED_ACE { ACE_HEADER Header; ULONG Mask, SidStart; } ACCESS_ALLOWED_ACE, *PACCESS_ALLOWED_ACE;
+typedef struct _ACCESS_DENIED_ACE { ACE_HEADER Header; ULONG Mask, SidStart; } ACCESS_DENIED_ACE, *PACCESS_DENIED_ACE;
+typedef struct _SID_AND_ATTRIBUTES { PSID Sid; ULONG Attributes; } SID_AND_ATTRIBUTES, *PSID_AND_ATTRIBUTES;
+typedef struct _SE_EXPORTS {
+    LUID SeCreateTokenPrivilege, SeAssignPrimaryTokenPrivilege, SeLockMemoryPrivilege, SeIncreaseQuotaPrivilege, SeUnsolicitedInputPrivilege;
+    LUID SeTcbPrivilege, SeSecurityPrivilege, SeTakeOwnershipPrivilege, SeLoadDriverPrivilege, SeCreatePagefilePrivilege;
+    LUID SeIncreaseBasePriorityPrivilege, SeSystemProfilePrivilege, SeSystemtimePrivilege, SeProfileSingleProcessPrivilege;
+    LUID SeCreatePermanentPrivilege, SeBackupPrivilege, SeRestorePrivilege, SeShutdownPrivilege, SeDebugPrivilege, SeAuditPrivilege;
+    LUID SeSystemEnvironmentPrivilege, SeChangeNotifyPrivilege, SeRemoteShutdownPrivilege;
+    PSID SeNullSid, SeWorldSid, SeLocalSid, SeCreatorOwnerSid, SeCreatorGroupSid, SeNtAuthoritySid, SeDialupSid, SeNetworkSid, SeBatchSid;
+    PSID SeInteractiveSid, SeLocalSystemSid, SeAliasAdminsSid, SeAliasUsersSid, SeAliasGuestsSid, SeAliasPowerUsersSid, SeAliasAccountOpsSid;
+    PSID SeAliasSystemOpsSid, SeAliasPrintOpsSid, SeAliasBackupOpsSid, SeAuthenticatedUsersSid, SeRestrictedSid, SeAnonymousLogonSid;
+    LUID SeUndockPrivilege, SeSyncAgentPrivilege, SeEnableDelegationPrivilege;
+    PSID SeLocalServiceSid, SeNetworkServiceSid;
+    LUID SeManageVolumePrivilege, SeImpersonatePrivilege, SeCreateGlobalPrivilege, SeTrustedCredManAccessPrivilege, SeRelabelPrivilege;
+    LUID SeIncreaseWorkingSetPrivilege, SeTimeZonePrivilege, SeCreateSymbolicLinkPrivilege;
+    PSID SeIUserSid, SeUntrustedMandatorySid, SeLowMandatorySid, SeMediumMandatorySid, SeHighMandatorySid, SeSystemMandatorySid, SeOwnerRightsSid;
+    PSID SeAllAppPackagesSid, SeUserModeDriversSid, SeProcTrustWinTcbSid, SeTrustedInstallerSid;
+    LUID SeDelegateSessionUserImpersonatePrivilege;
+    PSID SeAppSiloSid, SeAppSiloVolumeRootMinimalCapabilitySid, SeAppSiloProfilesRootMinimalCapabilitySid;
+} SE_EXPORTS, *PSE_EXPORTS;
+typedef struct _TOKEN_USER { SID_AND_ATTRIBUTES User; } TOKEN_USER, *PTOKEN_USER;
+typedef struct _TOKEN_OWNER { PSID Owner; } TOKEN_OWNER, *PTOKEN_OWNER;
+typedef struct _TOKEN_PRIMARY_GROUP { PSID PrimaryGroup; } TOKEN_PRIMARY_GROUP, *PTOKEN_PRIMARY_GROUP;
+typedef struct _TOKEN_GROUPS { ULONG GroupCount; SID_AND_ATTRIBUTES Groups[1]; } TOKEN_GROUPS, *PTOKEN_GROUPS;
+typedef struct _TOKEN_PRIVILEGES { ULONG PrivilegeCount; LUID_AND_ATTRIBUTES Privileges[1]; } TOKEN_PRIVILEGES, *PTOKEN_PRIVILEGES;
+typedef enum _TOKEN_INFORMATION_CLASS {
+    TokenUser = 1, TokenGroups, TokenPrivileges, TokenOwner, TokenPrimaryGroup, TokenDefaultDacl, TokenSource, TokenType, TokenImpersonationLevel,
+    TokenStatistics, TokenRestrictedSids, TokenSessionId, TokenGroupsAndPrivileges, TokenSessionReference, TokenSandBoxInert, TokenAuditPolicy, TokenOrigin,
+    TokenElevationType, TokenLinkedToken, TokenElevation, TokenHasRestrictions, TokenAccessInformation, TokenVirtualizationAllowed,
+    TokenVirtualizationEnabled, TokenIntegrityLevel, TokenUIAccess, TokenMandatoryPolicy, TokenLogonSid, TokenIsAppContainer, TokenCapabilities,
+    TokenAppContainerSid, TokenAppContainerNumber, TokenUserClaimAttributes, TokenDeviceClaimAttributes, TokenRestrictedUserClaimAttributes,
+    TokenRestrictedDeviceClaimAttributes, TokenDeviceGroups, TokenRestrictedDeviceGroups, TokenSecurityAttributes, TokenIsRestricted, TokenProcessTrustLevel,
+    TokenPrivateNameSpace, TokenSingletonAttributes, TokenBnoIsolation, TokenChildProcessFlags, TokenIsLessPrivilegedAppContainer, TokenIsSandboxed,
+    TokenIsAppSilo, MaxTokenInfoClass
+} TOKEN_INFORMATION_CLASS, *PTOKEN_INFORMATION_CLASS;
+typedef enum _TOKEN_TYPE { TokenPrimary = 1, TokenImpersonation } TOKEN_TYPE, *PTOKEN_TYPE;
+typedef struct _TOKEN_SOURCE { CHAR SourceName[8]; LUID SourceIdentifier; } TOKEN_SOURCE, *PTOKEN_SOURCE;
+typedef struct _TOKEN_STATISTICS {
+    LUID TokenId, AuthenticationId;
+    LARGE_INTEGER ExpirationTime;
+    TOKEN_TYPE TokenType;
+    SECURITY_IMPERSONATION_LEVEL ImpersonationLevel;
+    ULONG DynamicCharged, DynamicAvailable, GroupCount, PrivilegeCount;
+    LUID ModifiedId;
+} TOKEN_STATISTICS, *PTOKEN_STATISTICS;
+typedef enum _TOKEN_ELEVATION_TYPE { TokenElevationTypeDefault = 1, TokenElevationTypeFull, TokenElevationTypeLimited } TOKEN_ELEVATION_TYPE, *PTOKEN_ELEVATION_TYPE;
+typedef struct _TOKEN_ELEVATION { ULONG TokenIsElevated; } TOKEN_ELEVATION, *PTOKEN_ELEVATION;
+typedef struct _TOKEN_MANDATORY_LABEL { SID_AND_ATTRIBUTES Label; } TOKEN_MANDATORY_LABEL, *PTOKEN_MANDATORY_LABEL;
+#define TOKEN_ADJUST_DEFAULT 0x80
+#define TOKEN_ADJUST_GROUPS 0x40
+#define TOKEN_ADJUST_PRIVILEGES 0x20
+#define TOKEN_ADJUST_SESSIONID 0x100
+#define TOKEN_ASSIGN_PRIMARY 1
+#define TOKEN_DUPLICATE 2
+#define TOKEN_IMPERSONATE 4
+#define TOKEN_QUERY 8
+#define TOKEN_QUERY_SOURCE 0x10
+#define SE_ASSIGNPRIMARYTOKEN_PRIVILEGE 3
+#define SE_AUDIT_PRIVILEGE 0x15
+#define SE_BACKUP_PRIVILEGE 0x11
+#define SE_CHANGE_NOTIFY_PRIVILEGE 0x17
+#define SE_CREATE_GLOBAL_PRIVILEGE 0x1E
+#define SE_CREATE_PAGEFILE_PRIVILEGE 0xF
+#define SE_CREATE_PERMANENT_PRIVILEGE 0x10
+#define SE_CREATE_SYMBOLIC_LINK_PRIVILEGE 0x23
+#define SE_CREATE_TOKEN_PRIVILEGE 2
+#define SE_DEBUG_PRIVILEGE 0x14
+#define SE_DELEGATE_SESSION_USER_IMPERSONATE_PRIVILEGE 0x24
+#define SE_ENABLE_DELEGATION_PRIVILEGE 0x1B
+#define SE_IMPERSONATE_PRIVILEGE 0x1D
+#define SE_INCREASE_QUOTA_PRIVILEGE 5
+#define SE_INC_BASE_PRIORITY_PRIVILEGE 0xE
+#define SE_INC_WORKING_SET_PRIVILEGE 0x21
+#define SE_LOAD_DRIVER_PRIVILEGE 0xA
+#define SE_LOCK_MEMORY_PRIVILEGE 4
+#define SE_MACHINE_ACCOUNT_PRIVILEGE 6
+#define SE_MANAGE_VOLUME_PRIVILEGE 0x1C
+#define SE_MAX_WELL_KNOWN_PRIVILEGE 0x24
+#define SE_MIN_WELL_KNOWN_PRIVILEGE 2
+#define SE_PROF_SINGLE_PROCESS_PRIVILEGE 0xD
+#define SE_RELABEL_PRIVILEGE 0x20
+#define SE_REMOTE_SHUTDOWN_PRIVILEGE 0x18
+#define SE_RESTORE_PRIVILEGE 0x12
+#define SE_SECURITY_PRIVILEGE 8
+#define SE_SHUTDOWN_PRIVILEGE 0x13
+#define SE_SYNC_AGENT_PRIVILEGE 0x1A
+#define SE_SYSTEMTIME_PRIVILEGE 0xC
+#define SE_SYSTEM_ENVIRONMENT_PRIVILEGE 0x16
+#define SE_SYSTEM_PROFILE_PRIVILEGE 0xB
+#define SE_TAKE_OWNERSHIP_PRIVILEGE 9
+#define SE_TCB_PRIVILEGE 7
+#define SE_TIME_ZONE_PRIVILEGE 0x22
+#define SE_TRUSTED_CREDMAN_ACCESS_PRIVILEGE 0x1F
+#define SE_UNDOCK_PRIVILEGE 0x19
+#define SE_UNSOLICITED_INPUT_PRIVILEGE 6
+extern PSE_EXPORTS SeExports;
+
+/* ---- processes, memory, sections ---- */
+typedef ULONG NOTIFICATION_MASK, CRM_PROTOCOL_ID, SAVEPOINT_ID;
+typedef struct _MEMORY_BASIC_INFORMATION {
+    PVOID BaseAddress, AllocationBase;
+    ULONG AllocationProtect;
+    SIZE_T RegionSize;
+    ULONG State, Protect, Type;
+} MEMORY_BASIC_INFORMATION, *PMEMORY_BASIC_INFORMATION;
+typedef struct _PROCESS_BASIC_INFORMATION {
+    NTSTATUS ExitStatus;
+    struct _PEB *PebBaseAddress;
+    SIZE_T AffinityMask;
+    LONG BasePriority;
+    SIZE_T UniqueProcessId, InheritedFromUniqueProcessId;
+} PROCESS_BASIC_INFORMATION, *PPROCESS_BASIC_INFORMATION;
+typedef struct _KTMOBJECT_CURSOR KTMOBJECT_CURSOR;
+typedef enum _TRANSACTION_INFORMATION_CLASS {
+    TransactionBasicInformation, TransactionPropertiesInformation, TransactionEnlistmentInformation, TransactionSuperiorEnlistmentInformation,
+    TransactionBindInformation, TransactionDTCPrivateInformation
+} TRANSACTION_INFORMATION_CLASS, *PTRANSACTION_INFORMATION_CLASS;
+typedef enum _TRANSACTION_STATE { TransactionStateNormal = 1, TransactionStateIndoubt, TransactionStateCommittedNotify } TRANSACTION_STATE, *PTRANSACTION_STATE;
+typedef enum _TRANSACTION_OUTCOME {
+    TransactionOutcomeUndetermined = 1, TransactionOutcomeCommitted, TransactionOutcomeAborted
+} TRANSACTION_OUTCOME, *PTRANSACTION_OUTCOME;
+typedef struct _TRANSACTION_BASIC_INFORMATION { GUID TransactionId; ULONG State, Outcome; } TRANSACTION_BASIC_INFORMATION, *PTRANSACTION_BASIC_INFORMATION;
+typedef struct _TRANSACTION_NOTIFICATION {
+    PVOID TransactionKey;
+    ULONG TransactionNotification;
+    LARGE_INTEGER TmVirtualClock;
+    ULONG ArgumentLength;
+} TRANSACTION_NOTIFICATION, *PTRANSACTION_NOTIFICATION;
+typedef enum _SYSTEM_INFORMATION_CLASS {
+    SystemBasicInformation, SystemPerformanceInformation = 2, SystemTimeOfDayInformation, SystemProcessInformation = 5,
+    SystemProcessorPerformanceInformation = 8, SystemInterruptInformation = 23, SystemExceptionInformation = 33, SystemRegistryQuotaInformation = 37,
+    SystemLookasideInformation = 45, SystemCodeIntegrityInformation = 103, SystemPolicyInformation = 134
+} SYSTEM_INFORMATION_CLASS, *PSYSTEM_INFORMATION_CLASS;
+#define TRANSACTION_NOTIFY_PREPREPARE 0x1
+#define TRANSACTION_NOTIFY_PREPARE 0x2
+#define TRANSACTION_NOTIFY_COMMIT 0x4
+#define TRANSACTION_NOTIFY_ROLLBACK 0x8
+#define TRANSACTION_NOTIFY_COMMIT_FINALIZE 0x40000000
+BOOLEAN FsRtlIsNtstatusExpected(NTSTATUS);
+NTSTATUS FsRtlGetFileSize(PFILE_OBJECT, PLARGE_INTEGER);
+DEFINE_GUID(GUID_ECP_PREFETCH_OPEN, 0xe1777b21, 0x847e, 0x4837, 0xaa, 0x45, 0x64, 0x16, 0x1d, 0x28, 0x06, 0x55);
+DEFINE_GUID(GUID_ECP_OPLOCK_KEY, 0x48850596, 0x3050, 0x4be7, 0x98, 0x63, 0xfe, 0xc3, 0x50, 0xce, 0x8d, 0x7f);
+DEFINE_GUID(GUID_ECP_NFS_OPEN, 0xf326d30c, 0xe5f8, 0x4fe7, 0xab, 0x74, 0xf5, 0xa3, 0x19, 0x6d, 0x92, 0xdb);
+DEFINE_GUID(GUID_ECP_SRV_OPEN, 0xbebfaebc, 0xaabf, 0x489d, 0x9d, 0x2c, 0xe9, 0xe3, 0x61, 0x10, 0x28, 0x53);
+NTSTATUS SeLocateProcessImageName(PEPROCESS, PUNICODE_STRING *);
+NTSTATUS RtlIpv4AddressToStringExW(PCVOID, USHORT, PWSTR, PULONG);
+NTSTATUS RtlIpv6AddressToStringExW(PCVOID, ULONG, USHORT, PWSTR, PULONG);
+#define RtlIpv4AddressToStringEx RtlIpv4AddressToStringExW
+#define RtlIpv6AddressToStringEx RtlIpv6AddressToStringExW
+#define FsRtlEnterFileSystem() KeEnterCriticalRegion()
+#define FsRtlExitFileSystem() KeLeaveCriticalRegion()
+#define FsRtlCompleteRequest(irp, status) (((irp)->IoStatus.Status = (status)), IoCompleteRequest((irp), 1))
+#define FSRTL_FSP_TOP_LEVEL_IRP 1
+#define FSRTL_CACHE_TOP_LEVEL_IRP 2
+#define FSRTL_MOD_WRITE_TOP_LEVEL_IRP 3
+#define FSRTL_FAST_IO_TOP_LEVEL_IRP 4
+#define FSRTL_MAX_TOP_LEVEL_IRP_FLAG 0xFFFF
+#define DOS_STAR (L'<')
+#define DOS_QM (L'>')
+#define DOS_DOT (L'"')
+#define ANSI_DOS_STAR '<'
+
+EXTERN_C_END

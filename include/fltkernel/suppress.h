@@ -1,0 +1,2 @@
+/* On Windows this names warnings of Microsoft's analysers. */
+#pragma once
