@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fltmgr::{Answer, Client, Port, PortOptions, SecurityDescriptor, Serve, Timeout};
+use fltmgr::{Client, Port, PortOptions, Response, SecurityDescriptor, Serve, Timeout};
 
 use super::callback;
 use super::registration::Filter;
@@ -91,7 +91,7 @@ impl Serve for Callbacks {
         Err(answer)
     }
 
-    fn message(&self, session: &Session, from: &fltport::Process, input: &[u8], output: &mut [u8]) -> Answer {
+    fn message(&self, session: &Session, from: &fltport::Process, input: &[u8], output: &mut [u8]) -> Response {
         let Some(message) = self.message else { return Status::INVALID_DEVICE_REQUEST.into() };
         let (given, room) = (Memory::holding(input), Memory::new(output.len()));
         let into = if output.is_empty() { Ptr::NULL } else { room.at() };
@@ -108,7 +108,7 @@ impl Serve for Callbacks {
             )
         });
         output.copy_from_slice(&room.at::<u8>().read_many(output.len()));
-        Answer { status, len: length as usize }
+        Response { status, len: length as usize }
     }
 
     fn disconnect(&self, session: Session) {
