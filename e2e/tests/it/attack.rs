@@ -13,3 +13,4 @@ mod opens;
 mod programs;
 mod rules;
 mod runs;
+mod strict;

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use serde_json::{Value, json};
 
 use crate::duel::{exit, fork, reap};
-use crate::raw::{HERE, Reads, at};
+use crate::raw::{HERE, Reads, at, errno};
 
 const READ: i32 = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
 
@@ -26,6 +26,8 @@ fn one(act: &str) -> i32 {
         "make" => open(libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC),
         "path" => open(libc::O_PATH | libc::O_CLOEXEC),
         "list" => open(READ | libc::O_DIRECTORY),
+        "reopen" => reopen(a),
+        "handle" => handle(a),
         "run" => run(a),
         "rename" => Reads::RENAMEAT2.call([HERE, a, HERE, b, 0]),
         "exchange" => Reads::RENAMEAT2.call([HERE, a, HERE, b, libc::RENAME_EXCHANGE as usize]),
@@ -40,6 +42,43 @@ fn one(act: &str) -> i32 {
         other => panic!("{other} is nothing to do"),
     };
     done.err().unwrap_or(0)
+}
+
+/// Opens without access to the content, and then by the number in procfs.
+fn reopen(path: usize) -> Result<usize, i32> {
+    let number = Reads::OPENAT.call([HERE, path, (libc::O_PATH | libc::O_CLOEXEC) as usize])?;
+    let name = CString::new(format!("/proc/self/fd/{number}")).expect("a path");
+    let opened = Reads::OPENAT.call([HERE, at(&name), READ as usize]);
+    Reads::CLOSE.call([number])?;
+    Reads::CLOSE.call([opened?])
+}
+
+/// Opens by a handle, for which root's rights are needed.
+fn handle(path: usize) -> Result<usize, i32> {
+    // struct file_handle: the room that there is, a type, the handle itself
+    let mut handle = [0u32; 34];
+    handle[0] = 128;
+    let mut mount = 0;
+    // SAFETY: the kernel writes the handle, no longer than the room that it says it has, and an int.
+    let named = unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            HERE,
+            path,
+            handle.as_mut_ptr(),
+            &raw mut mount,
+            libc::AT_SYMLINK_FOLLOW,
+        )
+    };
+    if named < 0 {
+        return Err(errno());
+    }
+    let anywhere = Reads::OPENAT.call([HERE, at(c"."), (READ | libc::O_DIRECTORY) as usize])?;
+    // SAFETY: the kernel reads the handle.
+    let opened = unsafe { libc::syscall(libc::SYS_open_by_handle_at, anywhere, handle.as_ptr(), READ) };
+    let error = errno();
+    Reads::CLOSE.call([anywhere])?;
+    if opened < 0 { Err(error) } else { Reads::CLOSE.call([opened as usize]) }
 }
 
 /// Runs a program and waits for it.

@@ -205,7 +205,7 @@ pub(crate) fn fight(tries: u64, duel: Duel) -> Tally {
     let mut random = Random::new(2);
     // how long a try takes, learned
     let mut usual = 20_000;
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + PATIENCE * testkit::slow();
     for round in 1..=tries {
         change(Side::Open);
         let delay = if round % 2 == 0 { ALWAYS } else { random.below(usual + usual / 4) };

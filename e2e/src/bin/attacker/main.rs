@@ -14,6 +14,7 @@ mod execs;
 mod forge;
 mod fuse;
 mod hangs;
+mod leave;
 mod opens;
 mod pages;
 mod programs;
@@ -25,7 +26,7 @@ use std::time::Duration;
 fn main() {
     // whatever hangs ends
     // SAFETY: takes a number.
-    unsafe { libc::alarm(110) };
+    unsafe { libc::alarm(110 * testkit::slow()) };
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
@@ -66,6 +67,7 @@ fn main() {
             duel::exit(0)
         }
         ["differential", dir] => println!("{}", serde_json::json!(differential::run(dir))),
+        ["leave"] => println!("{}", leave::all()),
         ["forge", "scanner", secret] => println!("{}", forge::scanner(secret)),
         ["forge", "stopped", secret] => println!("{}", forge::stopped(secret)),
         ["forge", "orphan", secret] => forge::orphan(secret),

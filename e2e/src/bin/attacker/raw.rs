@@ -25,6 +25,7 @@ impl Reads {
         DUP3 = libc::SYS_dup3;
         EXECVEAT = libc::SYS_execveat;
         FCHDIR = libc::SYS_fchdir;
+        FSOPEN = libc::SYS_fsopen;
         FCHMODAT = libc::SYS_fchmodat;
         FCHMODAT2 = 452;
         FCHOWNAT = libc::SYS_fchownat;
@@ -36,10 +37,12 @@ impl Reads {
         LSETXATTR = libc::SYS_lsetxattr;
         MKDIRAT = libc::SYS_mkdirat;
         MKNODAT = libc::SYS_mknodat;
+        MOUNT = libc::SYS_mount;
         OPENAT = libc::SYS_openat;
         OPENAT2 = libc::SYS_openat2;
         REMOVEXATTR = libc::SYS_removexattr;
         REMOVEXATTRAT = 466;
+        OPEN_TREE = libc::SYS_open_tree;
         RENAMEAT2 = libc::SYS_renameat2;
         SETNS = libc::SYS_setns;
         SETXATTR = libc::SYS_setxattr;

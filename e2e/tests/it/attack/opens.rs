@@ -2,7 +2,7 @@
 
 use testkit::{World, is_root, skip, until};
 
-use super::runs::{Tally, alone, stage, supervised, tries};
+use super::runs::{Tally, alone, printed, stage, supervised, tries};
 
 /// Every file below a folder `b`.
 const RULE: &str = "--deny=**/b/**";
@@ -116,4 +116,31 @@ fn in_a_child() {
 #[test]
 fn of_root_after_calls_that_change_nothing() {
     never_once_as_root("read:file", &["network-namespace", "same-root", "same-namespace"]);
+}
+
+/// The error numbers of other ways to the file.
+fn other_ways(world: &World, rules: Option<&str>, ways: &[&str]) -> Vec<i64> {
+    let dir = stage(world, "files", &["opens"]);
+    let ways: Vec<String> = ways.iter().map(|way| way.replace("FILE", &format!("{dir}/b/file"))).collect();
+    let args: Vec<&str> = ["acts"].into_iter().chain(ways.iter().map(String::as_str)).collect();
+    let ended = match rules {
+        Some(rule) => supervised(world, &[rule], &args),
+        None => alone(world, &args),
+    };
+    let printed = printed(&ended);
+    printed.as_array().expect("a list").iter().map(|act| act[1].as_i64().expect("a number")).collect()
+}
+
+/// Through a descriptor without access, through magic links, and by a handle, which only root may open.
+#[test]
+fn a_file_by_its_number_its_root_or_its_handle() {
+    const WAYS: &[&str] = &["reopen=FILE", "read=/proc/self/rootFILE", "read=/proc/thread-self/cwd/files/b/file"];
+    let refused = |errors: Vec<i64>| errors.into_iter().all(|error| error == i64::from(libc::EACCES));
+    assert_eq!(other_ways(&World::ordinary(), None, WAYS), [0; 3]);
+    assert!(refused(other_ways(&World::ordinary(), Some(RULE), WAYS)));
+    if !is_root() {
+        return skip::privileged("opening by a handle");
+    }
+    assert_eq!(other_ways(&World::new(), None, &["handle=FILE"]), [0]);
+    assert_eq!(other_ways(&World::new(), Some(RULE), &["handle=FILE"]), [i64::from(libc::EPERM)]);
 }
