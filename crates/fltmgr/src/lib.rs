@@ -45,4 +45,4 @@ pub use fltport::{
     OwnedReply, Pending, Pollable, Port, PortName, PortOptions, Process, Received, Receiver, Reply, Response,
     SecurityDescriptor, Serve, Sid, Status, Timeout, Usage,
 };
-pub use fltport::{access, descriptor, namespace, operation, question, sid, status};
+pub use fltport::{access, descriptor, namespace, operation, question, sddl, sid, status};

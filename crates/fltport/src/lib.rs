@@ -77,6 +77,7 @@ pub use proto::descriptor::{self, SecurityDescriptor};
 pub use proto::name::PortName;
 pub use proto::operation;
 pub use proto::question;
+pub use proto::sddl;
 pub use proto::sid::{self, Sid};
 pub use proto::status::{self, Status};
 pub use response::Response;

@@ -1,10 +1,10 @@
 //! Where ports are found: a directory with one socket per port, and the rules for owning a name in it.
 //!
-//! A port `\Dir\Port` is the socket `Dir/Port` in the namespace's directory (odd characters are escaped:
-//! [`proto::name::file_component`]). Beside it lie `.Port.lock`, which its host keeps locked while it lives, and
-//! `.Port.port`, which says what the port is in the bytes of the host's answer to a Query (`doc/wire.md`). The lock
-//! decides which process owns the name: it ends with its process, however that ends, so what a crashed host leaves
-//! behind blocks no later host. The lock file is of mode 0600, because any process that may open a file may lock it.
+//! A port `\Dir\Port` is the socket `Dir/Port` in the namespace's directory (odd characters are escaped). Beside it lie
+//! `.Port.lock`, which its host keeps locked while it lives, and `.Port.port`, which says what the port is in the bytes of
+//! the host's answer to a Query (`doc/wire.md`). The lock decides which process owns the name: it ends with its process,
+//! however that ends, so what a crashed host leaves behind blocks no later host. The lock file is of mode 0600, because any
+//! process that may open a file may lock it.
 //!
 //! ```
 //! use fltport::namespace::Namespace;
@@ -29,15 +29,17 @@ use std::time::{Duration, Instant};
 
 use proto::name::PortName;
 use proto::status::Status;
-use proto::wire::{FromClient, FromHost, Info, MAX_MESSAGE_LEN};
+use proto::wire::{FromClient, FromHost, MAX_MESSAGE_LEN};
 use rustix::io::Errno;
 use sys::socket::Socket;
 
+#[doc(hidden)]
 pub use self::claim::Claim;
 pub use self::entry::PortEntry;
 use self::entry::{Entry, entries};
 use self::place::{Place, parent_and_file};
 use crate::Error;
+pub use proto::wire::Info;
 
 /// How long [`Namespace::find`] waits for a place in a host's queue. A host that lives empties its queue in far less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -115,7 +117,7 @@ impl Namespace {
     /// [`Status::ACCESS_DENIED`]: this user may not create ports here, or the namespace is not safe to use.
     /// [`Status::IO_TIMEOUT`]: another host keeps the namespace busy. Others come from the system:
     /// [`Status::DISK_FULL`], [`Status::TOO_MANY_OPENED_FILES`], [`Status::UNSUCCESSFUL`].
-    #[doc(alias = "FltCreateCommunicationPort")]
+    #[doc(hidden)]
     pub fn claim(&self, name: &PortName, case_insensitive: bool, sddl: &str) -> Result<Claim, Error> {
         Claim::take(&self.own, name, case_insensitive, sddl)
     }
@@ -132,7 +134,7 @@ impl Namespace {
     /// is not a port.
     /// [`Status::ACCESS_DENIED`]: this user may not even look, or the namespace is not safe to use.
     /// [`Status::IO_TIMEOUT`]: the host accepts nobody.
-    #[doc(alias = "FilterConnectCommunicationPort")]
+    #[doc(hidden)]
     pub fn find(&self, name: &PortName) -> Result<Socket, Error> {
         self.find_deadline(name, Some(Instant::now() + CONNECT_TIMEOUT))
     }
@@ -197,7 +199,8 @@ impl Namespace {
     /// Asks the host of `name` about its port. Blocks 1 s at most for the answer.
     ///
     /// # Errors
-    /// As [`find`](Self::find). [`Status::IO_TIMEOUT`]: no answer in time. [`Status::PORT_DISCONNECTED`]: the host hung
+    /// As [`Connection::connect`](crate::Connection::connect) has them where there is no such port.
+    /// [`Status::IO_TIMEOUT`]: no answer in time. [`Status::PORT_DISCONNECTED`]: the host hung
     /// up. A refusal has the host's own status, a nonsensical answer [`Status::INVALID_PARAMETER`] or
     /// [`Status::REVISION_MISMATCH`].
     pub fn info(&self, name: &PortName) -> Result<Info, Error> {

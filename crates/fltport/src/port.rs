@@ -91,9 +91,7 @@ impl Port {
     }
 
     /// How many connections and handshakes have ended because the client broke the protocol, by the breach's name
-    /// ([`Violation`]). Each was logged once, as a warning.
-    ///
-    /// [`Violation`]: proto::violation::Violation
+    /// (`out-of-turn`, `bad-reply`, …). Each was logged once, as a warning.
     pub fn violations(&self) -> Vec<(&'static str, u64)> {
         self.core.violations()
     }

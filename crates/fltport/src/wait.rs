@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proto::wait::Patience;
-use sys::clock::{self, Costs, Deadline};
+use sys::clock::{self, Deadline};
+use sys::costs::{self, Costs};
 use sys::fork::Once;
 use sys::futex::{self, Futex, Slept};
 
@@ -177,7 +178,7 @@ fn spinners() -> usize {
 fn costs() -> Costs {
     static COSTS: Once<Costs> = Once::new();
     *COSTS.get(|| {
-        let mut costs = clock::costs();
+        let mut costs = costs::costs();
         if std::env::var_os("FLTMGR_SPIN").is_some_and(|value| value == "0") {
             costs.spin_cap = 0;
         }

@@ -8,12 +8,10 @@ use crate::status::Status;
 use bitflags::bitflags;
 
 mod explain;
-mod integrity;
-mod mask;
 
+pub use crate::integrity::Integrity;
+pub use crate::mask::{AccessMask, GenericMapping};
 pub use explain::explain;
-pub use integrity::Integrity;
-pub use mask::{AccessMask, GenericMapping};
 
 /// What an owner may do whatever the list says, unless it has an entry for OWNER RIGHTS.
 const IMPLICIT_OWNER_RIGHTS: AccessMask = AccessMask::READ_CONTROL.union(AccessMask::WRITE_DAC);

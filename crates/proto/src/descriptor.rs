@@ -1,5 +1,6 @@
 //! Security descriptors: the owner of an object, the rights of each user, and the level of integrity they need.
-use crate::access::{AccessMask, Integrity};
+use crate::integrity::Integrity;
+use crate::mask::AccessMask;
 use crate::sid::Sid;
 use bitflags::bitflags;
 

@@ -2,18 +2,18 @@
 //!
 //! `O:SYG:SYD:P(A;;0x1f0001;;;BA)(D;;GA;;;S-1-22-1-1000)S:(ML;;NW;;;LW)`: owner, group, rights, label and audit. Beyond Windows, a SID may be written `uid:1000` or `gid:100`, space may stand between the parts, and the parts
 //! come in any order. Names of users are not looked up here.
-use crate::access::{AccessMask, Integrity};
 use crate::descriptor::{Ace, AceFlags, AceKind, Acl, AclKind, Control, MAX_LIST_LEN, SecurityDescriptor};
+use crate::integrity::Integrity;
+use crate::mask::AccessMask;
 use crate::sid::{Domain, Known, Sid};
+use crate::syntax::Cursor;
 use std::str::FromStr;
 use tables::{FLAGS, KINDS, LABEL_RIGHTS, RIGHT_SETS, RIGHTS};
 
-mod syntax;
 mod tables;
 mod write;
 
-pub(crate) use syntax::Cursor;
-pub use syntax::{Problem, SyntaxError};
+pub use crate::syntax::{Problem, SyntaxError};
 
 const NO_ACCESS_CONTROL: &str = "NO_ACCESS_CONTROL";
 

@@ -1,8 +1,8 @@
 //! Security identifiers: who somebody is, in a form that fits users and groups of any system.
 //!
 //! Linux users and groups are written as Samba writes them: user n is S-1-22-1-n, group n is S-1-22-2-n.
-use crate::sddl::{Cursor, SyntaxError};
 use crate::status::Status;
+use crate::syntax::{Cursor, SyntaxError};
 use std::fmt;
 use std::str::FromStr;
 

@@ -15,14 +15,17 @@
 //! Memory is only ever touched as atomics. `doc/wire.md` draws the bytes.
 
 mod bytes;
+mod counts;
 mod layout;
 mod requests;
 mod word;
 
 pub use bytes::{Chunks, read_words, write_words};
+pub use counts::{
+    ATTENTION_SLOTS, GETS, HOST_INLINE, NO_WINDOW, REPLY_INLINE, SENDS, SLOTS, WAITERS, WINDOW, WINDOW_WORDS,
+};
 pub use layout::{
-    ATTENTION_SLOTS, Allocation, Claim, GETS, HOST_INLINE, HostRegion, HostSlot, HostWaiter, Line, NO_WINDOW,
-    REPLY_INLINE, SENDS, SLOTS, SharedRegion, SharedSlot, SharedWaiter, WAITERS, WINDOW, WINDOW_WORDS, Window,
+    Allocation, Claim, HostRegion, HostSlot, HostWaiter, Line, SharedRegion, SharedSlot, SharedWaiter, Window,
 };
 pub use requests::{REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, Requests, Workers};
 pub use word::{

@@ -6,6 +6,7 @@
 use core::fmt;
 
 use crate::status::Status;
+use crate::wire::limits;
 
 /// One breach of the protocol by the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,21 +100,21 @@ impl fmt::Display for Violation {
             Self::UnknownKind(kind) => write!(f, "no message of kind {kind:#04x} may be sent to this end"),
             Self::WrongLength => f.write_str("the message's length is not what its header says"),
             Self::UnsupportedVersion(theirs) => {
-                write!(f, "the peer speaks version {theirs} of the protocol, this end version {}", crate::wire::VERSION)
+                write!(f, "the peer speaks version {theirs} of the protocol, this end version {}", limits::VERSION)
             }
             Self::UnknownFlags(bits) => write!(f, "flags {bits:#x} are not defined in this version"),
             Self::ReservedBits => f.write_str("a field that must be zero is not"),
             Self::BadName => f.write_str("the port's name is not a valid name"),
             Self::ContextTooLong => {
-                write!(f, "the connection context is longer than {} bytes", crate::wire::MAX_CONTEXT_LEN)
+                write!(f, "the connection context is longer than {} bytes", limits::MAX_CONTEXT_LEN)
             }
             Self::SentenceTooLong => {
-                write!(f, "the sentence of the refusal is longer than {} bytes", crate::wire::MAX_SENTENCE_LEN)
+                write!(f, "the sentence of the refusal is longer than {} bytes", limits::MAX_SENTENCE_LEN)
             }
             Self::DescriptorTooLong => {
-                write!(f, "the security descriptor's text is longer than {} bytes", crate::wire::MAX_SDDL_LEN)
+                write!(f, "the security descriptor's text is longer than {} bytes", limits::MAX_SDDL_LEN)
             }
-            Self::TooManyProcesses => write!(f, "more than {} processes are named", crate::wire::MAX_PROCESSES),
+            Self::TooManyProcesses => write!(f, "more than {} processes are named", limits::MAX_PROCESSES),
             Self::NotText => f.write_str("text in the message is not UTF-8"),
             Self::OutOfTurn => f.write_str("the message is not allowed at this point of the conversation"),
             Self::FileCount => f.write_str("the message came with the wrong number of file descriptors"),

@@ -18,6 +18,7 @@
 //! | 0x84 | File | to the client | kind, 0 (7 bytes), tag u64; with one file descriptor |
 //! | 0x85 | Closed | to the client | kind, 0 (3 bytes), status u32 |
 
+pub mod limits;
 #[cfg(test)]
 mod tests;
 
@@ -26,21 +27,9 @@ use crate::slots::Holder;
 use crate::status::Status;
 use crate::violation::Violation;
 
-/// The version of the protocol: of these messages, and of the layout of the memory that a Welcome brings.
-pub const VERSION: u16 = 1;
+pub use limits::{MAX_CONTEXT_LEN, MAX_PROCESSES, MAX_SDDL_LEN, MAX_SENTENCE_LEN, VERSION};
 
-/// The longest connection context, in bytes: 65,511 as on Windows.
-pub const MAX_CONTEXT_LEN: usize = 65_511;
-
-/// The longest sentence of a refusal, in bytes.
-pub const MAX_SENTENCE_LEN: usize = 512;
-
-/// The longest SDDL text in an [`Info`], in bytes.
-pub const MAX_SDDL_LEN: usize = 65_535;
-
-/// The most processes that [`Info`] names.
-pub const MAX_PROCESSES: usize = 1024;
-/// Bytes of one of them.
+/// Bytes of one process in an [`Info`].
 const PROCESS_LEN: usize = 8;
 
 const HELLO_HEADER_LEN: usize = 16;

@@ -4,6 +4,7 @@
 //! the system; every block names its invariant.
 
 pub mod clock;
+pub mod costs;
 pub mod descriptors;
 #[cfg(feature = "sources")]
 pub mod fanotify;

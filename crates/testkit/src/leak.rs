@@ -8,8 +8,10 @@ use std::time::Duration;
 use rustix::process::Pid;
 
 use crate::again::is_apart;
-use crate::world::TAG;
 use crate::{process, within};
+
+/// The environment variable that marks a world's processes, so that its leak check finds grandchildren too.
+pub(crate) const TAG: &str = "FLTMGR_TEST_WORLD";
 
 /// How long something that ends by itself may take to be gone, once nobody uses it any more.
 const GRACE: Duration = Duration::from_secs(3);

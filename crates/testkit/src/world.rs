@@ -19,13 +19,11 @@ use std::time::Duration;
 
 use fltport::namespace::Namespace;
 
+use crate::leak::TAG;
 use crate::{Process, Watchdog, finish, leak, watchdog};
 
 /// The user and group of "an ordinary user" when the tests run as root.
 pub const NOBODY: u32 = 65534;
-
-/// The environment variable that marks a world's processes, so that its leak check finds grandchildren too.
-pub(crate) const TAG: &str = "FLTMGR_TEST_WORLD";
 
 /// How long a test with a world may take, unless it says otherwise.
 const PATIENCE: Duration = Duration::from_secs(150);

@@ -20,12 +20,13 @@ use super::attachment::Attachment;
 use super::get::{Get, RECEIVING, Read};
 use super::receive::Received;
 use super::register::Receives;
-use super::watched::{self, Watched};
+use super::watched::{self, WatchedReceives};
 use crate::Error;
 use crate::sync::lock;
 
 /// What became of a posted receive.
 #[derive(Debug)]
+#[non_exhaustive]
 #[doc(alias("OVERLAPPED", "OVERLAPPED_ENTRY", "GetOverlappedResult"))]
 pub struct Completed {
     /// The number that it was posted with.
@@ -320,13 +321,13 @@ impl CompletionQueue {
     }
 
     /// What a thread sleeps on that watches from now on. It says in the state that it does, and when it does no more.
-    pub(super) fn begin_watch<'a>(&'a self, state: &mut State) -> Watched<'a> {
+    pub(super) fn begin_watch<'a>(&'a self, state: &mut State) -> WatchedReceives<'a> {
         // a slot may become free in another process
         let wanted = (!state.waiting.is_empty()).then(|| client::want_slot(self.attachment.memory.shared()));
         self.fill_slots(state);
         let largest = state.posted.iter().map(|(_, get)| get.capacity).max().unwrap_or(0);
         state.covered = Some(state.covered.map_or(largest, |covered| covered.min(largest)));
-        Watched {
+        WatchedReceives {
             attachment: &self.attachment,
             posted: state.posted.iter().map(|(_, get)| get.posted).collect(),
             bell: &self.bell,

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::completion_queue::CompletionQueue;
 use super::completions::Completions;
-use super::watched::{Watched, wait};
+use super::watched::{WatchedReceives, wait};
 use crate::wait::Timeout;
 
 impl Completions {
@@ -18,8 +18,8 @@ impl Completions {
     /// word wakes all that sleep on it: futex(2), FUTEX_WAKE, not private.
     #[doc(alias("WaitForMultipleObjects", "GetQueuedCompletionStatus"))]
     pub fn wait_any(several: &[&Self], words: &[(&AtomicU32, u32)], timeout: Timeout) {
-        let mut watching = Watching(SmallVec::new());
-        let mut watched = SmallVec::<[Watched<'_>; 2]>::new();
+        let mut watching = CountedIn(SmallVec::new());
+        let mut watched = SmallVec::<[WatchedReceives<'_>; 2]>::new();
         for completions in several {
             let queue = &*completions.queue;
             if !queue.attachment.guard.same_process() {
@@ -44,9 +44,9 @@ impl Completions {
 }
 
 /// The desks that this thread watches, as long as this lives.
-struct Watching<'a>(SmallVec<[&'a CompletionQueue; 2]>);
+struct CountedIn<'a>(SmallVec<[&'a CompletionQueue; 2]>);
 
-impl Drop for Watching<'_> {
+impl Drop for CountedIn<'_> {
     fn drop(&mut self) {
         for queue in &self.0 {
             let mut state = queue.lock();

@@ -17,7 +17,7 @@ use crate::wait::{Asleep, wait_by};
 const SLICE: Duration = Duration::from_millis(10);
 
 /// What a thread sleeps on that watches the receives of one queue.
-pub(super) struct Watched<'a> {
+pub(super) struct WatchedReceives<'a> {
     pub(super) attachment: &'a Attachment,
     pub(super) posted: SmallVec<[Posted; GETS]>,
     pub(super) bell: &'a AtomicU32,
@@ -26,7 +26,7 @@ pub(super) struct Watched<'a> {
     pub(super) wanted: Option<u32>,
 }
 
-impl Watched<'_> {
+impl WatchedReceives<'_> {
     /// Whether there is something to look at, as far as a cheap look tells: GETs are filled oldest first; the others are
     /// looked at only before sleeping, because a look fetches a line that a filter is about to fill.
     fn look(&self) -> bool {
@@ -60,7 +60,7 @@ impl Watched<'_> {
 type Words<'a> = SmallVec<[(&'a AtomicU32, u32); GETS + 2]>;
 
 /// Waits until there is something to look at.
-pub(super) fn wait(watched: &[Watched<'_>], words: &[(&AtomicU32, u32)], deadline: Option<Deadline>) {
+pub(super) fn wait(watched: &[WatchedReceives<'_>], words: &[(&AtomicU32, u32)], deadline: Option<Deadline>) {
     let Some((first, others)) = watched.split_first() else {
         if let Some(words) = words.get(..futex::MAX_WORDS.min(words.len())).filter(|words| !words.is_empty()) {
             // whatever comes of it, the caller looks
@@ -72,7 +72,7 @@ pub(super) fn wait(watched: &[Watched<'_>], words: &[(&AtomicU32, u32)], deadlin
         others.iter().map(|other| Asleep::count(&other.attachment.asleep)).collect();
     let found = Cell::new(false);
     let moved = || words.iter().any(|(word, expected)| word.load(Ordering::Acquire) != *expected);
-    let look = || (found.get() || watched.iter().any(Watched::look) || moved()).then_some(());
+    let look = || (found.get() || watched.iter().any(WatchedReceives::look) || moved()).then_some(());
     let sleep = || {
         let mut all = Words::from(words);
         if !watched.iter().all(|watched| watched.prepare(&mut all)) {
@@ -87,7 +87,7 @@ pub(super) fn wait(watched: &[Watched<'_>], words: &[(&AtomicU32, u32)], deadlin
         all.truncate(futex::MAX_WORDS);
         let slept = futex::wait_any(&all, patience.or(deadline))?;
         let looks = patience.is_some() && slept == Slept::TimedOut;
-        found.set(looks || watched.iter().any(Watched::found));
+        found.set(looks || watched.iter().any(WatchedReceives::found));
         Ok(if looks { Slept::Look } else { slept })
     };
     wait_by(&first.attachment.receives, &first.attachment.asleep, deadline, look, sleep);

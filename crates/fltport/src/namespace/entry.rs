@@ -17,6 +17,7 @@ const MAX_DEPTH: usize = 8;
 
 /// A port, as its host describes it to everyone.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PortEntry {
     /// The port's name in the spelling of its host.
     pub name: PortName,

@@ -1,6 +1,7 @@
 //! Whom a descriptor admits, in words: for the message that somebody reads who was not.
-use super::{Integrity, Token, check_connect};
+use super::{Token, check_connect};
 use crate::descriptor::{Ace, AceKind, Acl, SecurityDescriptor};
+use crate::integrity::Integrity;
 use crate::sid::Sid;
 
 /// Whom the descriptor lets connect, in words that finish a sentence: "\ScannerPort admits …".

@@ -3,7 +3,8 @@
 //! What is read comes from anywhere, so nothing in it is believed: each length is checked against the bytes that are
 //! there.
 use super::{Ace, AceFlags, AceKind, Acl, AclKind, Control, SecurityDescriptor};
-use crate::access::{AccessMask, Integrity};
+use crate::integrity::Integrity;
+use crate::mask::AccessMask;
 use crate::sid::{Sid, SidError};
 use crate::status::Status;
 use std::fmt;

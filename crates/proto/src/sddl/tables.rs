@@ -1,6 +1,6 @@
 //! The letters of SDDL and what they stand for.
-use crate::access::AccessMask;
 use crate::descriptor::{AceFlags, AceKind, AclKind, Control};
+use crate::mask::AccessMask;
 
 /// How a list behaves when lists are inherited, in the order in which it is written: of the one list and of the other.
 pub(super) const CONTROL: &[(&str, Control, Control)] = &[

@@ -1,8 +1,8 @@
 //! Descriptors into text, as Windows writes them.
 use super::NO_ACCESS_CONTROL;
 use super::tables::{FLAGS, KINDS, LABEL_RIGHTS, RIGHT_SETS, RIGHTS};
-use crate::access::AccessMask;
 use crate::descriptor::{Ace, AceKind, Acl, AclKind, SecurityDescriptor};
+use crate::mask::AccessMask;
 use crate::sid::{Known, Sid};
 use std::fmt::{self, Write};
 

@@ -1,7 +1,8 @@
 //! The requests word: how an application's SENDs find a thread of the host, and how that thread leaves without missing
 //! one.
 
-use super::{SENDS, Wake};
+use super::counts::SENDS;
+use super::word::Wake;
 use crate::sync::{AtomicU64, Ordering, replace, replace_soon};
 
 /// Bit of the requests word: nobody at the host looks; ring the socket.

@@ -1,6 +1,6 @@
 //! The words that decide: their bits, and the transitions that both ends agree on.
 
-use super::layout::{ATTENTION_SLOTS, GETS};
+use super::counts::{ATTENTION_SLOTS, GETS};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, replace_or_flip};
 
 /// Which use of a slot or waiter a word speaks of: 27 bits, so that a stale value is told from a new one.

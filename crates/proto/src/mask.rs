@@ -21,7 +21,7 @@ bitflags! {
         /// May wait for the object.
         const SYNCHRONIZE = 0x0010_0000;
         /// May read and write the audit list. No entry can grant it, only
-        /// [`Privileges::SECURITY`](super::Privileges::SECURITY).
+        /// [`Privileges::SECURITY`](crate::access::Privileges::SECURITY).
         const ACCESS_SYSTEM_SECURITY = 0x0100_0000;
         /// In a request: "whatever I may have". Means nothing in an entry.
         const MAXIMUM_ALLOWED = 0x0200_0000;
