@@ -17,9 +17,9 @@ use crate::edge::{Ptr, seh};
 use crate::kernel::{debug, report};
 
 /// The host found something wrong with a driver.
-const FINDINGS: c_int = 3;
+const FINDINGS: c_int = 20;
 /// A driver cannot be loaded.
-const NOT_LOADED: c_int = 71;
+const NOT_LOADED: c_int = 21;
 /// The arguments, or what they name, are wrong.
 const USAGE: c_int = 2;
 

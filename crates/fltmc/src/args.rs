@@ -32,6 +32,10 @@ pub(crate) enum Command {
     Connect(Connect),
     /// Connect to a port and answer its questions by what the files contain
     Scan(Scan),
+    /// Build a driver from the C sources of a minifilter for Windows
+    Cc(Cc),
+    /// Load drivers and give them the operations of a program, or of a script
+    Load(Load),
     /// Show what this kernel and this user can do
     Doctor(Doctor),
 }
@@ -189,6 +193,99 @@ pub(crate) struct Scan {
     /// Let the filter keep *allow* for a file until it changes, if it can
     #[arg(long)]
     pub(crate) remember: bool,
+}
+
+/// What a driver is built with to find its errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sanitizer {
+    /// Accesses beyond what was allocated, and after it was freed
+    Address,
+    /// What C leaves undefined
+    Undefined,
+    /// Threads that touch the same memory without a lock
+    Thread,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cc {
+    /// The compiler for C: gcc, clang, or one of their versions. Its C++ compiler builds the C++ sources
+    #[arg(long, value_name = "NAME", default_value = "gcc")]
+    pub(crate) compiler: String,
+
+    /// The driver to make
+    #[arg(short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// Build it so that errors are found while it runs; may be repeated
+    #[arg(long, value_name = "KIND", value_enum, value_delimiter = ',')]
+    pub(crate) sanitize: Vec<Sanitizer>,
+
+    /// Folders in which headers are looked for
+    #[arg(short = 'I', value_name = "FOLDER")]
+    pub(crate) include: Vec<PathBuf>,
+
+    /// Macros to define
+    #[arg(short = 'D', value_name = "NAME[=VALUE]")]
+    pub(crate) define: Vec<String>,
+
+    /// Hand this on to the compiler, for one source or for all; may be repeated
+    #[arg(long, value_name = "[SOURCE:]OPTION", allow_hyphen_values = true)]
+    pub(crate) option: Vec<String>,
+
+    /// The sources: .c, .cpp
+    #[arg(required = true, value_name = "SOURCE")]
+    pub(crate) sources: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// The drivers, as `fltmc cc` builds them
+    #[arg(required = true, value_name = "DRIVER")]
+    pub(crate) drivers: Vec<PathBuf>,
+
+    /// How the driver is installed on Windows: its service, instances, altitudes, parameters. Once for each driver
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inf: Vec<PathBuf>,
+
+    /// Without an INF: the service's name; the driver's file name says it otherwise
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+
+    /// Without an INF: the altitude of its instance
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) altitude: Option<String>,
+
+    /// Without an INF: the name of its instance
+    #[arg(long, value_name = "NAME")]
+    pub(crate) instance: Option<String>,
+
+    /// A value of the service's key, `Name=sz:text`, `Name=dword:1`, `Name=multi:a,b`; may be repeated
+    #[arg(long, value_name = "NAME=TYPE:VALUE")]
+    pub(crate) param: Vec<String>,
+
+    /// Operations to give to the drivers, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<PathBuf>,
+
+    /// What happens to an operation that had no answer in time
+    #[arg(long, value_enum, default_value = "allow")]
+    pub(crate) on_miss: Miss,
+
+    /// Report too what many drivers do and Windows lets pass
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Print one JSON object per event and line
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print findings only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// A program and its arguments, to run under the drivers
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

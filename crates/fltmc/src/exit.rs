@@ -47,6 +47,9 @@ Exit codes:
    14  the namespace directory cannot be used
    15  the kernel lacks a feature, or this user the right to it
    16  the port has all the connections it takes
+   20  load: a driver did something wrong
+   21  load: a driver cannot be loaded, or refuses to
+   70  load: a driver did what stops Windows
   126  run: the program cannot be run
   127  run: the program was not found
   128+n  run: the program was ended by signal n; otherwise run ends with the program's own code";

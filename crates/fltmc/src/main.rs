@@ -3,12 +3,15 @@
 
 mod args;
 mod asked_port;
+mod cc;
 mod connect;
 mod demo;
 mod doctor;
 mod exit;
 mod filters;
+mod kernel;
 mod latency;
+mod load;
 mod output;
 mod port;
 mod ports;
@@ -34,6 +37,8 @@ fn main() -> ExitCode {
         Command::Connect(args) => connect::connect(&args),
         Command::Scan(args) => scan::scan(&args),
         Command::Ports(args) => ports::ports(&args),
+        Command::Cc(args) => cc::cc(&args),
+        Command::Load(args) => load::load(&args),
     };
     done.unwrap_or_else(|failure| {
         output::noteln!("{ERROR}fltmc:{ERROR:#} {}", Safe(&failure));

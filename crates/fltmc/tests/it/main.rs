@@ -2,6 +2,7 @@
 
 mod demo;
 mod doctor;
+mod drivers;
 mod errors;
 mod many;
 mod ports;
