@@ -5,6 +5,7 @@ pub mod dispatcher;
 pub mod events;
 pub mod fault;
 pub mod format;
+pub mod generic;
 pub mod irql;
 pub mod locks;
 pub mod memory;

@@ -40,7 +40,7 @@ macro_rules! stubs {
 stubs! {
     returns status::NOT_IMPLEMENTED.0.into();
         CcErrorCallbackRoutine CcSetFileSizesEx CcWaitForCurrentLazyWriterActivity CmCallbackGetKeyObjectID CmCallbackGetKeyObjectIDEx
-        CmRegisterCallback CmRegisterCallbackEx CmSetCallbackObjectContext CmUnRegisterCallback DbgQueryDebugFilterState
+          CmSetCallbackObjectContext DbgQueryDebugFilterState
         DbgSetDebugFilterState DbgSetDebugPrintCallback EtwActivityIdControl EtwRegister EtwSetInformation EtwUnregister EtwWrite EtwWriteEx
         EtwWriteString EtwWriteTransfer ExCreateCallback ExCreatePool ExEnumerateSystemFirmwareTables ExExtendZone
         ExGetFirmwareEnvironmentVariable ExGetSystemFirmwareTable ExInitializeZone ExInterlockedExtendZone ExSecurePoolUpdate
@@ -242,7 +242,7 @@ stubs! {
         CcSetAdditionalCacheAttributes CcSetAdditionalCacheAttributesEx CcSetBcbOwnerPointer CcSetDirtyPageThreshold CcSetDirtyPinnedData
         CcSetFileSizes CcSetLogHandleForFile CcSetParallelFlushFile CcSetReadAheadGranularity CcTestControl CcUninitializeCacheMap
         CcUnpinData CcUnpinDataForThread CcUnpinRepinnedBcb CcZeroData CmCallbackReleaseKeyObjectIDEx CmGetBoundTransaction
-        CmGetCallbackVersion DbgBreakPointWithStatus DbgCommandString DbgLoadImageSymbols DbgPrintReturnControlC DbgPrompt
+         DbgBreakPointWithStatus DbgCommandString DbgLoadImageSymbols DbgPrintReturnControlC DbgPrompt
         DbgkLkmdRegisterCallback DbgkLkmdUnregisterCallback EmClientQueryRuleState EmClientRuleDeregisterNotification EmClientRuleEvaluate
         EmClientRuleRegisterNotification EmProviderDeregister EmProviderDeregisterEntry EmProviderRegister EmProviderRegisterEntry
         EmpProviderRegister EtwEnableTrace EtwEventEnabled EtwProviderEnabled EtwRegisterClassicProvider EtwSendTraceBuffer
@@ -445,35 +445,35 @@ stubs! {
         RtlCaptureStackBackTrace RtlClearAllBits RtlClearBit RtlClearBits RtlCmDecodeMemIoResource RtlCompareAltitudes RtlCompareMemoryUlong
         RtlCompareUnicodeStrings RtlComputeCrc32 RtlContractHashTable RtlCopyBitMap RtlCopyLuid RtlCopyLuidAndAttributesArray RtlCopyMemory
         RtlCopyMemoryNonTemporal RtlCopyRangeList RtlCopySidAndAttributesArray RtlCreateAtomTable RtlCreateHashTable RtlCreateHashTableEx
-        RtlCreateHeap RtlDelete RtlDeleteAtomFromAtomTable RtlDeleteElementGenericTable RtlDeleteElementGenericTableAvl
+        RtlCreateHeap RtlDelete RtlDeleteAtomFromAtomTable
         RtlDeleteElementGenericTableAvlEx RtlDeleteHashTable RtlDeleteNoSplay RtlDeleteOwnersRanges RtlDeleteRange RtlDestroyAtomTable
         RtlDestroyHeap RtlEmptyAtomTable RtlEndEnumerationHashTable RtlEndStrongEnumerationHashTable RtlEndWeakEnumerationHashTable
-        RtlEnumerateEntryHashTable RtlEnumerateGenericTable RtlEnumerateGenericTableAvl RtlEnumerateGenericTableLikeADirectory
-        RtlEnumerateGenericTableWithoutSplaying RtlEnumerateGenericTableWithoutSplayingAvl RtlEqualLuid RtlEqualPrefixSid
+        RtlEnumerateEntryHashTable RtlEnumerateGenericTableLikeADirectory
+          RtlEqualLuid RtlEqualPrefixSid
         RtlEthernetAddressToStringA RtlEthernetAddressToStringW RtlEthernetStringToAddressA RtlEthernetStringToAddressW RtlExpandHashTable
         RtlExtractBitMap RtlFillMemory RtlFindAceByType RtlFindClearBits RtlFindClearBitsAndSet RtlFindClearRuns RtlFindFirstRunClear
         RtlFindLastBackwardRunClear RtlFindLeastSignificantBit RtlFindLongestRunClear RtlFindMessage RtlFindMostSignificantBit
         RtlFindNextForwardRunClear RtlFindRange RtlFindSetBits RtlFindSetBitsAndClear RtlFindUnicodePrefix RtlFormatCurrentUserKeyPath
         RtlFormatMessage RtlFreeHeap RtlFreeOemString RtlFreeRangeList RtlFreeSid RtlFreeUTF8String RtlGetActiveConsoleId
-        RtlGetCallersAddress RtlGetConsoleSessionForegroundProcessId RtlGetDefaultCodePage RtlGetElementGenericTable
-        RtlGetElementGenericTableAvl RtlGetEnabledExtendedFeatures RtlGetFirstRange RtlGetIntegerAtom RtlGetLastRange
+        RtlGetCallersAddress RtlGetConsoleSessionForegroundProcessId RtlGetDefaultCodePage
+         RtlGetEnabledExtendedFeatures RtlGetFirstRange RtlGetIntegerAtom RtlGetLastRange
         RtlGetNextEntryHashTable RtlGetNextRange RtlGetNtGlobalFlags RtlGetNtProductType RtlGetNtSystemRoot RtlGetProductInfo
         RtlGetSetBootStatusData RtlGetSuiteMask RtlGetThreadLangIdByIndex RtlIdentifierAuthoritySid RtlImageDirectoryEntryToData
         RtlImageNtHeader RtlInitCodePageTable RtlInitEnumerationHashTable RtlInitStrongEnumerationHashTable RtlInitUTF8String
-        RtlInitWeakEnumerationHashTable RtlInitializeBitMap RtlInitializeGenericTable RtlInitializeGenericTableAvl RtlInitializeRangeList
-        RtlInitializeUnicodePrefix RtlInsertElementGenericTable RtlInsertElementGenericTableAvl RtlInsertElementGenericTableFull
-        RtlInsertElementGenericTableFullAvl RtlInsertEntryHashTable RtlInsertUnicodePrefix RtlIntegerToChar RtlIntegerToUnicode
+        RtlInitWeakEnumerationHashTable RtlInitializeBitMap RtlInitializeRangeList
+        RtlInitializeUnicodePrefix
+         RtlInsertEntryHashTable RtlInsertUnicodePrefix RtlIntegerToChar RtlIntegerToUnicode
         RtlInvertRangeList RtlInvertRangeListEx RtlIoDecodeMemIoResource RtlIpv4AddressToStringA RtlIpv4AddressToStringExA
         RtlIpv4AddressToStringW RtlIpv4StringToAddressA RtlIpv4StringToAddressExA RtlIpv4StringToAddressExW RtlIpv4StringToAddressW
         RtlIpv6AddressToStringA RtlIpv6AddressToStringExA RtlIpv6AddressToStringW RtlIpv6StringToAddressA RtlIpv6StringToAddressExA
-        RtlIpv6StringToAddressExW RtlIpv6StringToAddressW RtlIsCloudFilesPlaceholder RtlIsDosDeviceName_U RtlIsGenericTableEmpty
-        RtlIsGenericTableEmptyAvl RtlIsMultiSessionSku RtlIsMultiUsersInSessionSku RtlIsNameLegalDOS8Dot3
+        RtlIpv6StringToAddressExW RtlIpv6StringToAddressW RtlIsCloudFilesPlaceholder RtlIsDosDeviceName_U
+         RtlIsMultiSessionSku RtlIsMultiUsersInSessionSku
         RtlIsNonEmptyDirectoryReparsePointAllowed RtlIsNtDdiVersionAvailable RtlIsPartialPlaceholder RtlIsRangeAvailable RtlIsSandboxedToken
         RtlIsServicePackVersionInstalled RtlIsStateSeparationEnabled RtlIsValidOemCharacter RtlLoadString RtlLockBootStatusData
-        RtlLookupAtomInAtomTable RtlLookupElementGenericTable RtlLookupElementGenericTableAvl RtlLookupElementGenericTableFull
-        RtlLookupElementGenericTableFullAvl RtlLookupEntryHashTable RtlLookupFirstMatchingElementGenericTableAvl RtlLookupFunctionEntry
+        RtlLookupAtomInAtomTable
+         RtlLookupEntryHashTable RtlLookupFunctionEntry
         RtlMapGenericMask RtlMapSecurityErrorToNtStatus RtlMergeRangeLists RtlMoveMemory RtlNextUnicodePrefix RtlNormalizeSecurityDescriptor
-        RtlNtStatusToDosError RtlNtStatusToDosErrorNoTeb RtlNumberGenericTableElements RtlNumberGenericTableElementsAvl RtlNumberOfClearBits
+        RtlNtStatusToDosError RtlNtStatusToDosErrorNoTeb RtlNumberOfClearBits
         RtlNumberOfClearBitsInRange RtlNumberOfSetBits RtlNumberOfSetBitsInRange RtlNumberOfSetBitsUlongPtr RtlOemStringToUnicodeSize
         RtlOwnerAcesPresent RtlPcToFileHeader RtlPinAtomInAtomTable RtlPrefetchMemoryNonTemporal RtlPrefixString RtlQueryAtomInAtomTable
         RtlQueryDynamicTimeZoneInformation RtlQueryElevationFlags RtlQueryModuleInformation RtlQueryProcessPlaceholderCompatibilityMode

@@ -50,7 +50,7 @@ impl Place {
     /// The function, if the driver has symbols.
     pub fn function(self) -> Option<String> {
         let mut function = None;
-        self.resolve(|symbol| function = symbol.name().map(|name| name.to_string()));
+        self.resolve(|symbol| function = symbol.name().map(|name| plain(&name.to_string())));
         function
     }
 
@@ -123,4 +123,30 @@ fn each_segment(mut with: impl FnMut(&CStr, Range<usize>)) {
     let mut with: With<'_> = &mut with;
     // SAFETY: `each` gets the address of `with`, which lives as long as the call.
     unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut with).cast()) };
+}
+
+/// The name of a function of C++ without its namespaces and arguments: `_Z9PreCreateP18_FLT…` is `PreCreate`.
+fn plain(symbol: &str) -> String {
+    let Some(mut rest) = symbol.strip_prefix("_Z") else { return symbol.to_owned() };
+    rest = rest.trim_start_matches(['N', 'L', 'K']);
+    let mut last = None;
+    while let Some(end) = rest.find(|c: char| !c.is_ascii_digit()).filter(|end| *end > 0) {
+        let Some(name) = rest[..end].parse().ok().and_then(|length: usize| rest.get(end..end + length)) else { break };
+        rest = &rest[end + name.len()..];
+        last = Some(name);
+    }
+    last.unwrap_or(symbol).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_of_cxx_has_its_plain_name() {
+        assert_eq!(plain("_Z9PreCreateP18_FLT_CALLBACK_DATA"), "PreCreate");
+        assert_eq!(plain("_ZN7Scanner4ScanEv"), "Scan");
+        assert_eq!(plain("PreCreate"), "PreCreate");
+        assert_eq!(plain("_Z"), "_Z");
+    }
 }

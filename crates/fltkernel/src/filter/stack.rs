@@ -113,11 +113,11 @@ fn run_through(instances: &[Arc<Instance>], request: &Request, mut below: impl F
         if !instance.filter.is_started() || instance.is_going() || skips(operation, request) {
             continue;
         }
-        let descriptor = descriptor(&data);
+        let descriptor = descriptor(&data.block());
         instance.users.add("callbacks");
         let (ends, pass) = enter(instance, &data, *operation);
         instance.users.remove("callbacks");
-        swapped.extend(self::descriptor(&data).filter(|new| Some(*new) != descriptor));
+        swapped.extend(self::descriptor(&data.block()).filter(|new| Some(*new) != descriptor));
         passes.extend(pass);
         if ends {
             by = Some(instance.filter.name.clone());
@@ -133,6 +133,8 @@ fn run_through(instances: &[Arc<Instance>], request: &Request, mut below: impl F
     for pass in passes.into_iter().rev() {
         let before = data.io_status().status;
         leave(&pass, &data, 0);
+        // FltLockUserBuffer makes one afterwards too
+        swapped.extend(descriptor(&data.block()).filter(|new| Some(*new) != descriptor(&pass.block)));
         if data.io_status().status != before {
             by = Some(pass.instance.filter.name.clone());
         }
@@ -144,8 +146,7 @@ fn run_through(instances: &[Arc<Instance>], request: &Request, mut below: impl F
 }
 
 /// The descriptor of the operation's buffer.
-fn descriptor(data: &Data) -> Option<Ptr<memory::Mdl>> {
-    let block = data.block();
+fn descriptor(block: &ParameterBlock) -> Option<Ptr<memory::Mdl>> {
     let (_, descriptor) = generated::buffer_members(block.major)?;
     block.parameters.pointer(descriptor).some()
 }

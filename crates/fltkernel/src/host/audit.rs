@@ -6,7 +6,7 @@ use crate::edge::Place;
 use crate::filter::registration::Filter;
 use crate::filter::{context, device, name, port};
 use crate::kernel::report::{Rule, find_at};
-use crate::kernel::{locks, object, pool, process, work};
+use crate::kernel::{locks, object, pool, process, registry, work};
 
 fn at(place: Place) -> String {
     if place.is_known() { format!(", taken by {place}") } else { String::new() }
@@ -46,6 +46,13 @@ pub fn audit(filter: Option<&Arc<Filter>>) {
     }
     for place in process::left() {
         find_at(Rule::NotifyLeak, "a notify routine is not removed: it would be called in memory that is gone", place);
+    }
+    for place in registry::callback::left() {
+        find_at(
+            Rule::NotifyLeak,
+            "a registry callback is not removed: it would be called in memory that is gone",
+            place,
+        );
     }
     for place in pool::lists() {
         find_at(Rule::Lookaside, "a lookaside list is not deleted", place);

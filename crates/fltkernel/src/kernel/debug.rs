@@ -17,6 +17,11 @@ pub fn log_with(log: fn(&str)) {
     *lock(&LOG) = Some(log);
 }
 
+/// Says what a driver must know of this place.
+pub fn note(text: &str) {
+    print(text.as_bytes());
+}
+
 fn print(text: &[u8]) {
     let text = String::from_utf8_lossy(&text[..text.len().min(MOST)]);
     match *lock(&LOG) {

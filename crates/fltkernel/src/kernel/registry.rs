@@ -1,5 +1,6 @@
 //! The registry: a tree in memory, filled from the INF file, case-insensitive as Windows' is.
 
+pub mod callback;
 mod calls;
 mod inf;
 

@@ -11,4 +11,5 @@ mod names;
 mod pool;
 mod registry;
 mod strings;
+mod tables;
 mod waiting;

@@ -3,6 +3,7 @@
 use fltkernel::edge::Ptr;
 use fltkernel::filter::instance;
 use fltkernel::kernel::object::ZwClose;
+use fltkernel::kernel::registry::callback::{CmRegisterCallbackEx, CmUnRegisterCallback};
 use fltkernel::kernel::registry::*;
 use fltkernel::nt::status::{self, Status};
 use fltkernel::nt::{ObjectAttributes, wide};
@@ -162,4 +163,19 @@ fn ZwCreateKey_makes_one_key_and_ZwSetValueKey_and_ZwDeleteKey() {
     assert_eq!(ZwDeleteKey(handle), status::SUCCESS);
     assert_eq!(ZwDeleteKey(again), status::KEY_DELETED);
     let _ = (ZwClose(handle), ZwClose(again));
+}
+
+#[test]
+fn CmRegisterCallbackEx_wants_an_altitude_of_its_own() {
+    let (mut first, mut second) = (0i64, 0i64);
+    let mut altitude = Text::of("385201.5");
+    let mut register = |cookie: &mut i64| {
+        CmRegisterCallbackEx(Ptr::NULL, altitude.at(), Ptr::NULL, Ptr::NULL, Ptr::new(&raw mut *cookie), Ptr::NULL)
+    };
+    assert_eq!(register(&mut first), status::SUCCESS);
+    assert_eq!(register(&mut second), status::FLT_INSTANCE_ALTITUDE_COLLISION);
+    assert_eq!(CmUnRegisterCallback(first), status::SUCCESS);
+    assert_eq!(CmUnRegisterCallback(first), status::INVALID_PARAMETER);
+    assert_eq!(register(&mut second), status::SUCCESS);
+    assert_eq!(CmUnRegisterCallback(second), status::SUCCESS);
 }

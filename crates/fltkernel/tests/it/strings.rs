@@ -313,3 +313,14 @@ fn RtlValidateUnicodeString_wants_even_lengths() {
         assert_eq!(check(length, room), status, "{length} {room}");
     }
 }
+
+#[test]
+fn RtlIsNameLegalDOS8Dot3_knows_the_names_of_FAT() {
+    let legal = |name: &str| RtlIsNameLegalDOS8Dot3(Text::of(name).at(), Ptr::NULL, Ptr::NULL) == 1;
+    for name in [".", "..", "a", "COMMAND.COM", "LONGNA~1.TXT", "a b.c"] {
+        assert!(legal(name), "{name}");
+    }
+    for name in ["", ".a", "a.", "a.b.c", "ninechars", "a.html", "a+b", "a:b", "a ."] {
+        assert!(!legal(name), "{name}");
+    }
+}

@@ -251,3 +251,39 @@ pub extern "C" fn RtlIpv6AddressToStringExW(
     let port = u16::from_be(port);
     put_address(&if port == 0 { text } else { format!("[{text}]:{port}") }, to, length)
 }
+
+/// Whether this is a name of FAT's: eight characters, and three behind a dot.
+fn is_short(name: &str) -> bool {
+    if name == "." || name == ".." {
+        return true;
+    }
+    let (base, extension) = name.split_once('.').map_or((name, None), |(base, extension)| (base, Some(extension)));
+    let plain = |c: char| !c.is_control() && !r#""*+,/:;<=>?[\]|."#.contains(c);
+    let fits = |part: &str, most: usize| (1..=most).contains(&part.chars().count()) && part.chars().all(plain);
+    let ends_with_blank = base.ends_with(' ') || extension.is_some_and(|extension| extension.ends_with(' '));
+    fits(base, 8) && extension.is_none_or(|extension| fits(extension, 3)) && !ends_with_blank
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn RtlIsNameLegalDOS8Dot3(
+    name: Ptr<UnicodeString>,
+    oem: Ptr<AnsiString>,
+    has_spaces: Ptr<Boolean>,
+) -> Boolean {
+    let name = name.read().text();
+    if !is_short(&name) {
+        return 0;
+    }
+    if let Some(oem) = oem.some() {
+        let mut string = oem.read();
+        let bytes: Vec<u8> = name.to_uppercase().chars().map(|c| u8::try_from(c).unwrap_or(b'_')).collect();
+        if bytes.len() > usize::from(string.room) {
+            return 0;
+        }
+        string.buffer.write_many(&bytes);
+        string.length = bytes.len() as u16;
+        oem.write(string);
+    }
+    has_spaces.write_some(name.contains(' ').into());
+    1
+}
