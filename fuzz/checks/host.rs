@@ -3,8 +3,8 @@
 use fltmgr_proto::client::{self, ReplyTo};
 use fltmgr_proto::host::{self, Header, Host, Outcome, Spare, Take, Taken, Waiter};
 use fltmgr_proto::slots::{
-    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, GETS, Holder, HostRegion, REPLY_INLINE, Requests, SENDS, SLOTS,
-    SharedRegion, WAITERS, Workers, read_words,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, Attention, GETS, Holder, HostRegion, REPLY_INLINE, Requests, SENDS,
+    SLOTS, SharedRegion, WAITERS, Workers, read_words,
 };
 use fltmgr_proto::sync::Ordering::Relaxed;
 
@@ -82,8 +82,8 @@ impl Filter<'_> {
             }
             11 => {
                 let attention = Attention(&self.shared.attention.word);
-                attention.stir();
-                let wishes = if steps.byte()? % 2 == 0 { ATTENTION_HUNGRY } else { ATTENTION_EXPECTING };
+                attention.move_epoch();
+                let wishes = if steps.byte()? % 2 == 0 { ATTENTION_AWAITS_GET } else { ATTENTION_AWAITS_REPLY };
                 let _asleep = attention.prepare_sleep(wishes);
                 let rung = host::Rung { gets: true, replies: false };
                 let _leaves = self.ledger.leaves_work(self.shared, rung, 1);

@@ -68,8 +68,8 @@ impl Namespace {
     /// That is the directory `$FLTMGR_NAMESPACE` and no other, if it is set and not empty. Else, for root,
     /// `/run/fltmgr`. Else `$XDG_RUNTIME_DIR/fltmgr`, or `fltmgr-UID` in the directory for temporary files; then
     /// clients look in `/run/fltmgr` also. All but the first are created when a host needs them, and not used if
-    /// somebody else owns or may write to them. A program that runs with more rights than its caller (set-user-ID)
-    /// takes no notice of the environment.
+    /// another user owns or may write to them. A program that runs with more rights than its caller (set-user-ID) takes
+    /// no notice of the environment.
     pub fn current() -> Self {
         let variable = |name| match sys::peer::environment_is_untrusted() {
             true => None,
@@ -92,8 +92,8 @@ impl Namespace {
         Self { own: Place::private(own), then: Some(Place::system()) }
     }
 
-    /// The namespace in a directory of the caller's choice, which must exist. Who may write to it is the caller's
-    /// business: whoever may can put ports there, or take them away. Hosts that share it must run as one user.
+    /// The namespace in a directory of the caller's choice, which must exist. The users who may write to it are the
+    /// caller's business: each can put ports there, or take them away. Hosts that share it must run as one user.
     pub fn at(dir: impl AsRef<Path>) -> Self {
         let dir = dir.as_ref();
         Self { own: Place::given(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())), then: None }
@@ -149,7 +149,7 @@ impl Namespace {
                 Ok(Lookup::Found(socket)) => return Ok(socket),
                 Ok(Lookup::NoName) => path_exists = true,
                 Ok(Lookup::NoPath) => {}
-                // Somebody else made our directory first. That must not keep us from the system's ports.
+                // Another user made our directory first. That must not keep us from the system's ports.
                 Err(error) if place.is_private() && error.status() == Status::ACCESS_DENIED => {
                     unsafe_place.get_or_insert(error);
                 }
@@ -281,7 +281,7 @@ fn find_in(
     Ok(missing)
 }
 
-/// Connects, or `None` if nobody listens there any more.
+/// Connects, or `None` if no host listens there any more.
 fn connect(dir: impl AsFd, file: &str, deadline: Option<Instant>) -> io::Result<Option<Socket>> {
     match Socket::connect_deadline(dir.as_fd(), file, deadline) {
         Ok(socket) => Ok(Some(socket)),

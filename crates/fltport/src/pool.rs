@@ -65,7 +65,7 @@ struct State {
     idle: usize,
 }
 
-/// Sees to it that there is a thread for callbacks: whoever will have some that must be run starts with this.
+/// Sees to it that there is a thread for callbacks: what will have some that must be run starts with this.
 ///
 /// # Errors
 /// What the making of a thread says (EAGAIN).
@@ -129,7 +129,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Sees to it that there is a thread: whoever will have jobs that must be run starts with this.
+    /// Sees to it that there is a thread: what will have jobs that must be run starts with this.
     ///
     /// # Errors
     /// What the making of a thread says (EAGAIN).

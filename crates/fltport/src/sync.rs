@@ -1,4 +1,4 @@
-//! Locking.
+//! Taking a lock, also one whose holder has panicked.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -49,14 +49,14 @@ pub(crate) struct On<'a, F> {
     pub(crate) reasons: u32,
     /// What was learned of such waits.
     pub(crate) patience: &'a Patience,
-    /// Counts those who sleep: whoever ends a connection wakes until there is nobody.
+    /// Counts sleeping threads: the thread that ends a connection wakes until there are none.
     pub(crate) asleep: &'a AtomicUsize,
 }
 
 /// Waits until `look` finds something; `None` when the deadline passed and a last look found nothing.
 ///
-/// `prepare` says in shared memory that somebody will sleep, and gives the value to sleep on, or `None` when there is
-/// something to look at.
+/// `prepare` says in shared memory that this thread will sleep, and gives the value to sleep on, or `None` when there
+/// is something to look at.
 pub(crate) fn wait<T>(
     on: &On<'_, impl Futex>,
     deadline: Option<Deadline>,
@@ -69,7 +69,7 @@ pub(crate) fn wait<T>(
     })
 }
 
-/// As [`wait`], for those who sleep on more than one word: `sleep` prepares and sleeps, until `deadline` at most.
+/// As [`wait`], for threads that sleep on more than one word: `sleep` prepares and sleeps, until `deadline` at most.
 #[inline]
 pub(crate) fn wait_by<T>(
     patience: &Patience,
@@ -90,8 +90,8 @@ pub(crate) fn wait_by<T>(
     }
     let start = clock::monotonic();
     let _asleep = Asleep::count(asleep);
-    // whoever ended the connection since the last look saw nobody to wake again, and a hostile peer may have taken its
-    // mark off the word: nothing else would be seen before the sleep
+    // the thread that ended the connection since the last look saw none to wake again, and a hostile peer may have
+    // taken its mark off the word: nothing else would be seen before the sleep
     if let Some(found) = look() {
         return Some(found);
     }
@@ -113,8 +113,8 @@ pub(crate) fn wait_by<T>(
     }
 }
 
-/// One more of those who may sleep, as long as this lives. Whoever counts looks afterwards, before it sleeps, whether the
-/// connection has ended: who ends it waits for those that are counted only.
+/// A thread that is counted as one that may sleep, as long as this lives. Afterwards, before it sleeps, it looks
+/// whether the connection has ended: the end waits only for those that are counted.
 pub(crate) struct Asleep<'a>(&'a AtomicUsize);
 
 impl<'a> Asleep<'a> {
@@ -151,7 +151,8 @@ fn spin<T>(patience: &Patience, costs: Costs, look: &mut impl FnMut() -> Option<
     ControlFlow::Continue(())
 }
 
-/// The right to spin. A process gives out one fewer than it has processors, so that whoever is waited for can run.
+/// The right to spin. A process gives out one fewer than it has processors, so that the thread that is waited for can
+/// run.
 struct Turn(&'static AtomicBool);
 
 impl Turn {
@@ -267,7 +268,7 @@ mod tests {
         assert!(looks >= 2);
     }
 
-    /// The connection ends, finds nobody who sleeps, and its peer takes the mark off the word, all after the last look.
+    /// The connection ends, finds no sleeper, and its peer takes the mark off the word, all after the last look.
     #[test]
     fn what_comes_before_one_counts_as_asleep_is_not_slept_over() {
         let patience = Patience::default();

@@ -18,7 +18,7 @@ const IMPLICIT_OWNER_RIGHTS: AccessMask = AccessMask::READ_CONTROL.union(AccessM
 /// Bits that no entry can grant.
 const NEVER_BY_ENTRY: AccessMask = AccessMask::ACCESS_SYSTEM_SECURITY.union(AccessMask::MAXIMUM_ALLOWED);
 
-/// Who is asking: every SID that stands for them, and their privileges.
+/// The process that asks: every SID that stands for it, and its privileges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Token {
     /// User and groups. Order means nothing.
@@ -112,10 +112,10 @@ pub fn access_check(
     Ok(if maximum { granted } else { wish })
 }
 
-/// The check that a connection must pass: [`AccessMask::PORT_ALL_ACCESS`] and nothing less (spec: ports.md section 8).
+/// The check that a connection must pass: [`AccessMask::PORT_ALL_ACCESS`] and nothing less.
 ///
 /// # Errors
-/// [`Status::ACCESS_DENIED`]; [`explain`] says whom the descriptor admits.
+/// [`Status::ACCESS_DENIED`]; [`explain`] says which users the descriptor admits.
 pub fn check_connect(descriptor: &SecurityDescriptor, token: &Token) -> Result<(), Status> {
     access_check(descriptor, token, AccessMask::PORT_ALL_ACCESS, &GenericMapping::PORT).map(|_| ())
 }

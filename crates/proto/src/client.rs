@@ -1,6 +1,6 @@
 //! The application's end of a connection: posting GETs and SENDs, cancelling them, and answering messages.
 //!
-//! Nothing here waits: functions give the futex value to sleep on, and say whom to wake.
+//! Nothing here waits: functions give the futex value to sleep on, and say which threads to wake.
 
 use crate::host::{FLAG_ATTENTION, FLAG_REPLY, Outcome};
 pub use crate::slots::Wake;
@@ -28,7 +28,7 @@ pub fn reserve_get(shared: &SharedRegion, holder: Holder) -> Option<usize> {
 }
 
 /// Reserves `count` slots for GETs of `holder`, all at once: the bits of those that are lowest. `None` when fewer are
-/// free: who took some of them and waited for the others could wait for somebody who does the same.
+/// free: a receiver that took some of them and waited for the others could wait for one that does the same.
 pub fn reserve_gets(shared: &SharedRegion, count: usize, holder: Holder) -> Option<u64> {
     reserve_bits(shared, GET_SLOTS, count, holder)
 }
@@ -49,8 +49,8 @@ fn reserve_bits(shared: &SharedRegion, among: u64, count: usize, holder: Holder)
         let rest = (0..count).fold(free, |free, _| free & free.wrapping_sub(1));
         (free.count_ones() as usize >= count).then_some(free & !rest)
     };
-    // in one order with releases and with the count of those who wait for a slot: who counts first, then finds none, is
-    // told
+    // in one order with releases and with the count of the threads that wait for a slot: one that counts first, then
+    // finds none, is told
     let before = used.fetch_update(Ordering::Acquire, Ordering::SeqCst, |now| Some(now | lowest(now)?));
     let bits = before.ok().and_then(lowest)?;
     let mut unsaid = bits;
@@ -61,7 +61,7 @@ fn reserve_bits(shared: &SharedRegion, among: u64, count: usize, holder: Holder)
     Some(bits)
 }
 
-/// Gives a reserved slot back. True when somebody waits for one: wake all on [`crate::slots::Allocation::freed`].
+/// Gives a reserved slot back. True when a thread waits for one: wake all on [`crate::slots::Allocation::freed`].
 #[must_use]
 pub fn release(shared: &SharedRegion, slot: usize) -> bool {
     // in this order: a slot whose owner is told is that one's
@@ -71,7 +71,8 @@ pub fn release(shared: &SharedRegion, slot: usize) -> bool {
     shared.allocation.wanted.load(Ordering::SeqCst) != 0 && freed(shared)
 }
 
-/// Says that whoever waits for a slot must look again; true when somebody does, whom to wake as after [`release`].
+/// Says that the threads that wait for a slot must look again; true when there are some, to be woken as after
+/// [`release`].
 #[must_use]
 pub fn freed(shared: &SharedRegion) -> bool {
     let wanted = shared.allocation.wanted.swap(0, Ordering::SeqCst) != 0;
@@ -114,7 +115,7 @@ pub fn sleeper(shared: &SharedRegion, slot: usize) -> Option<Holder> {
 pub fn pass_over_last(host: &HostRegion, shared: &SharedRegion, slot: usize) {
     let last = Generation::new(host.slots[slot].done.load(Ordering::Relaxed));
     let passed = Word::new(State::Free, last).raw();
-    // a look: nobody changes the generation of a slot that another has reserved
+    // a look: no thread changes the generation of a slot that another has reserved
     let _ = shared.slots[slot].word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         (Word::from_raw(now).generation().next() == last).then_some(passed | (now & Word::DEAD))
     });
@@ -190,7 +191,7 @@ pub fn cancel(shared: &SharedRegion, posted: Posted) -> bool {
     before.is_ok()
 }
 
-/// Takes back whatever GET `holder` has posted in `slot`, for its thread to find ([`cancelled`]); whether somebody who
+/// Takes back whatever GET `holder` has posted in `slot`, for its thread to find ([`cancelled`]); whether a thread that
 /// sleeps on its word must be woken. `None` when none is posted there: the host may have taken it.
 pub fn cancel_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option<bool> {
     change_own(shared, slot, holder, |now| {
@@ -200,15 +201,15 @@ pub fn cancel_slot(shared: &SharedRegion, slot: usize, holder: Holder) -> Option
     })
 }
 
-/// Marks the word of a slot that `holder` uses, which disconnects: no thread of it falls asleep there any more. True when
-/// it is that holder's: whoever sleeps there must be woken. The word does not tell whether somebody does: a host that
-/// died may have taken the wish from it, and not lived to fulfil it.
+/// Marks the word of a slot that `holder` uses, which disconnects: no thread of it falls asleep there any more. True
+/// when it is that holder's: the thread that may sleep there must be woken. The word does not tell whether one does: a
+/// host that died may have taken the wish from it, and not lived to fulfil it.
 #[must_use]
 pub fn mark_slot_dead(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
     change_own(shared, slot, holder, |now| Some(now | Word::DEAD)).is_some()
 }
 
-/// Changes the word of a slot that `holder` uses; whether somebody slept on it.
+/// Changes the word of a slot that `holder` uses; whether a thread slept on it.
 fn change_own(shared: &SharedRegion, slot: usize, holder: Holder, next: impl Fn(u32) -> Option<u32>) -> Option<bool> {
     let word = &shared.slots[slot].word;
     let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
@@ -298,7 +299,7 @@ pub const fn lies_inline(len: usize) -> bool {
     len <= HOST_INLINE
 }
 
-/// Finds who waits for a reply to message `id`; `None` when nobody does.
+/// Finds the waiter for a reply to message `id`; `None` when there is none any more.
 pub fn find_waiter(host: &HostRegion, id: u64) -> Option<ReplyTo> {
     if id == 0 {
         return None;
@@ -316,13 +317,14 @@ pub fn find_waiter(host: &HostRegion, id: u64) -> Option<ReplyTo> {
     (waiter.id.load(Ordering::Relaxed) == id).then_some(to)
 }
 
-/// Claims the right to reply: false when somebody has claimed it, or the filter has gone on. Who has claimed must
-/// [`publish`], and wait for nothing before that: until then nobody else can reply, and the waiter is not used for
-/// another message.
+/// Claims the right to reply: false when another replier has claimed it, or the filter has gone on. A replier that has
+/// claimed must [`publish`], and wait for nothing before that: until then no other can reply, and the waiter is not
+/// used for another message.
 #[must_use]
 pub fn claim(shared: &SharedRegion, to: ReplyTo, holder: Holder, cpu: u32) -> bool {
     let theirs = &shared.waiters[to.waiter];
-    // a hint, right whoever writes it; the store fetches the line for writing before the load below would for reading
+    // a hint, right whichever replier writes it; the store fetches the line for writing before the load below would for
+    // reading
     theirs.cpu.store(cpu, Ordering::Relaxed);
     let claimed = Claim::by(holder, to.generation);
     let swap = |now| theirs.claim.generation.compare_exchange(now, claimed, Ordering::AcqRel, Ordering::Relaxed);
@@ -334,10 +336,10 @@ pub fn claimable(shared: &SharedRegion, to: ReplyTo) -> bool {
     unclaimed(&shared.waiters[to.waiter], to).is_some()
 }
 
-/// The claim that is there to be changed, if nobody has done so and the filter waits.
+/// The claim that is there to be changed, if no replier has done so and the filter waits.
 fn unclaimed(theirs: &SharedWaiter, to: ReplyTo) -> Option<u32> {
     let now = theirs.claim.generation.load(Ordering::Acquire);
-    // every waiter that ends leaves its generation here, so that of two repliers, and of those who come too late, one
+    // every waiter that ends leaves its generation here, so that of two repliers, and of those that come too late, one
     // wins
     let open = Generation::new(now).next() == to.generation;
     (open && !Word::from_raw(theirs.word.load(Ordering::Acquire)).dead()).then_some(now)
@@ -346,7 +348,7 @@ fn unclaimed(theirs: &SharedWaiter, to: ReplyTo) -> Option<u32> {
 /// Whether the filter still reads, or may still read, the window of a reply.
 pub fn reading(host: &HostRegion, to: ReplyTo) -> bool {
     let (theirs, number) = (&host.waiters[to.waiter], to.generation.number());
-    // in this order: who sees a later waiter's end sees its generation
+    // in this order: a thread that sees a later waiter's end sees its generation
     let ended = theirs.ended.load(Ordering::Acquire);
     ended != number && theirs.generation.load(Ordering::Acquire) == number
 }
@@ -374,8 +376,7 @@ pub fn write_reply(shared: &SharedRegion, to: ReplyTo, status: u32, payload: &[u
 /// What became of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publish {
-    /// The filter has it. `wake` the sleeper on the waiter's word; wake everybody on the attention word when
-    /// `attention`.
+    /// The filter has it. `wake` the sleeper on the waiter's word; wake all on the attention word when `attention`.
     Delivered {
         /// The waiter's futex must be woken.
         wake: bool,

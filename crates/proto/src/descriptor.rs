@@ -14,11 +14,10 @@ pub use binary::{DescriptorError, MAX_LIST_LEN};
 /// out is the self-relative form of Windows. What has another effect than it seems to have is said by
 /// [`SecurityDescriptor::notes`].
 ///
-/// It owns its memory: there is nothing to free, and a port keeps its own whatever becomes of the one it was made with
-/// (spec: ports.md row 105).
+/// It owns its memory: there is nothing to free, and a port keeps its own whatever becomes of the one it was made with.
 ///
-/// The fields are public: who needs another form, for instance the absolute one of C, builds it from them, or a
-/// descriptor by naming them.
+/// The fields are public: a program that needs another form, for instance the absolute one of C, builds it from them,
+/// or a descriptor by naming them.
 ///
 /// ```
 /// # use fltmgr_proto::descriptor::{Ace, Acl, Control, SecurityDescriptor};
@@ -205,22 +204,22 @@ impl Acl {
 
 impl SecurityDescriptor {
     /// What a filter gives its port unless it has other wishes: `mask` for Administrators and SYSTEM, which is root
-    /// here, and nothing for anybody else. The mask is not judged.
+    /// here, and nothing for all others. The mask is not judged.
     ///
-    /// A connection demands [`AccessMask::PORT_ALL_ACCESS`]: with less, this admits nobody.
+    /// A connection demands [`AccessMask::PORT_ALL_ACCESS`]: with less, this admits no user.
     #[doc(alias = "FltBuildDefaultSecurityDescriptor")]
     pub fn default_for(mask: AccessMask) -> Self {
         Self::with_list(vec![Ace::allow(Sid::ADMINISTRATORS, mask), Ace::allow(Sid::SYSTEM, mask)])
     }
 
-    /// Admits everybody: a list that is present and NULL, what `RtlSetDaclSecurityDescriptor(sd, TRUE, NULL, FALSE)`
+    /// Admits every user: a list that is present and NULL, what `RtlSetDaclSecurityDescriptor(sd, TRUE, NULL, FALSE)`
     /// makes.
     #[doc(alias = "RtlSetDaclSecurityDescriptor")]
     pub fn null_dacl() -> Self {
         Self { owner: None, group: None, dacl: Acl::Null, sacl: Acl::Absent, control: Control::empty() }
     }
 
-    /// Admits nobody: a list without entries.
+    /// Admits no user: a list without entries.
     pub fn empty_dacl() -> Self {
         Self::with_list(Vec::new())
     }

@@ -1,14 +1,15 @@
-//! The filter's end of a connection: which posted GET a message takes, who waits for a reply, what is told to whom.
+//! The filter's end of a connection: which posted GET a message takes, which messages wait for a reply, which threads
+//! are woken.
 //!
 //! [`Host`] is the private ledger of one connection; the caller keeps it under a lock. Nothing here waits: where the
-//! caller must sleep, a function gives the futex value to sleep on, and where somebody must be woken, it says so.
+//! caller must sleep, a function gives the futex value to sleep on, and where a thread must be woken, it says so.
 
 pub mod holders;
 
 use std::collections::VecDeque;
 
 use crate::slots::{
-    ATTENTION_HUNGRY, ATTENTION_REPLIED, Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, HostSlot,
+    ATTENTION_AWAITS_GET, ATTENTION_REPLIED, Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, HostSlot,
     SharedRegion, State, WAITERS, Word, write_words,
 };
 use crate::sync::{AtomicU32, Ordering, fence, swap, swap_at_last};
@@ -17,7 +18,7 @@ use crate::sync::{AtomicU32, Ordering, fence, swap, swap_at_last};
 pub const FLAG_REPLY: u32 = 1;
 /// [`HostSlot::flags`]: a file descriptor travels beside the message, on the socket.
 pub const FLAG_FILE: u32 = 2;
-/// [`HostSlot::flags`]: nobody sleeps on the waiter itself; the reply must ring the attention word too.
+/// [`HostSlot::flags`]: no thread sleeps on the waiter itself; the reply must ring the attention word too.
 pub const FLAG_ATTENTION: u32 = 4;
 /// [`HostSlot::filled`]: the filter gave up in the middle of a long message.
 pub const ABORTED: u32 = u32::MAX;
@@ -71,7 +72,7 @@ pub enum Take {
 pub struct Rung {
     /// GETs were posted.
     pub gets: bool,
-    /// A reply was published to a waiter that nobody sleeps on.
+    /// A reply was published to a waiter that no thread sleeps on.
     pub replies: bool,
 }
 
@@ -104,7 +105,7 @@ pub struct Header {
     pub status: u32,
     /// SEND: bytes of output that are written, at most the application's buffer.
     pub written: u64,
-    /// Who waits for the reply.
+    /// What waits for the reply.
     pub waiter: Option<Waiter>,
     /// Bytes of the filter's reply buffer.
     pub reply_capacity: u32,
@@ -126,7 +127,7 @@ pub struct Host {
     gets: [PostedGet; GETS],
     generations: Vec<Generation>,
     free: Vec<u16>,
-    /// Waiters given up while somebody was writing a reply: used again when that replier has noticed.
+    /// Waiters given up while a replier was writing: used again when it has noticed.
     lingering: VecDeque<u16>,
     last_id: u64,
 }
@@ -183,8 +184,8 @@ impl Host {
         self.noted += 1;
     }
 
-    /// How many GETs were taken note of so far: who has looked in vain, and counts as one who waits only later, sees by
-    /// it whether there is one that it has not seen.
+    /// How many GETs were taken note of so far: a thread that has looked in vain, and is counted as waiting only later,
+    /// sees by it whether there is one that it has not seen.
     pub fn noted(&self) -> u64 {
         self.noted
     }
@@ -241,20 +242,20 @@ impl Host {
         claim_slot(&shared.slots[slot].word, generation).then_some(Taken { slot, generation })
     }
 
-    /// Whether a GET that was completed has not been posted anew, as far as is known here: as long as the ledger is held,
-    /// nobody takes its slot for another message.
+    /// Whether a GET that was completed has not been posted anew, as far as is known here: as long as the ledger is
+    /// held, no thread takes its slot for another message.
     pub fn is_last(&self, taken: Taken) -> bool {
         self.gets.get(taken.slot).is_none_or(|get| get.generation == taken.generation)
     }
 
-    /// After a look, and whatever came of it: whether the others must be made to look ([`Attention::stir`], and a
+    /// After a look, and whatever came of it: whether the others must be made to look ([`Attention::move_epoch`], and a
     /// wake-up for all), because this thread took from the attention word what it does not use, or because the wish
-    /// that woke it was theirs too. `hungry`: how many other threads wait for a receive.
+    /// that woke it was theirs too. `awaiting`: how many other threads wait for a receive.
     #[must_use]
-    pub fn leaves_work(&self, shared: &SharedRegion, rung: Rung, hungry: usize) -> bool {
+    pub fn leaves_work(&self, shared: &SharedRegion, rung: Rung, awaiting: usize) -> bool {
         let attention = Attention(&shared.attention.word);
         let leaves_gets = rung.gets && self.has_gets();
-        rung.replies || (hungry > 0 && (leaves_gets || attention.prepare_sleep(ATTENTION_HUNGRY).is_none()))
+        rung.replies || (awaiting > 0 && (leaves_gets || attention.prepare_sleep(ATTENTION_AWAITS_GET).is_none()))
     }
 
     /// Makes a waiter with the connection's next id; `None` when [`WAITERS`] messages wait already.
@@ -265,7 +266,7 @@ impl Host {
         self.generations[index] = generation;
         self.last_id += 1;
         let ours = &host.waiters[index];
-        // who looks the id up, and finds the fields of this message, finds also that the old id is gone
+        // a replier that looks the id up, and finds the fields of this message, finds also that the old id is gone
         fence(Ordering::Release);
         ours.capacity.store(capacity, Ordering::Relaxed);
         ours.flags.store(flags, Ordering::Relaxed);
@@ -289,8 +290,8 @@ impl Host {
         }
     }
 
-    /// Ends a waiter that was replied to or [`expire`]d: its index may be used again, as soon as nobody writes there. A
-    /// replier that streams a long reply must be woken (on [`crate::slots::HostWaiter::drained`]).
+    /// Ends a waiter that was replied to or [`expire`]d: its index may be used again, as soon as no replier writes
+    /// there. A replier that streams a long reply must be woken (on [`crate::slots::HostWaiter::drained`]).
     pub fn disarm(&mut self, host: &HostRegion, shared: &SharedRegion, waiter: Waiter) {
         disarm(host, waiter);
         let index = waiter.index as u16;
@@ -314,7 +315,7 @@ impl Host {
 
 /// Brings the lines of a slot that is about to be used to this processor, so that the next message finds them here.
 pub fn warm(shared: &SharedRegion, slot: usize) {
-    // stores that nobody reads: they fetch the lines without waiting for them
+    // stores that are never read: they fetch the lines without waiting for them
     shared.slots[slot].warmed.store(0, Ordering::Relaxed);
 }
 
@@ -357,7 +358,7 @@ impl Spare {
 
     /// Takes out what is here. One thread at a time: the one that holds the ledger.
     fn take(&self) -> Option<u16> {
-        // nobody puts anything into a room that is taken, so the store loses nothing
+        // a room that is taken is never written, so the store loses nothing
         let index = self.0.load(Ordering::Acquire).checked_sub(1)?;
         self.0.store(0, Ordering::Relaxed);
         Some(index as u16)
@@ -434,7 +435,7 @@ pub fn complete(host: &HostRegion, shared: &SharedRegion, taken: Taken) -> bool 
     host.slots[taken.slot].done.store(taken.generation.number(), Ordering::Release);
     let word = &shared.slots[taken.slot].word;
     let done = Word::new(State::Done, taken.generation).raw();
-    // of a word that never rests: whoever sleeps there finds it complete
+    // of a word that never rests: a thread that sleeps there finds it complete
     let before = swap_at_last(word, Ordering::Relaxed, done, |now| {
         // the receiver may have seen `done` and gone on already
         Word::from_raw(now).is(State::Taken, taken.generation).then_some(done | (now & Word::DEAD))
@@ -477,7 +478,7 @@ pub fn expire(shared: &SharedRegion, waiter: Waiter) -> bool {
     close_claim(shared, waiter.index, waiter.generation);
     let word = &shared.waiters[waiter.index].word;
     let expired = Word::new(State::Expired, waiter.generation).raw();
-    // of a word that never rests: whatever was there, nobody waits any more
+    // of a word that never rests: whatever was there, the filter waits no more
     let before = swap_at_last(word, Ordering::Acquire, expired, |now| {
         (!Word::from_raw(now).is(State::Done, waiter.generation)).then_some(expired | (now & Word::DEAD))
     });
@@ -490,12 +491,12 @@ pub fn expire(shared: &SharedRegion, waiter: Waiter) -> bool {
     true
 }
 
-/// Has nobody reply to `generation` of a waiter from here on, unless somebody has begun to.
+/// Lets no replier claim `generation` of a waiter from here on, unless one has.
 fn close_claim(shared: &SharedRegion, index: usize, generation: Generation) {
     let claim = &shared.waiters[index].claim.generation;
     let claimed = claim.load(Ordering::Relaxed);
     if Generation::new(claimed) != generation {
-        // when it fails, somebody has begun to
+        // when it fails, a replier has claimed it
         let closed = Claim::closed(generation);
         let _ = claim.compare_exchange(claimed, closed, Ordering::AcqRel, Ordering::Relaxed);
     }

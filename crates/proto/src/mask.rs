@@ -33,7 +33,7 @@ bitflags! {
         const GENERIC_WRITE = 0x4000_0000;
         /// Stands for what [`GenericMapping::read`] says.
         const GENERIC_READ = 0x8000_0000;
-        /// Every right there is to a port, 0x1F0001. A connection demands all of them (spec: ports.md section 8).
+        /// Every right there is to a port, 0x1F0001. A connection demands all of them.
         #[doc(alias = "FLT_PORT_ALL_ACCESS")]
         const PORT_ALL_ACCESS = 0x001F_0001;
         /// Of a label: callers below it do not get what [`GenericMapping::write`] says.
@@ -64,7 +64,7 @@ pub struct GenericMapping {
 }
 
 impl GenericMapping {
-    /// The mapping of ports (spec: ports.md 12.15): only "all" is worth a connection.
+    /// The mapping of ports: only "all" is worth a connection.
     pub const PORT: Self = Self {
         read: AccessMask::READ_CONTROL.union(AccessMask::PORT_CONNECT),
         write: AccessMask::DELETE.union(AccessMask::PORT_CONNECT),

@@ -106,8 +106,8 @@ const HASH_MARK: &str = "%.";
 /// Everything but `A-Z a-z 0-9 _ - .` is written as `%` and two hexadecimal digits per byte of UTF-8, and so is a dot
 /// in front: no component becomes `.`, `..` or a hidden file. Different components have different file names. If the
 /// result were longer than [`MAX_FILE_COMPONENT_LEN`], it is its beginning, `%.` and the component's 128-bit FNV-1a
-/// hash in hexadecimal digits; that is no protection against someone who makes two names collide on purpose, so the
-/// full name is compared wherever it matters.
+/// hash in hexadecimal digits; two names can be made to collide on purpose, so the full name is compared wherever it
+/// matters.
 pub fn file_component(component: &str) -> String {
     let mut escaped = String::with_capacity(component.len());
     for (at, byte) in component.bytes().enumerate() {

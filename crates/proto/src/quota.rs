@@ -72,12 +72,12 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// A ledger in which nobody holds anything.
+    /// A ledger in which no user holds anything.
     pub fn new(limits: Limits) -> Self {
         Self { limits, users: HashMap::new() }
     }
 
-    /// The account of a user. Those of users who hold nothing are forgotten when a new one comes, so the ledger is never
+    /// The account of a user. Accounts that hold nothing are forgotten when a new one comes, so the ledger is never
     /// longer than what is held.
     pub fn user(&mut self, uid: u32) -> Arc<User> {
         if let Some(user) = self.users.get(&uid) {
@@ -94,7 +94,7 @@ impl Quotas {
         self.users.get(&uid).map_or(0, |user| user.held(kind))
     }
 
-    /// Whether nobody holds anything.
+    /// Whether no user holds anything.
     pub fn is_idle(&self) -> bool {
         self.users.values().all(|user| Kind::ALL.iter().all(|&kind| user.held(kind) == 0))
     }

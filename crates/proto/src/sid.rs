@@ -1,4 +1,4 @@
-//! Security identifiers: who somebody is, in a form that fits users and groups of any system.
+//! Security identifiers: the names of users and groups, in a form that fits those of any system.
 //!
 //! Linux users and groups are written as Samba writes them: user n is S-1-22-1-n, group n is S-1-22-2-n.
 use crate::status::Status;

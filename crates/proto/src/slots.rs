@@ -3,7 +3,7 @@
 //! A connection has two regions of memory. [`HostRegion`] is written by the host alone; [`SharedRegion`] by both. A
 //! *slot* is one operation of the application: a GET that waits for a message, or a SEND that waits for its answer. A
 //! *waiter* is one message of the filter that waits for its reply. All waking is decided by the old value of the word
-//! that is swapped, so a wake-up is neither lost nor made for somebody who does not sleep.
+//! that is swapped, so a wake-up is neither lost nor made where no thread sleeps.
 //!
 //! ```text
 //! slot     FREE ──post──▶ POSTED ──take──▶ TAKEN ──finish──▶ DONE ──release──▶ FREE
@@ -29,6 +29,6 @@ pub use layout::{
 };
 pub use requests::{REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, Requests, Workers};
 pub use word::{
-    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, Attention, Generation, HOLDERS, Holder,
-    REASON_BUFFER, REASON_REPLY, State, Wake, Word, file_tag, tagged_slot,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_REPLIED, Attention, Generation, HOLDERS,
+    Holder, REASON_BUFFER, REASON_REPLY, State, Wake, Word, file_tag, tagged_slot,
 };

@@ -90,7 +90,7 @@ impl Status {
     }
 
     /// The HRESULT that FltLib returns for this status. Only [`Status::SUCCESS`] gives a success: every other status,
-    /// those of success severity included, is a failure there (spec: ports.md 1.4).
+    /// those of success severity included, is a failure there.
     #[doc(alias = "FILTER_HRESULT_FROM_FLT_NTSTATUS")]
     pub fn to_hresult(self) -> HResult {
         if self == Self::SUCCESS {

@@ -1,9 +1,9 @@
 //! A reserve of file descriptors: what comes from outside leaves the last ones of this process to the process itself.
 //!
 //! The kernel gives the lowest number that is free. A new descriptor whose number lies among the last ones that the
-//! limit (RLIMIT_NOFILE) allows therefore says that all below are in use, whoever holds them: nothing need be counted,
-//! and what the program around us has open counts too. Where no such descriptor is kept, these numbers are free for
-//! what must not fail.
+//! limit (RLIMIT_NOFILE) allows therefore says that all below are in use, by whatever code of this process: nothing
+//! need be counted, and what the program around us has open counts too. Where no such descriptor is kept, these numbers
+//! are free for what must not fail.
 
 use std::fmt;
 use std::io;

@@ -79,7 +79,7 @@ impl<T: Send + Sync> Once<T> {
         let published = match self.0.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => new,
             Err(others) => {
-                // SAFETY: made above from a box, and nobody else has seen it.
+                // SAFETY: made above from a box, and no other thread has seen it.
                 drop(unsafe { Box::from_raw(new) });
                 // of a thread of this process: no other runs in its memory
                 others
@@ -97,7 +97,7 @@ impl<T: Send + Sync> Default for Once<T> {
 }
 
 /// What each process makes for itself when it first needs it. A forked child never touches its parent's, which stays in
-/// memory: its locks are as they happened to be, and who held them is not there.
+/// memory: its locks are as they happened to be, and the threads that held them are not there.
 #[derive(Debug)]
 pub struct PerProcess<T: 'static>(Once<Made<T>>);
 

@@ -1,4 +1,4 @@
-//! Sleeping on a word, and waking who sleeps there. The words lie in memory of several processes.
+//! Sleeping on a word, and waking the threads that sleep there. The words lie in memory of several processes.
 
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -78,7 +78,7 @@ impl Memory {
     pub fn create() -> io::Result<(Self, [OwnedFd; 2])> {
         let host_file = sealed_size::<HostRegion>("fltmgr-host")?;
         let host = Mapped::new(host_file.as_fd(), ProtFlags::READ | ProtFlags::WRITE)?;
-        // after our own mapping: from now on nobody else gets a writable one, not even by opening /proc/…/fd anew
+        // after our own mapping: from now on no other process gets a writable one, not even by opening /proc/…/fd anew
         fcntl_add_seals(&host_file, SealFlags::FUTURE_WRITE | SealFlags::SEAL)?;
         let shared_file = sealed_size::<SharedRegion>("fltmgr-shared")?;
         fcntl_add_seals(&shared_file, SealFlags::SEAL)?;

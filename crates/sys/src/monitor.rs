@@ -189,8 +189,8 @@ impl Monitor {
             watch.readable();
         }
         if flags.intersects(EventFlags::HUP | EventFlags::RDHUP | EventFlags::ERR) {
-            // a socket that has hung up stays ready for ever: it must leave the set
-            // with the lock held: whoever drops the watch may watch the same socket anew at once
+            // a socket that has hung up stays ready for ever: it must leave the set with the lock held: the thread that
+            // drops the watch may watch the same socket anew at once
             let mut state = self.lock();
             let gone = state.forget(token);
             if let Some(gone) = &gone {
@@ -235,8 +235,8 @@ impl State {
 }
 
 impl Watching {
-    /// Tells of nothing to read for this long; then [`Watch::expired`] is called, which [`Watching::resume`]s. For who
-    /// cannot read now what is there, and would be called in a loop.
+    /// Tells of nothing to read for this long; then [`Watch::expired`] is called, which [`Watching::resume`]s. For a
+    /// watch that cannot read now what is there, and would be called in a loop.
     pub fn pause(&self, time: Duration) {
         self.only_hangup();
         let expiry = clock::monotonic() + time;

@@ -102,8 +102,8 @@ impl App {
         self.connect_to(name, b"").map(drop).unwrap_err().status()
     }
 
-    /// Ends the application without closing anything: a process of its own is killed. In the filter's process nobody
-    /// can be killed, so there the connection is disconnected under those who use it.
+    /// Ends the application without closing anything: a process of its own is killed. In the filter's process there is
+    /// none to kill, so there the connection is disconnected under the threads that use it.
     pub fn crash(&self, port: &Connection) {
         if self.apart {
             std::fs::write(self.dir.join(CRASH), "").unwrap();

@@ -71,7 +71,7 @@ impl Serve for Filter {
 
     fn disconnect(&self, session: Self::Session) {
         (self.on_disconnect)(&session.0);
-        // a world that is gone has nobody who listens
+        // the test may have ended, and its receiver be gone
         let _ = self.events.send(Event::Disconnected(session.1));
     }
 }
@@ -81,7 +81,7 @@ impl Serve for Filter {
 pub struct Host {
     /// `None` once it is unloaded.
     pub port: Option<Port>,
-    /// Who came and went.
+    /// The clients that came and went.
     pub events: Receiver<Event>,
     clients: Arc<Mutex<Vec<Client>>>,
     asked: Arc<Mutex<Option<Process>>>,

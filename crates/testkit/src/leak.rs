@@ -13,7 +13,7 @@ use crate::{process, within};
 /// The environment variable that marks a world's processes, so that its leak check finds grandchildren too.
 pub(crate) const TAG: &str = "FLTMGR_TEST_WORLD";
 
-/// How long something that ends by itself may take to be gone, once nobody uses it any more.
+/// How long something that ends by itself may take to be gone, once it is out of use.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// The worlds of a process in which no other test opens descriptors, and what was open before the first of them.

@@ -1,7 +1,7 @@
-//! File systems of a test's own, for those who hold what others do with files.
+//! File systems of a test's own, for tests that hold what others do with files.
 //!
-//! It is a tmpfs in a mount namespace of its own, so that a listener that hangs holds up nobody else; `timeout` ends the
-//! listener and every program that opens a file there.
+//! It is a tmpfs in a mount namespace of its own, so that a listener that hangs holds up no other process; `timeout`
+//! ends the listener and every program that opens a file there.
 
 use std::process::Command;
 

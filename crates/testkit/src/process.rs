@@ -190,13 +190,13 @@ impl Drop for Process<'_> {
 fn lines(pipe: Pipe, from: impl Read + Send + 'static, tell: SyncSender<Line>) {
     std::thread::spawn(move || {
         for text in BufReader::new(from).lines().map_while(Result::ok) {
-            // When nobody listens any more the pipe is still emptied, so that the program never stops at a full one.
+            // When the test listens no more the pipe is still emptied, so that the program never stops at a full one.
             let _ = tell.try_send(Line { pipe, text });
         }
     });
 }
 
-/// Reaps nothing and blocks nobody: whether this process has any child, living or dead.
+/// Whether this process has any child, living or dead. Reaps none, and does not wait.
 pub(crate) fn has_children() -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     rustix::process::waitid(WaitId::All, options).is_ok()

@@ -114,7 +114,7 @@ impl Worker {
     }
 }
 
-/// What the other process does: what it reads, until nobody says anything more.
+/// What the other process does: what it reads, until its socket is closed.
 pub fn work(role: &Role) {
     let _watchdog = watchdog(PATIENCE);
     let line = UnixStream::connect(&role.words).unwrap();

@@ -114,7 +114,7 @@ impl World {
         self.dir().join(name)
     }
 
-    /// Writes a file into the world, readable for everybody, and gives its path. Folders in `name` are made.
+    /// Writes a file into the world, readable for every user, and gives its path. Folders in `name` are made.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.dir().join(name);
         std::fs::create_dir_all(path.parent().expect("a name has a folder")).expect("folders for a file");

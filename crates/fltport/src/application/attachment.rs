@@ -31,7 +31,7 @@ use crate::{Error, pool};
 const DROP_PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long a thread that waits for a slot sleeps before it looks by itself: a window becomes free when the filter has
-/// read it, of which nobody tells, and a process that has freed a slot may be stopped before it tells.
+/// read it, which is not told, and a process that has freed a slot may be stopped before it tells.
 pub(super) const SLOT_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How long a thread waits for room in a full socket before it looks whether the connection lives: this process may
@@ -47,7 +47,7 @@ pub(super) struct Attachment {
     pub(super) memory: Memory,
     /// The memory's files, to be passed on with duplicated handles.
     pub(super) passed_on: [OwnedFd; WELCOME_FILES],
-    /// This process's own: nobody else reads it.
+    /// This process's own: no other reads it.
     pub(super) socket: Arc<Socket>,
     /// The handle that children inherit.
     pub(super) inheritable: Mutex<Option<Socket>>,
@@ -66,12 +66,12 @@ pub(super) struct Attachment {
     pub(super) requests: Arc<AsyncRequests>,
 }
 
-/// Those who wait for one of the connection's slots to become free.
+/// The threads that wait for one of the connection's slots to become free.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     /// How many [`Completions`] have receives that wait to be posted.
     pub(super) waiting: AtomicUsize,
-    /// How often [`Connection::cancel_receives`] was called: those who wait for a slot to receive into give up.
+    /// How often [`Connection::cancel_receives`] was called: threads that wait for a slot to receive into give up.
     pub(super) cancels: AtomicU64,
 }
 
@@ -95,7 +95,7 @@ impl Watch for Alarm {
         // held until the link is let go here: a handle that is closed meanwhile waits for that
         let held = lock(&self.attachment);
         let Some(attachment) = held.upgrade() else { return };
-        attachment.wake_everybody();
+        attachment.wake_all();
         if let Some(last) = Arc::into_inner(attachment) {
             // says good-bye, which waits for the host: not on this thread
             pool::run(move || drop(last));
@@ -135,7 +135,7 @@ impl Attachment {
     }
 
     /// Wakes all threads of this process. Other processes that use the connection may go on.
-    fn wake_everybody(&self) {
+    fn wake_all(&self) {
         let shared = self.memory.shared();
         for (slot, ours) in shared.slots.iter().enumerate() {
             if client::mark_slot_dead(shared, slot, self.holder) {
@@ -146,7 +146,7 @@ impl Attachment {
         self.wake_waiting();
     }
 
-    /// Makes all who wait for a slot look again.
+    /// Makes all threads that wait for a slot look again.
     pub(super) fn wake_waiting(&self) {
         let shared = self.memory.shared();
         if client::freed(shared) {
@@ -163,7 +163,7 @@ impl Attachment {
         let shared = self.memory.shared();
         loop {
             let seen = client::want_slot(shared);
-            // after that: who changes one of these moves the word
+            // after that: a thread that changes one of these moves the word
             if self.gone() {
                 return None;
             }
@@ -171,7 +171,7 @@ impl Attachment {
             if let Some(slot) = reserve() {
                 return Some(slot);
             }
-            self.stir_others();
+            self.wake_others();
             let left = deadline.map_or(SLOT_PATIENCE, |deadline| deadline.remaining().min(SLOT_PATIENCE));
             let slice = Deadline::Monotonic(clock::monotonic() + left);
             let _ = futex::wait(&shared.allocation.freed, seen, futex::ANY, Some(slice));
@@ -180,20 +180,20 @@ impl Attachment {
 
     /// Wakes a thread of each other process that may have lent a window: it looks for those that are not needed any more
     /// before it sleeps on.
-    fn stir_others(&self) {
+    fn wake_others(&self) {
         let shared = self.memory.shared();
         if !(0..SLOTS).any(|slot| client::may_be_lent(shared, slot, self.holder)) {
             return;
         }
-        let mut stirred = 0;
+        let mut woken = 0;
         for (slot, ours) in shared.slots.iter().enumerate() {
             if let Some(holder) = client::sleeper(shared, slot)
                 && holder != self.holder
-                && stirred & 1 << holder.number() == 0
-                // a word says so, too, of who slept there and woke by itself
+                && woken & 1 << holder.number() == 0
+                // a word says so, too, of a thread that slept there and woke by itself
                 && futex::wake(&ours.word, u32::MAX, futex::ANY) != 0
             {
-                stirred |= 1 << holder.number();
+                woken |= 1 << holder.number();
             }
         }
     }
@@ -228,14 +228,14 @@ impl Attachment {
         }
     }
 
-    /// Gives a slot back with which the host has nothing to do, and tells no [`Completions`] of this process: for who
-    /// holds the lock of one.
+    /// Gives a slot back with which the host has nothing to do, and tells no [`Completions`] of this process: for a
+    /// caller that holds the lock of one.
     pub(super) fn free(&self, slot: usize) {
         let shared = self.memory.shared();
         if client::release(shared, slot) {
             // all, for one would not do: it may wait for a slot of the other kind, or be killed, in a process of its
-            // own, before it looks; and the wish is one word for all, which is unsaid now and not said again by those
-            // who sleep on
+            // own, before it looks; and the wish is one word for all, which is unsaid now and not said again by threads
+            // that sleep on
             futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);
         }
     }
@@ -250,7 +250,7 @@ impl Attachment {
         }
     }
 
-    /// Wakes whom a post says to wake, on `word`; whether somebody slept there.
+    /// Wakes what a post says to wake, on `word`; whether a thread slept there.
     pub(super) fn wake(&self, wake: Wake, word: &AtomicU64, reasons: u32) -> bool {
         match wake {
             Wake::None => false,
@@ -262,8 +262,8 @@ impl Attachment {
         }
     }
 
-    /// Rings the socket. Who is told to ring it is the only one: a ring that is lost would leave the host asleep. What
-    /// fills the socket may be no rings but handles, of which the host reads nothing about requests.
+    /// Rings the socket. A thread that is told to ring it is the only one: a ring that is lost would leave the host
+    /// asleep. What fills the socket may be no rings but handles, of which the host reads nothing about requests.
     fn ring_host(&self) {
         let ring = FromClient::Ring.encode();
         while !self.gone() {
@@ -283,12 +283,13 @@ impl Attachment {
             return;
         }
         self.alarm.gone.store(true, Ordering::SeqCst);
-        self.wake_everybody();
-        // whether or not anybody asks for them: the slots of what is posted are for the other processes
+        self.wake_all();
+        // whether or not a thread asks for them: the slots of what is posted are for the other processes
         self.completions.each(|receives| receives.end());
         // before good-bye, so that it is known whether a child has it too
         drop(lock(&self.inheritable).take());
-        // who looks for a file there does not begin any more, and has ended: what comes from now on is for this thread
+        // a thread that looks for a file there does not begin any more, and has ended: what comes from now on is for
+        // this thread
         drop(lock(&self.files));
         let deadline = patience.map(|patience| std::time::Instant::now() + patience);
         let bye = FromClient::Bye.encode();
@@ -297,8 +298,8 @@ impl Attachment {
             None => self.socket.send(&bye, &[]),
         };
         if said.is_err() {
-            // the host is gone; or it does not read, and this link is dropped: nobody uses it, so the end of the stream
-            // may say that nobody does
+            // the host is gone; or it does not read, and this link is dropped: it is out of use, so the end of the
+            // stream may say so
             self.socket.shutdown_write();
         }
         // whatever fails here, the socket is closed when the link goes

@@ -40,7 +40,7 @@ pub struct Completed {
 pub(super) struct CompletionQueue {
     pub(super) attachment: Arc<Attachment>,
     state: Mutex<State>,
-    /// Told when a completion is left for another thread, or nobody watches any more.
+    /// Told when a completion is left for another thread, or no thread watches any more.
     pub(super) changed: Condvar,
     /// Moves when the thread that watches must look again.
     bell: AtomicU32,
@@ -69,7 +69,7 @@ pub(super) struct State {
     pub(super) closed: bool,
     /// Whether the signal is readable.
     pub(super) signalled: bool,
-    /// Who is to be told next.
+    /// The task to be told next.
     pub(super) waker: Option<Waker>,
     /// The thread that watches is telling one: the user's code runs, and may take as long as it likes.
     pub(super) waking: bool,
@@ -108,7 +108,7 @@ impl CompletionQueue {
             state.posted.push((token, get));
         } else {
             if state.waiting.is_empty() {
-                // before the look for a slot below: whoever releases one after it sees this, and posts
+                // before the look for a slot below: a thread that releases one after it sees this, and posts
                 self.attachment.slots.waiting.fetch_add(1, Ordering::SeqCst);
             }
             state.waiting.push_back((token, capacity));
@@ -208,7 +208,7 @@ impl CompletionQueue {
             let ends = waiting.into_iter().map(|(token, _)| (token, End::Failed(Status::PORT_DISCONNECTED)));
             state.ended.extend(ends);
         } else {
-            // of slots that another process leaves nobody is told who only looks
+            // a thread that only looks is not told of slots that another process leaves
             self.fill_slots(state);
         }
         gone

@@ -54,7 +54,7 @@ impl Connection {
             }
         }
         if cancelled != before {
-            // one may have been posted by token since: who watches need not sleep on its word
+            // one may have been posted by token since: the thread that watches need not sleep on its word
             attachment.completions.each(|receives| receives.ring());
         }
         cancelled
@@ -64,8 +64,8 @@ impl Connection {
 /// Receives that were posted with a token each. Each completes exactly once: with a message, with the size it would
 /// have needed, cancelled, or disconnected.
 ///
-/// All calls take `&self`, from many threads at once; a completion goes to one of those who ask. Dropping it takes back
-/// what is posted; messages that were delivered and not asked for yet are answered as a [`super::Message`] that is
+/// All calls take `&self`, from many threads at once; a completion goes to one of those that ask. Dropping it takes
+/// back what is posted; messages that were delivered and not asked for yet are answered as a [`super::Message`] that is
 /// dropped.
 ///
 /// 48 receives of a connection can wait for messages at a time; those posted beyond them wait for their turn in this
@@ -94,7 +94,7 @@ impl Connection {
 #[doc(alias("CreateIoCompletionPort", "FilterGetMessage", "OVERLAPPED"))]
 pub struct Completions {
     pub(super) queue: Arc<CompletionQueue>,
-    /// The thread that watches for those who want to be told.
+    /// The thread that watches for callers that want to be told.
     pub(super) watcher: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -152,7 +152,7 @@ impl Completions {
         self.queue.cancel(|_| true)
     }
 
-    /// How many receives were posted whose completion nobody has taken yet.
+    /// How many receives were posted whose completion has not been taken yet.
     pub fn outstanding(&self) -> usize {
         if !self.queue.attachment.guard.same_process() {
             return 0;
@@ -188,7 +188,7 @@ impl Drop for Completions {
         let waking = state.waking;
         queue.ring();
         drop(state);
-        // the waker may want what whoever drops this holds
+        // the waker may want what the thread that drops this holds
         if !waking {
             self.dismiss();
         }

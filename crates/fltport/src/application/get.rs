@@ -91,7 +91,7 @@ impl Get {
         match Self::try_post_in(attachment, slot, capacity) {
             Some((posted, woke)) => Ok(Self { attachment: Arc::clone(attachment), posted, capacity, open: true, woke }),
             None => {
-                // completions are not told, whose lock may be held here: the connection is gone, which everybody is told
+                // completions are not told, whose lock may be held here: the connection is gone, which all are told
                 attachment.free(slot);
                 Err(attachment.disconnected(RECEIVING))
             }
@@ -171,8 +171,8 @@ impl Get {
         self.attachment.gone().then(|| self.completed())
     }
 
-    /// The value to sleep on. When there is none, somebody may have taken the GET back: looked for only here, so that a
-    /// hot receive has nothing to look at besides its message.
+    /// The value to sleep on. When there is none, another thread may have taken the GET back: looked for only here, so
+    /// that a hot receive has nothing to look at besides its message.
     pub(super) fn prepare(&self, cancelled: &Cell<bool>) -> Option<u32> {
         let asleep = self.attachment.prepare_sleep(self.posted);
         cancelled.set(asleep.is_none() && self.cancelled());
@@ -203,7 +203,7 @@ impl Get {
             Some(Outcome::Message) => {
                 let read = self.message(&completion);
                 if let (Err(error), Some(to)) = (&read, completion.reply_to) {
-                    // nobody will see the message: its filter need not wait for the reply. That this process has
+                    // no program will see the message: its filter need not wait for the reply. That this process has
                     // disconnected is no news of the filter's connection, where it waits
                     let status = if attachment.gone() { Status::CANCELLED } else { error.status() };
                     attachment.refuse(completion.id, to, status);
@@ -228,8 +228,8 @@ impl Get {
         }))
     }
 
-    /// Lets go of a message unread, of which the rest may come at its filter's pace: who gives the slot back does not
-    /// wait for it, and nor does the filter.
+    /// Lets go of a message unread, of which the rest may come at its filter's pace: the thread that gives the slot
+    /// back does not wait for it, and nor does the filter.
     fn refuse(&self) {
         let attachment = &self.attachment;
         let completion = client::completion(attachment.memory.host(), self.posted);

@@ -69,8 +69,8 @@ impl Message {
     /// wait for the filter, except to stream a payload of more than 64 KiB, and, with one of more than 104 bytes, for a
     /// place where all 64 of a connection are in use, by receives, requests and such replies.
     ///
-    /// As on Windows, the end of a connection wins over a reply that the filter has not yet picked up: who replies and
-    /// closes the last handle at once may leave the filter without an answer.
+    /// As on Windows, the end of a connection wins over a reply that the filter has not yet picked up: an application
+    /// that replies and closes the last handle at once may leave the filter without an answer.
     ///
     /// # Errors
     /// [`Status::FLT_NO_WAITER_FOR_REPLY`]: the filter wants no reply, or has given up, or another has replied.

@@ -38,7 +38,7 @@ impl Attachment {
         let window = if fits.len() <= REPLY_INLINE {
             None
         } else {
-            // before the claim: it may have to be waited for, and who has claimed keeps others from answering
+            // before the claim: it may have to be waited for, and a thread that has claimed keeps others from answering
             Some(self.window(to, fits).map_err(|status| self.not_replied(id, status))?)
         };
         self.reply_in(window, id, to, status, payload)
@@ -67,8 +67,9 @@ impl Attachment {
         Some(self.reply_in(window, id, to, status, payload))
     }
 
-    /// Replies with nothing but a status to a message that nobody will answer. The filter may be gone, or the process a
-    /// fork: then nobody waits. This process may have disconnected: then others keep the connection, and the filter waits.
+    /// Replies with nothing but a status to a message that the application will not answer. The filter may be gone, or
+    /// the process a fork: then nothing waits. This process may have disconnected: then others keep the connection, and
+    /// the filter waits.
     pub(super) fn refuse(&self, id: u64, to: ReplyTo, status: Status) {
         if self.guard.same_process() {
             let _ = self.reply_in(None, id, to, status, &[]);
@@ -79,7 +80,7 @@ impl Attachment {
         Error::new(status, format!("replying to message {id} of {}", self.name))
     }
 
-    /// Who waits for the reply to this message.
+    /// The waiter for the reply to this message.
     fn waits(&self, id: u64, to: Option<ReplyTo>) -> Result<ReplyTo, Error> {
         self.check_process("replying to a message of")?;
         // a connection that is gone has no waiters: no test for it, as on Windows
@@ -130,7 +131,7 @@ impl Attachment {
     }
 
     /// Reserves a slot for its window and puts the first piece of `payload` there. Waits for one to become free as long
-    /// as the filter waits for the reply, and nobody else has begun to reply.
+    /// as the filter waits for the reply, and no other thread has begun to reply.
     fn window(&self, to: ReplyTo, payload: &[u8]) -> Result<usize, Status> {
         let shared = self.memory.shared();
         let reserve = || match client::claimable(shared, to) {

@@ -14,8 +14,8 @@ impl Completions {
     /// value than the one beside it, or until the time is over. [`Completions::try_next`] tells what has ended. A
     /// connection that is gone, and of which everything has been told, ends no wait.
     ///
-    /// This is for those who wait for more than one thing, as Windows' WaitForMultipleObjects does. Whoever changes a
-    /// word wakes all that sleep on it: futex(2), FUTEX_WAKE, not private.
+    /// This is for threads that wait for more than one thing, as Windows' WaitForMultipleObjects does. The program that
+    /// changes a word wakes all that sleep on it: futex(2), FUTEX_WAKE, not private.
     #[doc(alias("WaitForMultipleObjects", "GetQueuedCompletionStatus"))]
     pub fn wait_any(several: &[&Self], words: &[(&AtomicU32, u32)], timeout: Timeout) {
         let mut watching = CountedIn(SmallVec::new());

@@ -79,7 +79,7 @@ pub(super) fn wait(watched: &[WatchedReceives<'_>], words: &[(&AtomicU32, u32)],
             found.set(true);
             return Ok(Slept::Look);
         }
-        // who waits for a slot, or for more than the kernel takes, looks by itself now and then
+        // a thread that waits for a slot, or for more than the kernel takes, looks by itself now and then
         let crowded = (all.len() > futex::MAX_WORDS).then_some(SLICE);
         let wanted = watched.iter().any(|watched| watched.wanted.is_some()).then_some(SLOT_PATIENCE);
         let patience = crowded.or(wanted).filter(|patience| deadline.is_none_or(|at| at.remaining() > *patience));

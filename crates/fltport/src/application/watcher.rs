@@ -17,8 +17,8 @@ use super::register::Receives as _;
 use crate::Error;
 use crate::sync::lock;
 
-/// A [`Completions`] with a descriptor for an event loop: readable (POLLIN) while something has completed that nobody
-/// took, or the connection is gone. It is for polling only; the loop calls [`Completions::try_next`] until there is
+/// A [`Completions`] with a descriptor for an event loop: readable (POLLIN) while something has completed that was not
+/// taken, or the connection is gone. It is for polling only; the loop calls [`Completions::try_next`] until there is
 /// nothing more.
 ///
 /// A thread of the library's stands behind it; `doc/design.md` (waiting) says what it costs.
@@ -151,7 +151,7 @@ impl CompletionQueue {
                 state = self.lock();
                 state.waking = false;
             } else if gone {
-                // whoever asks from now on is told at once
+                // a thread that asks from now on is told at once
                 return;
             } else if state.watched {
                 state = self.follow(state, None);

@@ -1,4 +1,4 @@
-//! Owning a name.
+//! Owning a port's name: a lock file, and a socket beside it that only the owner of the lock replaces.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,7 +60,7 @@ impl Claim {
         self.info.clone()
     }
 
-    /// Gives the name free, as dropping does, for one who shares the claim with others.
+    /// Gives the name free, as dropping does, for a thread that shares the claim with others.
     pub(crate) fn release(&self) {
         // A forked child has copies of the parent's descriptors, and would take the parent's port away.
         if self.process.same_process() && !self.released.swap(true, Ordering::SeqCst) {
@@ -162,7 +162,7 @@ impl Files {
     /// Puts what the port is, and a socket that listens, in the directory, each in one step, over what was there.
     fn publish(&mut self, info: &Info) -> io::Result<Listener> {
         let dir = self.dir.as_fd();
-        // No other lock file has this number while we have ours, so nobody else uses these names.
+        // No other lock file has this number while we have ours, so no other host uses these names.
         let temporary = format!(".new.{}", self.lock.inode);
         let _ = rustix::fs::unlinkat(dir, &temporary, AtFlags::empty());
         entry::write(info.clone(), dir, &self.file, &temporary)?;
@@ -188,7 +188,7 @@ impl Files {
 
     fn remove_now(&self) {
         let dir = self.dir.as_fd();
-        // If somebody removed our lock file, the name may belong to another host by now.
+        // If our lock file was removed, the name may belong to another host by now.
         if self.lock.is_in(dir, &self.file) {
             let remove = |file: &str| rustix::fs::unlinkat(dir, file, AtFlags::empty());
             if self.published {

@@ -107,7 +107,7 @@ impl Entry {
         is_here.then(|| Self { info, dir: Arc::clone(dir), file: file.to_owned() })
     }
 
-    /// Whether somebody listens. The host sees a connect and a hang-up.
+    /// Whether a host listens. The host sees a connect and a hang-up.
     pub(super) fn is_live(&self) -> bool {
         match Socket::connect(self.dir.as_fd(), &self.file, Duration::from_millis(1)) {
             Ok(_) => true,
@@ -139,7 +139,7 @@ fn walk(dir: OwnedFd, path: &mut Vec<String>, found: &mut Vec<Entry>) {
     for item in listing.flatten() {
         let Ok(item) = item.file_name().to_str().map(str::to_owned) else { continue };
         if let Some(file) = item.strip_prefix('.').and_then(|rest| rest.strip_suffix(".port")) {
-            // A name in the wrong directory would be found by one who cannot connect to it.
+            // A name in the wrong directory would be found by a user who cannot connect to it.
             found.extend(Entry::read_in(&dir, file).filter(|entry| {
                 let place = path.iter().map(String::as_str).chain([file]);
                 entry.info.name.file_components().eq(place.map(str::to_owned))

@@ -23,7 +23,7 @@ enum Kind {
     Private,
     /// Root's: made on demand, of mode 0755, so that others can look ports up.
     System,
-    /// Named by the user, who answers for it.
+    /// Named by the user, and trusted for that.
     Given,
 }
 
@@ -105,7 +105,7 @@ impl Place {
         }
     }
 
-    /// Refuses a directory in which somebody else could put a port, or take ours away. The directory was opened before,
+    /// Refuses a directory in which another user could put a port, or take ours away. The directory was opened before,
     /// so that what is checked is what is used.
     fn check(&self, fd: OwnedFd) -> Result<OwnedFd, Error> {
         let owner = match self.kind {
@@ -133,7 +133,7 @@ impl Place {
     fn unusable(&self, error: io::Error) -> Error {
         let doing = format!("opening the namespace {}", self.dir.display());
         match (error.kind(), self.kind) {
-            // Somebody may have put it there to lead us elsewhere, so this is a matter of trust.
+            // Another user may have put it there to lead us elsewhere, so this is a matter of trust.
             (ErrorKind::NotADirectory, Kind::Private | Kind::System) => {
                 Error::with_source(Status::ACCESS_DENIED, doing, error)
                     .hint("it is not a directory, or a symbolic link, which is not followed here; remove it")

@@ -45,7 +45,7 @@ fn clients_look_further_but_hosts_do_not() {
     assert_eq!(both.find(&name(r"\Foo\Bar")).unwrap_err().status(), Status::OBJECT_NAME_NOT_FOUND);
 }
 
-/// Whoever makes our directory before us must not keep us from the system's ports, nor give us his.
+/// A user who makes our directory before us must not keep us from the system's ports, nor give us other ones.
 #[test]
 fn a_directory_that_is_not_ours_is_passed_over() {
     let (trap, trap_namespace) = world();

@@ -103,7 +103,7 @@ mod tests {
         assert_eq!((fill(&mut shares, 1), fill(&mut shares, 2), fill(&mut shares, 3)), (4, 2, 1));
         assert_eq!(shares.enter(4, 40), Some(40));
         assert_eq!((shares.enter(4, 41), shares.held), (None, 8));
-        // of those who have one, the first; then nobody has fewer than are left
+        // of the users who have one, the first; then no user has fewer than are left
         shares.leave(1);
         assert_eq!(shares.next(), None, "all who wait have at least the one that is left");
         shares.leave(1);
@@ -145,8 +145,8 @@ mod tests {
         }
     }
 
-    /// At every moment, whoever waits has at least as many as are left, so that nothing waits for an end that was not
-    /// asked after.
+    /// At every moment, a user who waits has at least as many as are left, so that nothing waits for an end that was
+    /// not asked after.
     #[test]
     fn nobody_waits_who_need_not() {
         let mut shares = Shares::new(16);

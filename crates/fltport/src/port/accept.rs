@@ -208,8 +208,8 @@ impl<S: Serve> Acceptor<S> {
             let whom = explain(&self.port.options.security);
             return Err(Refused::new(status, format!("{} admits {whom}, you are user {}", self.port.name, peer.uid)));
         }
-        // charged first: who has all the connections one may have takes no place, not for a moment in which another
-        // could have it
+        // charged first: a user who has all the connections that one may have takes no place, not for a moment in which
+        // another could have it
         let charged = self.user(peer.uid).charge(Kind::Connections, 1);
         let most = self.port.options.max_connections;
         let one_more = |taken: u32| (taken < most).then_some(taken + 1);

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use proto::host::{self, FLAG_ATTENTION, Rung};
 use proto::slots::{
-    ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY,
-    WAITERS, WINDOW,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER,
+    REASON_REPLY, WAITERS, WINDOW,
 };
 use proto::status::Status;
 use proto::wait::Patience;
@@ -199,7 +199,7 @@ impl AskQueue {
         if late || (state.asleep.is_some() && (long || !state.queue.is_empty())) {
             state.asleep = None;
             drop(state);
-            self.link.stir();
+            self.link.make_all_look();
         }
         ended
     }
@@ -221,7 +221,7 @@ impl AskQueue {
         let noted = ledger.host.noted();
         drop(ledger);
         let delivered = match attempt {
-            Ok(Attempt::Starved) => {
+            Ok(Attempt::NoReceive) => {
                 state.noted = noted;
                 state.queue.push_front(asked);
                 return None;
@@ -259,7 +259,7 @@ impl AskQueue {
         // taken out of the state: this thread alone moves their pieces
         let mut moving = Vec::new();
         loop {
-            let seen = self.link.stirred.load(Ordering::SeqCst);
+            let seen = self.link.epoch.load(Ordering::SeqCst);
             let mut words = Words::new();
             let Moved { any, ended, back } = self.link.step(&mut moving, &mut words);
             let told = self.tell(ended);
@@ -291,14 +291,14 @@ impl AskQueue {
     /// Sleeps until there is something to look at: in the attention word, in `words`, or because of a deadline.
     fn rest(&self, mut state: MutexGuard<'_, State>, seen: u32, deadline: Option<Deadline>, words: &Words<'_>) {
         let attention = &self.link.memory.shared().attention.word;
-        let hungry = !state.queue.is_empty();
-        if hungry {
+        let awaits_get = !state.queue.is_empty();
+        if awaits_get {
             let mut ledger = self.link.ledger();
             if ledger.host.noted() != state.noted {
-                // by another since the queue was looked at, who told nobody: this thread did not count as one who waits
+                // by another thread since the queue was looked at, which told none: this one was not counted as waiting
                 return;
             }
-            ledger.hungry += 1;
+            ledger.awaiting += 1;
         }
         let deadlines = state.queue.iter().map(|asked| asked.deadline);
         let deadlines = deadlines.chain(state.in_flight.iter().map(|asked| asked.deadline));
@@ -308,19 +308,19 @@ impl AskQueue {
         });
         state.asleep = Some(deadline);
         drop(state);
-        let wishes = if hungry { ATTENTION_HUNGRY | ATTENTION_EXPECTING } else { ATTENTION_EXPECTING };
-        let reasons = if hungry { REASON_BUFFER | REASON_REPLY } else { REASON_REPLY };
-        let rung = ATTENTION_REPLIED | if hungry { ATTENTION_SLOTS } else { 0 };
+        let wishes = if awaits_get { ATTENTION_AWAITS_GET | ATTENTION_AWAITS_REPLY } else { ATTENTION_AWAITS_REPLY };
+        let reasons = if awaits_get { REASON_BUFFER | REASON_REPLY } else { REASON_REPLY };
+        let rung = ATTENTION_REPLIED | if awaits_get { ATTENTION_SLOTS } else { 0 };
         let upper = Upper(attention);
         let look = || {
             let rung = attention.load(Ordering::Acquire) & rung != 0;
             let ended = || self.link.ended(Attention(attention).dead());
-            (rung || self.link.stirred.load(Ordering::SeqCst) != seen || ended()).then_some(())
+            (rung || self.link.epoch.load(Ordering::SeqCst) != seen || ended()).then_some(())
         };
         let pieces = !words.is_empty();
         if pieces {
-            // who sleeps on several words is woken for any reason, another's too, whom nobody else wakes: not to sleep
-            // again before that has been looked at, below
+            // a thread that sleeps on several words is woken for any reason, also in place of another that is then not
+            // woken: so it does not sleep again before that has been looked at, below
             let woken = Cell::new(false);
             let moved = || words.iter().any(|&(word, seen)| word.now() != seen);
             let look = || look().or_else(|| (woken.get() || moved()).then_some(()));
@@ -338,13 +338,13 @@ impl AskQueue {
             let on = On { word: &upper, reasons, patience: &self.patience, asleep: &self.link.asleep };
             wait(&on, deadline, look, || self.link.prepare_sleep(wishes, seen));
         }
-        if hungry || pieces {
+        if awaits_get || pieces {
             let mut ledger = self.link.ledger();
-            ledger.hungry -= usize::from(hungry);
-            // the questions may have run out of time meanwhile, or it was woken for another's receive: then nobody here
-            // uses what this thread was woken for
-            if ledger.host.leaves_work(self.link.memory.shared(), Rung::default(), ledger.hungry) {
-                self.link.stir();
+            ledger.awaiting -= usize::from(awaits_get);
+            // the questions may have run out of time meanwhile, or it was woken for another's receive: then this thread
+            // does not use what it was woken for
+            if ledger.host.leaves_work(self.link.memory.shared(), Rung::default(), ledger.awaiting) {
+                self.link.make_all_look();
             }
         }
     }
@@ -358,8 +358,8 @@ impl AskQueue {
             // the bit is this thread's to take; what else was rung goes into the ledger for the threads that need it
             let mut ledger = self.link.ledger();
             let rung = ledger.host.pull(shared);
-            if ledger.hungry > 0 && (rung.gets || rung.replies) {
-                self.link.stir();
+            if ledger.awaiting > 0 && (rung.gets || rung.replies) {
+                self.link.make_all_look();
             }
         }
         while let Some(asked) = state.queue.pop_front() {
@@ -408,7 +408,7 @@ impl AskQueue {
         Some(Ended { done, result: Err(error) })
     }
 
-    /// Calls back, without the lock; whether there was anybody to call.
+    /// Calls back, without the lock; whether there was anything to call.
     fn tell(&self, ended: Vec<Ended>) -> bool {
         let any = !ended.is_empty();
         for Ended { done, result } in ended {
@@ -420,8 +420,8 @@ impl AskQueue {
     }
 }
 
-/// When to look next: at the deadline that passes first. Which one that is changes when somebody sets the system's
-/// clock, so where deadlines of both clocks are mixed it is looked at now and then.
+/// When to look next: at the deadline that passes first. Which one that is changes when the system's clock is set, so
+/// where deadlines of both clocks are mixed it is looked at now and then.
 fn soonest(deadlines: impl Iterator<Item = Option<Deadline>>) -> Option<Deadline> {
     let (mut soonest, mut clocks) = (None::<Deadline>, [false; 2]);
     for deadline in deadlines.flatten() {
@@ -443,12 +443,12 @@ mod tests {
     use super::*;
 
     /// Another sender takes the receive that it uses, and notes a second one, after the thread has looked and before it
-    /// counts as one who waits.
+    /// is counted as waiting.
     #[test]
     fn a_receive_that_another_took_note_of_is_not_slept_over() {
         let link = Link::without_a_port();
         let queue = AskQueue::new(Arc::clone(&link));
-        let seen = link.stirred.load(Ordering::SeqCst);
+        let seen = link.epoch.load(Ordering::SeqCst);
         let mut state = queue.state();
         let message = OutgoingMessage { body: b"?".to_vec(), reply_len: 0, file: None, timeout: Timeout::Never };
         let (progress, done) = (Progress::default(), Box::new(|_| {}));
@@ -467,7 +467,7 @@ mod tests {
         assert!(clock::monotonic() - start < Duration::from_secs(5), "it slept");
         let mut state = queue.state();
         assert!(queue.round(&mut state, false, &mut Vec::new()).is_empty());
-        assert_eq!((state.queue.len(), state.in_flight.len(), link.ledger().hungry), (0, 1, 0));
+        assert_eq!((state.queue.len(), state.in_flight.len(), link.ledger().awaiting), (0, 1, 0));
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Client {
         self.asks.drain();
     }
 
-    /// Who connected: process, user and groups as the kernel noted them at connect.
+    /// The process that connected, its user and groups, as the kernel noted them at connect.
     pub fn peer(&self) -> &Credentials {
         &self.link.peer
     }
@@ -83,7 +83,7 @@ impl Client {
     /// call blocks until there is one: nothing is queued.
     ///
     /// # Errors
-    /// [`Status::TIMEOUT`]: nobody has seen the message, nor ever will. [`Status::PORT_DISCONNECTED`].
+    /// [`Status::TIMEOUT`]: no application has seen the message, nor ever will. [`Status::PORT_DISCONNECTED`].
     /// [`Status::INVALID_PARAMETER`]: the message has more than 4,294,967,279 bytes.
     /// [`Status::INSUFFICIENT_RESOURCES`]: the receiver let go of a message of more than 64 KiB before it had read it.
     #[doc(alias = "FltSendMessage")]
@@ -107,7 +107,7 @@ impl Client {
     /// reply is written.
     ///
     /// # Errors
-    /// [`Status::TIMEOUT`]: no reply in time; the application learns that nobody waits when it replies.
+    /// [`Status::TIMEOUT`]: no reply in time; the application learns that the filter waits no more when it replies.
     /// [`Status::PORT_DISCONNECTED`]. [`Status::INSUFFICIENT_RESOURCES`]: 1,024 messages of this connection wait
     /// already.
     #[doc(alias = "FltSendMessage")]

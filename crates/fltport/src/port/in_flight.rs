@@ -1,4 +1,5 @@
-//! Questions that were delivered: the pieces of long ones, and the replies, one step at a time.
+//! Messages of the ask queue that have their receive: the pieces of long ones go out, and replies come in, one step at
+//! a time.
 
 use proto::host::{self, Waiter};
 use proto::slots::{GETS, REPLY_INLINE, SLOTS, read_words};
@@ -58,7 +59,7 @@ pub(super) type Words<'a> = SmallVec<[(&'a dyn Futex, u32); 4]>;
 const _: () =
     assert!(GETS + SLOTS < futex::MAX_WORDS, "all that the thread of one ask queue waits for can be slept on");
 
-/// Something that has ended, and whom to tell.
+/// A message that has ended, and the callback to tell.
 pub(super) struct Ended {
     pub(super) done: Done,
     pub(super) result: Result<OwnedReply, Error>,
@@ -104,12 +105,12 @@ impl Link {
                     return self.out_of_time(asked, error);
                 }
                 Ok(Step::Waits(..)) if host::replied(self.memory.shared(), waiter) => {
-                    // by who had no memory for it, or by the id: then somebody may be reading
+                    // by an application that had no memory for it, or by the id: then another thread may be reading
                     self.abort_sending(sending, message.len());
                     *stage = Stage::Asked;
                     return self.begin_reading(asked);
                 }
-                // whoever let go of it has answered, or will be seen not to have
+                // the application that let go of it has answered, or will be seen not to have
                 Ok(Step::Whole) | Err(Unsent::LetGo) => {
                     *stage = Stage::Asked;
                     return Next::Delivered;

@@ -38,8 +38,8 @@ pub(super) struct Link {
     streaming: [AtomicU32; SLOTS],
     pub(super) ledger: Mutex<Ledger>,
     pub(super) spare: Spare,
-    /// Moves when a thread leaves something in the ledger for another: those who spin look at it.
-    pub(super) stirred: AtomicU32,
+    /// Moves when a thread leaves something in the ledger for another: threads that spin look at it.
+    pub(super) epoch: AtomicU32,
     pub(super) buffers: Patience,
     pub(super) replies: Patience,
     pub(super) requests: Patience,
@@ -57,7 +57,7 @@ pub(super) struct Link {
 pub(super) struct Ledger {
     pub(super) host: Host,
     /// Threads that wait for a receive buffer.
-    pub(super) hungry: usize,
+    pub(super) awaiting: usize,
 }
 
 impl Link {
@@ -76,9 +76,9 @@ impl Link {
             handles: Handles::default(),
             left: AtomicU32::new(0),
             streaming: [const { AtomicU32::new(0) }; SLOTS],
-            ledger: Mutex::new(Ledger { host: Host::new(), hungry: 0 }),
+            ledger: Mutex::new(Ledger { host: Host::new(), awaiting: 0 }),
             spare: Spare::default(),
-            stirred: AtomicU32::new(0),
+            epoch: AtomicU32::new(0),
             buffers: Patience::default(),
             replies: Patience::default(),
             requests: Patience::default(),
@@ -95,7 +95,8 @@ impl Link {
     }
 
     pub(super) fn closed(&self) -> bool {
-        // in one order with the count of those who sleep: who counts and sees no end is seen by who ends
+        // in one order with the count of sleeping threads: one that counts itself and sees no end is seen by the one
+        // that ends
         self.closed.load(Ordering::SeqCst)
     }
 
@@ -142,7 +143,7 @@ impl Link {
             if let Some(violation) = violation {
                 self.violations.note(violation, &self.port, &self.peer);
             }
-            self.wake_everybody();
+            self.wake_all();
             if self.welcomed.load(Ordering::SeqCst) {
                 // the client's monitor sees the end of the stream; its own end stays open until it lets its handle go
                 self.handles.each(Socket::shutdown_write);
@@ -180,9 +181,9 @@ impl Link {
         self.closed()
     }
 
-    /// Marks every word that somebody may sleep on, and wakes who does. Said again until all are out, because a hostile
-    /// peer can take the marks off.
-    fn wake_everybody(&self) {
+    /// Marks every word that a thread may sleep on, and wakes those that do. Said again until all are out, because a
+    /// hostile peer can take the marks off.
+    fn wake_all(&self) {
         let shared = self.memory.shared();
         shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
         futex::wake(&Upper(&shared.attention.word), u32::MAX, REASON_BUFFER | REASON_REPLY);
@@ -211,7 +212,7 @@ impl Link {
         self.left.fetch_or(1 << holder.number(), Ordering::SeqCst);
         self.take_back();
         // it may have taken a wish from a word and not lived to fulfil it
-        self.stir();
+        self.make_all_look();
         for word in self.waiters() {
             futex::wake(word, u32::MAX, futex::ANY);
         }
@@ -272,27 +273,27 @@ impl Link {
     /// Waits until no thread sleeps on the connection, which must be closed. One round is enough for an honest peer.
     pub(super) fn drain(&self) {
         while self.asleep.load(Ordering::SeqCst) != 0 {
-            self.wake_everybody();
+            self.wake_all();
             if self.asleep.load(Ordering::SeqCst) != 0 {
                 std::thread::park_timeout(std::time::Duration::from_micros(100));
             }
         }
     }
 
-    /// Says in the attention word that a thread will sleep for the `wishes`, which has `seen` this many stirs. The
+    /// Says in the attention word that a thread will sleep for the `wishes`, which has `seen` this epoch. The
     /// value to sleep on, or `None` when there is something to look at.
     pub(super) fn prepare_sleep(&self, wishes: u64, seen: u32) -> Option<u32> {
         let asleep = Attention(&self.memory.shared().attention.word).prepare_sleep(wishes);
-        // after the wish: a stir before it is counted by now, one after it changes the word
-        asleep.filter(|_| self.stirred.load(Ordering::SeqCst) == seen)
+        // after the wish: an epoch that moved before it has moved by now, one that moves after it changes the word
+        asleep.filter(|_| self.epoch.load(Ordering::SeqCst) == seen)
     }
 
     /// Tells the threads that wait for buffers, and that of the ask queue, that the ledger or the attention word has something for
     /// them which this thread took from the word.
-    pub(super) fn stir(&self) {
+    pub(super) fn make_all_look(&self) {
         let attention = &self.memory.shared().attention.word;
-        self.stirred.fetch_add(1, Ordering::SeqCst);
-        Attention(attention).stir();
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        Attention(attention).move_epoch();
         futex::wake(&Upper(attention), u32::MAX, REASON_BUFFER | REASON_REPLY);
     }
 }

@@ -136,7 +136,8 @@ impl PortOptions {
     }
 
     /// How many clients of one user may have connected without having said yet what they want, for which they have a
-    /// second: 8 unless set. One more is turned away unheard, as is who needs longer, and tries again for 3 seconds.
+    /// second: 8 unless set. One more is turned away unheard, as is one that needs longer, and tries again for 3
+    /// seconds.
     #[must_use]
     pub fn max_half_open_per_user(mut self, clients: u32) -> Self {
         self.limits.half_open = clients.into();

@@ -76,7 +76,7 @@ pub(super) enum Step<'a> {
 
 impl Link {
     /// Sends the pieces after the first of a payload in a completed slot, as the application reads them, each within
-    /// the `deadline` that it gets when it is the next. A reply to `waiter` ends that: whoever gave it has seen enough,
+    /// the `deadline` that it gets when it is the next. A reply to `waiter` ends that: the application has seen enough,
     /// or had no memory for the message. Calls `last` before the last piece is there to be read, when there are
     /// several.
     pub(super) fn stream(
@@ -89,7 +89,8 @@ impl Link {
     ) -> Result<(), Unsent> {
         let sent = self.send_pieces(taken, payload, deadline, waiter, last);
         if sent == Err(Unsent::LetGo) {
-            // of who sends the next message in this slot: one is woken there, and that may have been this thread
+            // of the thread that sends the next message in this slot: one is woken there, and that may have been this
+            // thread
             let drained = &self.memory.shared().slots[taken.slot].drained;
             futex::wake(drained, u32::MAX, futex::ANY);
         }
@@ -117,7 +118,7 @@ impl Link {
                 Counted::Reached => {}
                 Counted::Gone if self.closed() => return Err(Unsent::Gone),
                 Counted::Gone => {
-                    // the reply may be another thread's, by the id: then somebody reads here
+                    // the reply may be another thread's, by the id: then the receiver still reads here
                     self.abort(taken, payload.len(), index);
                     return Err(Unsent::LetGo);
                 }

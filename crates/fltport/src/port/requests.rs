@@ -110,7 +110,8 @@ impl<S: Serve> Served<S> {
             bits => Some(bits),
         };
         let on = On { word: &Upper(requests.0), reasons: futex::ANY, patience: &link.requests, asleep: &link.asleep };
-        // nobody lingers while others have no thread: a client that rings for nothing would keep those it does not use
+        // no thread lingers while other users have none: a client that rings for nothing would keep those it does not
+        // use
         let linger = if pool::is_strained(self.uid()) { Duration::ZERO } else { LINGER };
         let deadline = Deadline::Monotonic(clock::monotonic() + linger);
         wait(&on, Some(deadline), look, || requests.prepare_sleep()).unwrap_or(0)

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Outcome, Rung, Take, Taken, Waiter};
 use proto::slots::{
-    ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY, WINDOW, file_tag,
+    ATTENTION_AWAITS_GET, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY, WINDOW, file_tag,
 };
 use proto::status::Status;
 use proto::wire::FromHost;
@@ -41,7 +41,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Who waits for the reply, once that is known.
+    /// What waits for the reply, once that is known.
     pub(super) fn waiter(&self) -> Option<Waiter> {
         self.waiter
     }
@@ -52,8 +52,8 @@ pub(super) enum Attempt {
     /// This slot is taken and must be filled.
     Take(Taken),
     /// No receive can be used now.
-    Starved,
-    /// A reply came before the message was delivered: somebody answered by the id in a refused receive.
+    NoReceive,
+    /// A reply came before the message was delivered: by the id in a refused receive.
     Replied,
 }
 
@@ -82,7 +82,7 @@ impl Link {
         Err(self.error(Status::INVALID_PARAMETER).hint(format!("the message has {len} bytes, {MAX_LEN} are the limit")))
     }
 
-    /// Delivers a message, waiting for a receive that holds it. Returns who waits for the reply.
+    /// Delivers a message, waiting for a receive that holds it. Returns what waits for the reply.
     pub(super) fn deliver(&self, outgoing: &Outgoing<'_>) -> Result<Option<Waiter>, Error> {
         self.check_len(outgoing.message.len())?;
         let mut progress = Progress::default();
@@ -107,7 +107,7 @@ impl Link {
         loop {
             self.check()?;
             let mut ledger = self.ledger();
-            let seen = self.stirred.load(Ordering::SeqCst);
+            let seen = self.epoch.load(Ordering::SeqCst);
             match self.attempt(&mut ledger, outgoing, progress)? {
                 Attempt::Take(taken) => {
                     let next = ledger.host.next();
@@ -119,10 +119,10 @@ impl Link {
                     return filled;
                 }
                 Attempt::Replied => return Ok(()),
-                Attempt::Starved if last => {
+                Attempt::NoReceive if last => {
                     return Err(self.error(Status::TIMEOUT).hint("no receive was posted in time"));
                 }
-                Attempt::Starved => ledger.hungry += 1,
+                Attempt::NoReceive => ledger.awaiting += 1,
             }
             drop(ledger);
             let on = On {
@@ -134,12 +134,12 @@ impl Link {
             let look = || {
                 let rung = attention.load(Ordering::Acquire) & (ATTENTION_SLOTS | ATTENTION_REPLIED) != 0;
                 let ended = || self.ended(Attention(attention).dead());
-                (rung || self.stirred.load(Ordering::SeqCst) != seen || ended()).then_some(())
+                (rung || self.epoch.load(Ordering::SeqCst) != seen || ended()).then_some(())
             };
-            let rung = wait(&on, outgoing.deadline, look, || self.prepare_sleep(ATTENTION_HUNGRY, seen));
+            let rung = wait(&on, outgoing.deadline, look, || self.prepare_sleep(ATTENTION_AWAITS_GET, seen));
             // a peer that rings without end for nothing does not keep the deadline from passing
             last = rung.is_none() || outgoing.deadline.is_some_and(Deadline::passed);
-            self.ledger().hungry -= 1;
+            self.ledger().awaiting -= 1;
         }
     }
 
@@ -158,12 +158,12 @@ impl Link {
         } else {
             match self.take(ledger, outgoing, progress, &mut rung) {
                 // the reply may be what was rung just now
-                Ok(Attempt::Starved) if replied(progress) => Ok(Attempt::Replied),
+                Ok(Attempt::NoReceive) if replied(progress) => Ok(Attempt::Replied),
                 attempt => attempt,
             }
         };
-        if ledger.host.leaves_work(shared, rung, ledger.hungry) {
-            self.stir();
+        if ledger.host.leaves_work(shared, rung, ledger.awaiting) {
+            self.make_all_look();
         }
         attempt
     }
@@ -181,7 +181,7 @@ impl Link {
             rung.gets |= now.gets;
             rung.replies |= now.replies;
             let (taken, refuse) = match take {
-                Take::Nothing => return Ok(Attempt::Starved),
+                Take::Nothing => return Ok(Attempt::NoReceive),
                 Take::Deliver(taken) => (taken, false),
                 Take::TooSmall(taken) => (taken, true),
             };
@@ -236,7 +236,7 @@ impl Link {
     fn fill(&self, taken: Taken, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) -> Result<(), Error> {
         self.begin(taken, outgoing, waiter)?;
         match self.stream(taken, outgoing.message, || outgoing.deadline, waiter, || {}) {
-            // whoever let go of it has answered, or will be seen not to have
+            // the application that let go of it has answered, or will be seen not to have
             Err(Unsent::LetGo) if waiter.is_some() => Ok(()),
             streamed => streamed.map_err(|unsent| self.unsent(unsent, outgoing.message.len())),
         }
@@ -252,7 +252,7 @@ impl Link {
         if let Some(file) = outgoing.file {
             match self.send_file(taken, file) {
                 Ok(()) => header.flags |= FLAG_FILE,
-                // its process has ended, or is about to: nobody will read this
+                // its process has ended, or is about to: this will not be read
                 Err(error) if has_ended(&error) => {}
                 Err(error) => {
                     self.give_back(taken, outgoing);
@@ -304,7 +304,7 @@ mod tests {
 
     use super::*;
 
-    /// The end of a connection waits for those who sleep on it: for a piece of something long, too.
+    /// The end of a connection waits for the threads that sleep on it: for a piece of something long, too.
     #[test]
     fn who_waits_for_a_piece_is_one_of_those_who_sleep() {
         let link = Link::without_a_port();

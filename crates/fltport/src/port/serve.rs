@@ -37,9 +37,9 @@ pub trait Serve: Send + Sync + 'static {
     #[doc(alias = "ConnectionPortCookie")]
     type Session: Send + Sync + 'static;
 
-    /// Somebody with the right to do so connects, with up to 65,511 bytes of context. Runs on a thread of the library;
-    /// the client waits for it. It may block; other connects go on. The client has no handle yet, so a message sent to
-    /// it here waits until its timeout.
+    /// A client that has the right to do so connects, with up to 65,511 bytes of context. Runs on a thread of the
+    /// library; the client waits for it. It may block; other connects go on. The client has no handle yet, so a message
+    /// sent to it here waits until its timeout.
     ///
     /// The context is there during the call only; a filter that needs it later copies it. This does not compile:
     ///

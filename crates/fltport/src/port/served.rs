@@ -156,7 +156,7 @@ impl<S: Serve> Served<S> {
         self.forget();
     }
 
-    /// Lets go of the connection: its memory stays only as long as somebody uses it.
+    /// Lets go of the connection: its memory stays only as long as it is used.
     fn forget(&self) {
         // tells a client that waits for it that the disconnect callback has returned
         self.client.link.handles.close();

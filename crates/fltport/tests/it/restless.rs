@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fltport::{Client, OutgoingMessage, Timeout};
-use proto::slots::{ATTENTION_HUNGRY, ATTENTION_REPLIED, GETS, SharedRegion, State, Word};
+use proto::slots::{ATTENTION_AWAITS_GET, ATTENTION_REPLIED, GETS, SharedRegion, State, Word};
 use testkit::raw::Raw;
 use testkit::{Host, LONG, talk, until};
 
@@ -90,7 +90,7 @@ fn one_waiter_that_never_rests() {
 #[test]
 fn an_attention_word_that_never_rests() {
     besiege(|shared| {
-        shared.attention.word.fetch_xor(ATTENTION_HUNGRY | 1 << 48, RELAXED);
+        shared.attention.word.fetch_xor(ATTENTION_AWAITS_GET | 1 << 48, RELAXED);
         shared.attention.word.fetch_or(ATTENTION_REPLIED | ((1 << GETS) - 1), RELAXED);
     });
 }

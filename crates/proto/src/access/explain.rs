@@ -1,13 +1,13 @@
-//! Whom a descriptor admits, in words: for the message that somebody reads who was not.
+//! The users that a descriptor admits, in words: for the message to a user whom it refuses.
 use super::{Token, check_connect};
 use crate::descriptor::{Ace, AceKind, Acl, SecurityDescriptor};
 use crate::integrity::Integrity;
 use crate::sid::Sid;
 
-/// Whom the descriptor lets connect, in words that finish a sentence: "\ScannerPort admits …".
+/// The users that the descriptor lets connect, in words that finish a sentence: "\ScannerPort admits …".
 ///
 /// `Administrators and SYSTEM (root), group 100 (gid:100), but not user 1000 (uid:1000)`. Each entry is tried by
-/// itself: somebody who gets in only because two entries together give enough is not named.
+/// itself: a user who gets in only because two entries together give enough is not named.
 pub fn explain(descriptor: &SecurityDescriptor) -> String {
     let by_list = explain_list(&SecurityDescriptor { sacl: Acl::Absent, ..descriptor.clone() });
     let by_label_alone = SecurityDescriptor { dacl: Acl::Null, ..descriptor.clone() };
@@ -61,7 +61,7 @@ fn named(entries: &[Ace], kind: AceKind) -> Vec<Sid> {
     sids
 }
 
-/// Somebody of whom no more is known than this SID.
+/// A user of whom no more is known than this SID.
 fn typical(sid: Sid, owner: Option<Sid>) -> Token {
     let sid = if sid == Sid::OWNER_RIGHTS { owner.unwrap_or(sid) } else { sid };
     let mut token = Token { sids: vec![sid, Sid::EVERYONE, Sid::AUTHENTICATED_USERS], ..Token::default() };

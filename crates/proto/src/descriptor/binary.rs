@@ -35,7 +35,7 @@ pub enum DescriptorError {
     ListRevision(u8),
     /// It has pointers instead of offsets: the absolute form, which means nothing outside its process.
     NotSelfRelative,
-    /// Owner, group or an entry names nobody.
+    /// Owner, group or an entry has no valid SID.
     Sid(&'static str, SidError),
     /// The entry of this index is of a kind that is not supported in this list.
     Kind {

@@ -7,9 +7,9 @@ pub use crate::slots::{HOLDERS, Holder};
 use crate::sync::{Ordering, fence, swap};
 
 impl Host {
-    /// Takes back what `holder` had, whose process is gone for certain: nobody acts in its name any more. False when
-    /// something is still in the hands of this end: a request that runs, a reply that is read, a slot that is
-    /// `busy`. It is to be called again then.
+    /// Takes back what `holder` had, whose process is gone for certain: no thread acts in its name any more. False when
+    /// something is still in the hands of this end: a request that runs, a reply that is read, a slot that is `busy`.
+    /// It is to be called again then.
     #[must_use]
     pub fn release(
         &self,
@@ -24,7 +24,8 @@ impl Host {
             if theirs.owner.load(Ordering::Acquire) != holder.number() {
                 continue;
             }
-            // in this order: who completes a slot says before that it will be busy, so that it is seen here after
+            // in this order: a thread that completes a slot says before that it will be busy, so that it is seen here
+            // after
             if !free(shared, slot) || busy(slot) || lent & 1 << slot != 0 {
                 all = false;
                 continue;

@@ -103,9 +103,9 @@ pub struct Allocation {
     pub used: AtomicU64,
     /// Tickets given to GETs, in order of posting.
     pub tickets: AtomicU64,
-    /// Not 0: somebody waits for a slot to become free.
+    /// Not 0: a thread waits for a slot to become free.
     pub wanted: AtomicU32,
-    /// Moves when a slot has become free that somebody waited for. A futex.
+    /// Moves when a slot has become free that a thread waited for. A futex.
     pub freed: AtomicU32,
 }
 
@@ -137,7 +137,7 @@ pub struct SharedSlot {
     pub filled: AtomicU32,
     /// Pieces of a long payload read so far (message body, SEND output).
     pub drained: AtomicU32,
-    /// Written by the host, and read by nobody, to fetch these lines ahead of need.
+    /// Written by the host, and never read, to fetch these lines ahead of need.
     pub warmed: AtomicU32,
 }
 
@@ -158,7 +158,7 @@ pub struct SharedWaiter {
     pub len: AtomicU64,
     /// The payload, when it is short.
     pub inline: [AtomicU64; REPLY_INLINE_WORDS],
-    /// Who may reply. On lines of its own, because the filter spins on the others.
+    /// The right to reply. On lines of its own, because the filter spins on the others.
     pub claim: Claim,
 }
 
@@ -168,12 +168,12 @@ pub struct SharedWaiter {
 #[repr(C, align(128))]
 pub struct Claim {
     /// The last generation claimed by a replier, and which [`super::Holder`] it is ([`Claim::by`]), or with
-    /// [`Claim::CLOSED`] the last that nobody can reply to any more.
+    /// [`Claim::CLOSED`] the last that can be replied to no more.
     pub generation: AtomicU32,
 }
 
 impl Claim {
-    /// Bit of the claim: no replier writes, nor will. Set by a filter that gives up before anybody claimed, and by a
+    /// Bit of the claim: no replier writes, nor will. Set by a filter that gives up before a replier claimed, and by a
     /// replier that claimed, then found the filter gone.
     pub const CLOSED: u32 = 1 << 31;
     /// Where the holder's number begins, above the generation.
@@ -184,7 +184,7 @@ impl Claim {
         holder.number() << Self::HOLDER_SHIFT | generation.number()
     }
 
-    /// `generation`, to which nobody replies any more.
+    /// `generation`, which can be replied to no more.
     pub const fn closed(generation: Generation) -> u32 {
         generation.number() | Self::CLOSED
     }

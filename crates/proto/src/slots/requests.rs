@@ -5,7 +5,7 @@ use super::counts::SENDS;
 use super::word::Wake;
 use crate::sync::{AtomicU64, Ordering, replace, replace_soon};
 
-/// Bit of the requests word: nobody at the host looks; ring the socket.
+/// Bit of the requests word: no worker at the host looks; ring the socket.
 pub const REQUEST_RING: u64 = 1 << 61;
 /// Bit of the requests word: the connection is gone.
 pub const REQUEST_DEAD: u64 = 1 << 62;
@@ -27,7 +27,7 @@ const REQUESTS: u64 = (1 << SENDS) - 1;
 pub struct Requests<'a>(pub &'a AtomicU64);
 
 impl Requests<'_> {
-    /// The host's side, once: nobody looks yet.
+    /// The host's side, once: no worker looks yet.
     pub fn open(&self) {
         self.0.store(REQUEST_RING, Ordering::SeqCst);
     }
@@ -37,7 +37,7 @@ impl Requests<'_> {
     pub fn posted(&self, bits: u64) -> Wake {
         // the ring bit first: a worker that left may have left its parked bit behind
         let wish = |now| if now & REQUEST_RING != 0 { REQUEST_RING } else { now & REQUEST_PARKED };
-        // whoever clears a wish fulfils it
+        // the one that clears a wish fulfils it
         match wish(replace(self.0, |now| (now | bits) & !wish(now))) {
             0 => Wake::None,
             REQUEST_RING => Wake::Socket,
@@ -101,8 +101,8 @@ impl Workers {
         requests.0.fetch_and(!REQUEST_RING, Ordering::SeqCst);
     }
 
-    /// A worker looks no more, because it has something to do or leaves. Says who must see to requests that came since
-    /// its last look: one of the others who sleep on the word, or a new worker ([`Wake::Socket`]).
+    /// A worker looks no more, because it has something to do or leaves. Says which worker must see to requests that
+    /// came since its last look: one of those that sleep on the word, or a new one ([`Wake::Socket`]).
     #[must_use]
     pub fn end_look(&mut self, requests: &Requests<'_>) -> Wake {
         self.idle -= 1;
@@ -110,8 +110,7 @@ impl Workers {
             let old = requests.0.fetch_or(REQUEST_RING, Ordering::SeqCst);
             return if old & REQUESTS == 0 { Wake::None } else { Wake::Socket };
         }
-        // the wish that woke this worker was the others' too; where it comes too late, those look again who are about
-        // to sleep
+        // the wish that woke this worker was the others' too; where it comes too late, those about to sleep look again
         let old = replace_soon(requests.0, |now| match now & REQUESTS {
             0 => now | REQUEST_PARKED,
             _ => now & !REQUEST_PARKED,

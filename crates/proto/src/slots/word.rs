@@ -60,7 +60,7 @@ impl Holder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum State {
-    /// Slot: in nobody's hands. Waiter: untouched.
+    /// Slot: in no end's hands. Waiter: untouched.
     Free = 0,
     /// Slot: posted by the application, may be taken or cancelled. Waiter: open, and the filter sleeps on it.
     Posted = 1,
@@ -84,9 +84,9 @@ pub enum State {
 pub struct Word(u32);
 
 impl Word {
-    /// Set by the sleeper before it sleeps; whoever changes the state then wakes it.
+    /// Set by the sleeper before it sleeps; the thread that changes the state then wakes it.
     pub const SLEEP: u32 = 1 << 3;
-    /// Set by a monitor when the connection is gone, so that nobody falls asleep on the word any more.
+    /// Set by a monitor when the connection is gone, so that no thread falls asleep on the word any more.
     pub const DEAD: u32 = 1 << 4;
     const STATE: u32 = 7;
 
@@ -122,7 +122,7 @@ impl Word {
         Generation(self.0 >> 5)
     }
 
-    /// Whether somebody sleeps on it.
+    /// Whether a thread sleeps on it.
     pub const fn sleeps(self) -> bool {
         self.0 & Self::SLEEP != 0
     }
@@ -132,7 +132,7 @@ impl Word {
         self.0 & Self::DEAD != 0
     }
 
-    /// Whether it says exactly `state` of `generation`, whoever sleeps.
+    /// Whether it says exactly `state` of `generation`, with a sleeper or without.
     pub fn is(self, state: State, generation: Generation) -> bool {
         self.0 & !(Self::SLEEP | Self::DEAD) == Self::new(state, generation).0
     }
@@ -143,14 +143,14 @@ impl Word {
     }
 }
 
-/// Bit of the attention word: somebody at the host sleeps on its upper half until a reply is published.
-pub const ATTENTION_EXPECTING: u64 = 1 << 60;
-/// Bit of the attention word: a reply was published to a waiter that nobody sleeps on.
+/// Bit of the attention word: a thread of the host sleeps on its upper half until a reply is published.
+pub const ATTENTION_AWAITS_REPLY: u64 = 1 << 60;
+/// Bit of the attention word: a reply was published to a waiter that no thread sleeps on.
 pub const ATTENTION_REPLIED: u64 = 1 << 61;
 /// Bit of the attention word: the connection is gone.
 pub const ATTENTION_DEAD: u64 = 1 << 62;
-/// Bit of the attention word: somebody at the host sleeps on its upper half until a GET is posted.
-pub const ATTENTION_HUNGRY: u64 = 1 << 63;
+/// Bit of the attention word: a thread of the host sleeps on its upper half until a GET is posted.
+pub const ATTENTION_AWAITS_GET: u64 = 1 << 63;
 /// Why a filter sleeps on the attention word: until a GET is posted. A bit for FUTEX_WAIT_BITSET.
 pub const REASON_BUFFER: u32 = 1;
 /// Why a filter sleeps on the attention word: until a reply is published.
@@ -158,10 +158,10 @@ pub const REASON_REPLY: u32 = 2;
 const EPOCH_ONE: u64 = 1 << 48;
 const EPOCH_MASK: u64 = 0xfff << 48;
 
-/// Whom to wake after a change.
+/// What to wake after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
-    /// Nobody.
+    /// Nothing.
     None,
     /// One sleeper on the upper half of the attention or requests word.
     One,
@@ -172,15 +172,14 @@ pub enum Wake {
 /// The attention word: what the application rings for filters.
 ///
 /// ```text
-///   63      62     61        60         59..48      47 … 0
-/// ┌───────┬──────┬─────────┬──────────┬───────────┬─────────────────┐
-/// │hungry │ dead │ replied │expecting │ epoch (12)│ GETs just posted│
-/// └───────┴──────┴─────────┴──────────┴───────────┴─────────────────┘
+///     63       62      61         60          59..48      47 … 0
+/// ┌──────────┬──────┬─────────┬────────────┬───────────┬─────────────────┐
+/// │awaits GET│ dead │ replied │awaits reply│ epoch (12)│ GETs just posted│
+/// └──────────┴──────┴─────────┴────────────┴───────────┴─────────────────┘
 /// ```
 ///
-/// Filters sleep on the upper 32 bits. The application sets a bit, then, if it sees that somebody wants to know, clears
-/// that wish and wakes. The host moves the epoch when one filter leaves something for another that may be about to
-/// sleep.
+/// Filters sleep on the upper 32 bits. The application sets a bit, then, if it sees a wish to know, clears that wish
+/// and wakes. The host moves the epoch when one filter leaves something for another that may be about to sleep.
 #[derive(Debug)]
 pub struct Attention<'a>(pub &'a AtomicU64);
 
@@ -188,18 +187,18 @@ impl Attention<'_> {
     /// The application's side: says that the GETs in `bits` were posted; true when it must wake one sleeper.
     #[must_use]
     pub fn posted(&self, bits: u64) -> bool {
-        self.ring(bits, ATTENTION_HUNGRY)
+        self.ring(bits, ATTENTION_AWAITS_GET)
     }
 
     /// The application's side: says that a reply was published; true when it must wake all sleepers.
     #[must_use]
     pub fn replied(&self) -> bool {
-        self.ring(ATTENTION_REPLIED, ATTENTION_HUNGRY | ATTENTION_EXPECTING)
+        self.ring(ATTENTION_REPLIED, ATTENTION_AWAITS_GET | ATTENTION_AWAITS_REPLY)
     }
 
     fn ring(&self, bits: u64, wishes: u64) -> bool {
         let old = self.0.fetch_or(bits, Ordering::SeqCst);
-        // whoever clears the wish wakes; the cleared bit also makes those look again who are about to sleep
+        // the one that clears the wish wakes; the cleared bit also makes threads about to sleep look again
         old & wishes != 0 && self.0.fetch_and(!wishes, Ordering::SeqCst) & wishes != 0
     }
 
@@ -212,16 +211,16 @@ impl Attention<'_> {
         self.0.fetch_and(!rung, Ordering::SeqCst) & rung
     }
 
-    /// The host's side: says that somebody will sleep for the `wishes` [`ATTENTION_HUNGRY`], [`ATTENTION_EXPECTING`] or
+    /// The host's side: says that a thread will sleep for the `wishes` [`ATTENTION_AWAITS_GET`], [`ATTENTION_AWAITS_REPLY`] or
     /// both. The upper half to sleep on, or `None` when there is something to look at first.
     pub fn prepare_sleep(&self, wishes: u64) -> Option<u32> {
         let now = self.0.fetch_or(wishes, Ordering::SeqCst) | wishes;
-        let gets = if wishes & ATTENTION_HUNGRY != 0 { ATTENTION_SLOTS } else { 0 };
+        let gets = if wishes & ATTENTION_AWAITS_GET != 0 { ATTENTION_SLOTS } else { 0 };
         (now & (gets | ATTENTION_REPLIED | ATTENTION_DEAD) == 0).then_some((now >> 32) as u32)
     }
 
-    /// The host's side: makes everybody who is about to sleep look again.
-    pub fn stir(&self) {
+    /// The host's side: makes all threads that are about to sleep look again.
+    pub fn move_epoch(&self) {
         let next = |now: u64| (now & !EPOCH_MASK) | (now.wrapping_add(EPOCH_ONE) & EPOCH_MASK);
         // where a hostile peer changes the word all the while the epoch moves all the same, once there or back
         replace_or_flip(self.0, next, EPOCH_ONE);

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use fltmgr_proto::client::{self, Publish, ReplyTo, Wake};
 use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Host, Outcome, Spare, Take, Waiter};
 use fltmgr_proto::slots::{
-    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Chunks,
-    Claim, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING,
-    Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word, Workers, read_words, write_words,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention,
+    Chunks, Claim, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED,
+    REQUEST_RING, Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word, Workers, read_words, write_words,
 };
 use fltmgr_proto::sync::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use fltmgr_proto::violation::Violation;
@@ -43,16 +43,16 @@ proptest! {
     fn the_attention_word_forgets_no_bit(start: u64, rung in 0..ATTENTION_SLOTS, wishes: bool) {
         let word = AtomicU64::new(start);
         let attention = Attention(&word);
-        let hungry = start & ATTENTION_HUNGRY != 0;
-        prop_assert_eq!(attention.posted(rung), hungry);
-        prop_assert_eq!(word.load(SeqCst), (start | rung) & !if hungry { ATTENTION_HUNGRY } else { 0 });
+        let awaits_get = start & ATTENTION_AWAITS_GET != 0;
+        prop_assert_eq!(attention.posted(rung), awaits_get);
+        prop_assert_eq!(word.load(SeqCst), (start | rung) & !if awaits_get { ATTENTION_AWAITS_GET } else { 0 });
         let epoch = |word: u64| word >> 48 & 0xfff;
         let before = word.load(SeqCst);
-        attention.stir();
+        attention.move_epoch();
         let after = word.load(SeqCst);
         prop_assert_eq!(epoch(after), (epoch(before) + 1) & 0xfff);
         prop_assert_eq!(after & !(0xfff << 48), before & !(0xfff << 48));
-        let wish = if wishes { ATTENTION_HUNGRY } else { ATTENTION_EXPECTING };
+        let wish = if wishes { ATTENTION_AWAITS_GET } else { ATTENTION_AWAITS_REPLY };
         let looks = ATTENTION_REPLIED | ATTENTION_DEAD | if wishes { ATTENTION_SLOTS } else { 0 };
         let asleep = attention.prepare_sleep(wish);
         prop_assert_eq!(asleep, (after & looks == 0).then_some(((after | wish) >> 32) as u32));
@@ -60,7 +60,7 @@ proptest! {
         prop_assert_eq!(attention.dead(), after & ATTENTION_DEAD != 0);
         prop_assert_eq!(attention.collect(), (start | rung) & (ATTENTION_SLOTS | ATTENTION_REPLIED));
         prop_assert_eq!(attention.collect(), 0);
-        let wished = word.load(SeqCst) & (ATTENTION_HUNGRY | ATTENTION_EXPECTING) != 0;
+        let wished = word.load(SeqCst) & (ATTENTION_AWAITS_GET | ATTENTION_AWAITS_REPLY) != 0;
         prop_assert_eq!(attention.replied(), wished);
         prop_assert!(attention.has_replies() && !attention.replied());
     }
@@ -245,14 +245,14 @@ fn a_slot_tells_whose_thread_sleeps_on_it() {
 }
 
 #[test]
-fn a_get_wakes_one_hungry_filter_and_is_slept_on_until_done() {
+fn a_get_wakes_one_filter_that_awaits_it_and_is_slept_on_until_done() {
     let mut pair = Pair::new();
     let attention = Attention(&pair.shared.attention.word);
-    assert!(attention.prepare_sleep(ATTENTION_HUNGRY).is_some());
+    assert!(attention.prepare_sleep(ATTENTION_AWAITS_GET).is_some());
     let (posted, wake) = client::post_get(&pair.shared, 0, 8).unwrap();
     assert_eq!(wake, Wake::One);
     assert_eq!(client::post_get(&pair.shared, 1, 8).unwrap().1, Wake::None);
-    assert_eq!(attention.prepare_sleep(ATTENTION_HUNGRY), None);
+    assert_eq!(attention.prepare_sleep(ATTENTION_AWAITS_GET), None);
     let asleep = client::prepare_sleep(&pair.shared, posted);
     assert!(Word::from_raw(asleep.unwrap()).sleeps());
     assert_eq!(client::prepare_sleep(&pair.shared, posted), asleep, "twice is the same");
@@ -433,7 +433,7 @@ fn the_others_are_made_to_look_when_something_is_left_for_them() {
     let nothing = host::Rung::default();
     assert!(!pair.ledger.leaves_work(&pair.shared, nothing, 0));
     assert!(!pair.ledger.leaves_work(&pair.shared, nothing, 1));
-    assert_ne!(pair.shared.attention.word.load(SeqCst) & ATTENTION_HUNGRY, 0, "the wish is made again");
+    assert_ne!(pair.shared.attention.word.load(SeqCst) & ATTENTION_AWAITS_GET, 0, "the wish is made again");
     let replies = host::Rung { gets: false, replies: true };
     assert!(pair.ledger.leaves_work(&pair.shared, replies, 0));
     let gets = host::Rung { gets: true, replies: false };

@@ -5,9 +5,9 @@ use std::mem::{offset_of, size_of};
 
 use fltmgr_proto::name::PortName;
 use fltmgr_proto::slots::{
-    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, Allocation, Claim, GETS, HostRegion,
-    HostSlot, HostWaiter, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, SENDS, SLOTS, SharedRegion, SharedSlot,
-    SharedWaiter, WAITERS, WINDOW, Word,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_REPLIED, Allocation, Claim, GETS,
+    HostRegion, HostSlot, HostWaiter, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, SENDS, SLOTS, SharedRegion,
+    SharedSlot, SharedWaiter, WAITERS, WINDOW, Word,
 };
 use fltmgr_proto::status::Status;
 use fltmgr_proto::wire::{FromClient, FromHost, Refused};
@@ -106,10 +106,10 @@ fn every_bit_is_the_documents() {
         ((word, "SLEEP"), Word::SLEEP.trailing_zeros()),
         ((word, "DEAD"), Word::DEAD.trailing_zeros()),
         ((claim, "CLOSED"), Claim::CLOSED.trailing_zeros()),
-        ((attention, "EXPECTING"), ATTENTION_EXPECTING.trailing_zeros()),
+        ((attention, "AWAITS_REPLY"), ATTENTION_AWAITS_REPLY.trailing_zeros()),
         ((attention, "REPLIED"), ATTENTION_REPLIED.trailing_zeros()),
         ((attention, "DEAD"), ATTENTION_DEAD.trailing_zeros()),
-        ((attention, "HUNGRY"), ATTENTION_HUNGRY.trailing_zeros()),
+        ((attention, "AWAITS_GET"), ATTENTION_AWAITS_GET.trailing_zeros()),
         ((requests, "RING"), REQUEST_RING.trailing_zeros()),
         ((requests, "DEAD"), REQUEST_DEAD.trailing_zeros()),
         ((requests, "PARKED"), REQUEST_PARKED.trailing_zeros()),

@@ -3,8 +3,8 @@
 use fltmgr_proto::client::{self, Posted};
 use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, FLAG_REPLY, Header, Host, Outcome, Rung, Take};
 use fltmgr_proto::slots::{
-    ATTENTION_EXPECTING, ATTENTION_HUNGRY, Attention, GETS, Generation, HOLDERS, HOST_INLINE, Holder, HostRegion,
-    REPLY_INLINE, REQUEST_PARKED, Requests, SLOTS, SharedRegion, State, WAITERS, Wake, Word, Workers,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, Attention, GETS, Generation, HOLDERS, HOST_INLINE, Holder,
+    HostRegion, REPLY_INLINE, REQUEST_PARKED, Requests, SLOTS, SharedRegion, State, WAITERS, Wake, Word, Workers,
 };
 use fltmgr_proto::sync::{AtomicU64, Ordering::SeqCst};
 
@@ -148,7 +148,7 @@ fn the_inline_room_is_the_documents() {
 #[test]
 fn a_wish_made_twice_is_the_same_wish() {
     let word = AtomicU64::new(0);
-    for wish in [ATTENTION_HUNGRY, ATTENTION_EXPECTING] {
+    for wish in [ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY] {
         let asleep = Attention(&word).prepare_sleep(wish);
         assert_eq!(asleep, Some((word.load(SeqCst) >> 32) as u32));
         assert_eq!(Attention(&word).prepare_sleep(wish), asleep);

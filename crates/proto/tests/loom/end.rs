@@ -8,7 +8,7 @@ use loom::thread;
 use fltmgr_proto::client::{self, Posted};
 use fltmgr_proto::host::Waiter;
 use fltmgr_proto::slots::{
-    ATTENTION_DEAD, ATTENTION_HUNGRY, Attention, Holder, REASON_BUFFER, REASON_REPLY, Requests, Word,
+    ATTENTION_AWAITS_GET, ATTENTION_DEAD, Attention, Holder, REASON_BUFFER, REASON_REPLY, Requests, Word,
 };
 
 use crate::model;
@@ -49,7 +49,7 @@ fn the_end_wakes_everybody() {
     ends(|world, _, _| {
         let word = &world.shared.attention.word;
         let look = || world.closed.load(Ordering::Acquire).then_some(());
-        wait(&world.attention, || upper(word), ANY, look, || Attention(word).prepare_sleep(ATTENTION_HUNGRY));
+        wait(&world.attention, || upper(word), ANY, look, || Attention(word).prepare_sleep(ATTENTION_AWAITS_GET));
     });
     ends(|world, _, _| {
         let word = &world.shared.requests.word;

@@ -150,9 +150,9 @@ fn a_get_posted_anew_is_taken_as_what_it_is() {
 /// Two senders wait, two GETs come one after the other: both are served, whoever is woken.
 ///
 /// Fails with: `leaves_work` without its `prepare_sleep` (the wish that woke one is not made again), or without
-/// `leaves_gets`; a sleep that is prepared without a last look at `stirred`, as it was once.
+/// `leaves_gets`; a sleep that is prepared without a last look at `epoch`, as it was once.
 #[test]
-fn two_hungry_senders_are_fed() {
+fn two_senders_that_wait_are_both_served() {
     model(|| {
         let world = World::new();
         let other = thread::spawn({
@@ -177,7 +177,7 @@ fn two_hungry_senders_are_fed() {
 ///
 /// Fails with: leaving without `leaves_work`, which is what the ask queue did.
 #[test]
-fn one_who_leaves_hands_its_wake_up_on() {
+fn one_that_leaves_hands_its_wake_up_on() {
     model(|| {
         let world = World::new();
         let waits = thread::spawn({
@@ -188,21 +188,21 @@ fn one_who_leaves_hands_its_wake_up_on() {
             let world = Arc::clone(&world);
             move || {
                 let word = &world.shared.attention.word;
-                world.ledger.lock().unwrap().hungry += 1;
+                world.ledger.lock().unwrap().awaiting += 1;
                 if let Some(expected) = world.prepare_sleep(0) {
                     world.attention.sleep(|| upper(word), expected, REASON_BUFFER);
                 }
                 let mut ledger = world.ledger.lock().unwrap();
-                ledger.hungry -= 1;
-                if ledger.host.leaves_work(&world.shared, Rung::default(), ledger.hungry) {
-                    world.stir();
+                ledger.awaiting -= 1;
+                if ledger.host.leaves_work(&world.shared, Rung::default(), ledger.awaiting) {
+                    world.make_all_look();
                 }
             }
         });
         world.post();
         assert!(waits.join().unwrap() < GETS);
         // whether or not it ever slept, it must not sleep on: the time that is over, in a model without time
-        world.stir();
+        world.make_all_look();
         leaves.join().unwrap();
     });
 }

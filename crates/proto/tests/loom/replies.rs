@@ -153,7 +153,7 @@ fn an_id_never_leads_to_the_next_message() {
 ///
 /// Fails with: `replied` before the waiter's word; `prepare_sleep` that does not look at the replied bit.
 #[test]
-fn a_reply_rings_who_expects_replies() {
+fn a_reply_rings_a_filter_that_awaits_replies() {
     model(|| {
         let world = World::new();
         let (waiter, to) = world.arm(FLAG_ATTENTION);
@@ -190,8 +190,8 @@ fn a_reply_and_a_get_on_one_word_reach_both() {
     });
 }
 
-/// The thread of an ask queue gives a message up while its reply is published: either the reply is used or the replier is told, and who
-/// is expecting another reply is woken by that one.
+/// The thread of an ask queue gives a message up while its reply is published: either the reply is used or the
+/// replier is told, and a filter that awaits another reply is woken by that one.
 ///
 /// Fails with: `expire` as a store.
 #[test]

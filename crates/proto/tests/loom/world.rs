@@ -8,8 +8,8 @@ use loom::sync::{Condvar, Mutex};
 use fltmgr_proto::client::{self, Posted, Publish, ReplyTo};
 use fltmgr_proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Waiter};
 use fltmgr_proto::slots::{
-    ATTENTION_DEAD, ATTENTION_EXPECTING, ATTENTION_HUNGRY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Holder,
-    HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, Wake, read_words,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention,
+    Holder, HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, Wake, read_words,
 };
 
 pub(crate) const ANY: u32 = u32::MAX;
@@ -77,7 +77,7 @@ pub(crate) struct World {
     pub(crate) waiter: Futex,
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) spare: Spare,
-    pub(crate) stirred: AtomicU32,
+    pub(crate) epoch: AtomicU32,
     /// The host has ended the connection.
     pub(crate) closed: AtomicBool,
     /// The application knows that.
@@ -86,7 +86,7 @@ pub(crate) struct World {
 
 pub(crate) struct Ledger {
     pub(crate) host: Host,
-    pub(crate) hungry: usize,
+    pub(crate) awaiting: usize,
 }
 
 impl World {
@@ -98,9 +98,9 @@ impl World {
             requests: Futex::new(),
             slot: Futex::new(),
             waiter: Futex::new(),
-            ledger: Mutex::new(Ledger { host: Host::new(), hungry: 0 }),
+            ledger: Mutex::new(Ledger { host: Host::new(), awaiting: 0 }),
             spare: Spare::default(),
-            stirred: AtomicU32::new(0),
+            epoch: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             gone: AtomicBool::new(false),
         })
@@ -156,15 +156,15 @@ impl World {
         }
     }
 
-    pub(crate) fn stir(&self) {
-        self.stirred.fetch_add(1, Ordering::SeqCst);
-        Attention(&self.shared.attention.word).stir();
+    pub(crate) fn make_all_look(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        Attention(&self.shared.attention.word).move_epoch();
         self.attention.wake(usize::MAX, REASON_BUFFER | REASON_REPLY);
     }
 
     pub(crate) fn prepare_sleep(&self, seen: u32) -> Option<u32> {
-        let asleep = Attention(&self.shared.attention.word).prepare_sleep(ATTENTION_HUNGRY);
-        asleep.filter(|_| self.stirred.load(Ordering::SeqCst) == seen)
+        let asleep = Attention(&self.shared.attention.word).prepare_sleep(ATTENTION_AWAITS_GET);
+        asleep.filter(|_| self.epoch.load(Ordering::SeqCst) == seen)
     }
 
     /// A sender, as `fltmgr::port::deliver` has it, up to the receive that it takes.
@@ -172,25 +172,25 @@ impl World {
         let word = &self.shared.attention.word;
         loop {
             let mut ledger = self.ledger.lock().unwrap();
-            let seen = self.stirred.load(Ordering::SeqCst);
+            let seen = self.epoch.load(Ordering::SeqCst);
             let (take, rung) = ledger.host.take(&self.shared, 8, false);
-            if ledger.host.leaves_work(&self.shared, rung, ledger.hungry) {
-                self.stir();
+            if ledger.host.leaves_work(&self.shared, rung, ledger.awaiting) {
+                self.make_all_look();
             }
             if let Take::Deliver(taken) = take {
                 return taken;
             }
-            ledger.hungry += 1;
+            ledger.awaiting += 1;
             drop(ledger);
             let rung = || word.load(Ordering::Acquire) & (ATTENTION_SLOTS | ATTENTION_REPLIED | ATTENTION_DEAD) != 0;
             wait(
                 &self.attention,
                 || upper(word),
                 REASON_BUFFER | REASON_REPLY,
-                || (rung() || self.stirred.load(Ordering::SeqCst) != seen).then_some(()),
+                || (rung() || self.epoch.load(Ordering::SeqCst) != seen).then_some(()),
                 || self.prepare_sleep(seen),
             );
-            self.ledger.lock().unwrap().hungry -= 1;
+            self.ledger.lock().unwrap().awaiting -= 1;
         }
     }
 
@@ -238,12 +238,12 @@ impl World {
     pub(crate) fn expect(&self, waiter: Waiter) -> u64 {
         let word = &self.shared.attention.word;
         loop {
-            let seen = self.stirred.load(Ordering::SeqCst);
+            let seen = self.epoch.load(Ordering::SeqCst);
             if Attention(word).has_replies() {
                 let mut ledger = self.ledger.lock().unwrap();
                 let rung = ledger.host.pull(&self.shared);
-                if ledger.hungry > 0 && (rung.gets || rung.replies) {
-                    self.stir();
+                if ledger.awaiting > 0 && (rung.gets || rung.replies) {
+                    self.make_all_look();
                 }
             }
             if host::replied(&self.shared, waiter) {
@@ -253,10 +253,10 @@ impl World {
                 &self.attention,
                 || upper(word),
                 REASON_REPLY,
-                || (Attention(word).has_replies() || self.stirred.load(Ordering::SeqCst) != seen).then_some(()),
+                || (Attention(word).has_replies() || self.epoch.load(Ordering::SeqCst) != seen).then_some(()),
                 || {
-                    let asleep = Attention(word).prepare_sleep(ATTENTION_EXPECTING);
-                    asleep.filter(|_| self.stirred.load(Ordering::SeqCst) == seen)
+                    let asleep = Attention(word).prepare_sleep(ATTENTION_AWAITS_REPLY);
+                    asleep.filter(|_| self.epoch.load(Ordering::SeqCst) == seen)
                 },
             );
         }

@@ -40,7 +40,7 @@ pub(crate) enum Attempt {
     Deliver(usize),
     /// The receive in this slot is refused; then another attempt.
     Refuse(usize),
-    Starved,
+    NoReceive,
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl Model {
         assert_eq!(message.state, State::Queued);
         let fits = self.gets.iter().position(|&(_, capacity)| capacity >= message.len as u64);
         let Some(index) = fits.or_else(|| (!message.refused && !self.gets.is_empty()).then_some(0)) else {
-            return Attempt::Starved;
+            return Attempt::NoReceive;
         };
         let (slot, _) = self.gets.remove(index);
         if message.wants_reply && message.id == 0 {

@@ -143,7 +143,7 @@ impl Connection {
             let did = match take {
                 Take::Deliver(taken) => Attempt::Deliver(taken.slot),
                 Take::TooSmall(taken) => Attempt::Refuse(taken.slot),
-                Take::Nothing => Attempt::Starved,
+                Take::Nothing => Attempt::NoReceive,
             };
             if !self.hostile {
                 assert_eq!(did, self.model.attempt(key), "message {key}: {message:?}");
