@@ -4,7 +4,7 @@ use std::ffi::CString;
 
 use serde_json::{Value, json};
 
-use crate::duel::{exit, fork, reap};
+use crate::process::{exit, fork, reap};
 use crate::raw::{HERE, Reads, at, errno};
 
 const READ: i32 = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;

@@ -1,6 +1,6 @@
 //! What a program may do before it tries: calls after which it is not quite what its supervisor is.
 
-use crate::duel::fork;
+use crate::process::{exit, fork, reap};
 use crate::raw::{HERE, Reads, at, errno};
 
 /// Does one of these things to this thread. It has one thread.
@@ -29,7 +29,7 @@ pub(crate) fn prepare(what: &str) {
     }
 }
 
-/// A domain that forbids nothing that anybody tries here: only making block devices.
+/// A domain that forbids nothing that is tried here: only making block devices.
 fn landlock() -> Result<usize, i32> {
     const MAKE_BLOCK: u64 = 1 << 11;
     let attributes = MAKE_BLOCK;
@@ -75,8 +75,8 @@ fn child(flags: i32) -> Result<usize, i32> {
     match fork(flags) {
         0 => Ok(0),
         child => {
-            let status = crate::duel::reap(child);
-            crate::duel::exit(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 1 })
+            let status = reap(child);
+            exit(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 1 })
         }
     }
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use serde_json::{Value, json};
 
-use crate::duel::{By, Duel, Outcome, Side, Tally};
+use crate::race::{By, Outcome, Race, Side, Tally};
 use crate::raw::{HERE, Reads, Text, at, handle};
 
 /// One way, by one system call.
@@ -336,28 +336,28 @@ impl Aim {
 }
 
 /// One way, raced: `style` says what changes.
-pub(crate) fn duel(name: &str, style: &str, dir: &str) -> Duel {
+pub(crate) fn race(name: &str, style: &str, dir: &str) -> Race {
     let (way, owned) = (find(name), dir.to_owned());
     let folders = ["f", "p"].map(|folder| handle(&format!("{dir}/{folder}")));
-    let fly = |aim: Aim| move |round| aim.call(way, &owned, round - 1);
+    let attempt = |aim: Aim| move |round| aim.call(way, &owned, round - 1);
     match style {
         "path" => {
             let aim = Aim::new(&object(dir, "f", 0), HERE);
             let (text, at) = (aim.text, aim.number - 2);
-            Duel::new(move |side| text.set(at, side.of(b'f', b'p')), fly(aim))
+            Race::new(move |side| text.set(at, side.of(b'f', b'p')), attempt(aim))
         }
         "directory" => {
             const NUMBER: usize = 7;
             let change = move |side: Side| {
                 let _ = Reads::DUP3.call([side.of(folders[0], folders[1]), NUMBER, libc::O_CLOEXEC as usize]);
             };
-            Duel::new(change, fly(Aim::new("00000", NUMBER)))
+            Race::new(change, attempt(Aim::new("00000", NUMBER)))
         }
         "cwd" => {
             let change = move |side: Side| {
                 let _ = Reads::FCHDIR.call([side.of(folders[0], folders[1])]);
             };
-            Duel::new(change, fly(Aim::new("00000", HERE))).by(By::Process(libc::CLONE_FS))
+            Race::new(change, attempt(Aim::new("00000", HERE))).by(By::Process(libc::CLONE_FS))
         }
         _ => panic!("{style} is nothing that changes"),
     }

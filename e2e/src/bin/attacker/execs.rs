@@ -16,10 +16,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::Random;
 
-use crate::duel::{Duel, Outcome, Side, exit, fork, reap, shared};
 use crate::elf::{self, Letters};
 use crate::opens;
-use crate::raw::{HERE, Reads, Text, at, handle};
+use crate::process::{exit, fork, reap};
+use crate::race::{Outcome, Race, Side};
+use crate::raw::{HERE, Reads, Text, at, handle, shared};
 
 const OPEN: Letters = Letters { begins: b'a', goes_on: b'A' };
 const DENIED: Letters = Letters { begins: b'b', goes_on: b'B' };
@@ -108,7 +109,7 @@ pub(crate) fn direct(dir: &str, name: &str) -> Value {
 pub(crate) type Began = Arc<AtomicU64>;
 
 /// A race: how it is made, and the count of what only began.
-pub(crate) fn duel(way: &str, dir: &str) -> (Duel, Began) {
+pub(crate) fn race(way: &str, dir: &str) -> (Race, Began) {
     let began = Began::default();
     let count = began.clone();
     let outcome = move |(said, status): (String, i32)| {
@@ -119,23 +120,23 @@ pub(crate) fn duel(way: &str, dir: &str) -> (Duel, Began) {
             false => Outcome::Harmless,
         }
     };
-    let duel = match way {
+    let race = match way {
         "path" => {
             // the child of fork reads it too
             let before = format!("{dir}/").len();
             let text = Text::in_memory(shared(4096), format!("{dir}/a/prog"));
             let attempt = move |_| outcome(said(|| execute(HERE, text.address(), 0)));
-            Duel::new(move |side| text.set(before, side.of(b'a', b'b')), attempt)
+            Race::new(move |side| text.set(before, side.of(b'a', b'b')), attempt)
         }
         "script" | "loaded" => {
             let before = format!("{dir}/s/").len();
             let text = Text::in_memory(shared(4096), format!("{dir}/s/a-{way}"));
             let attempt = move |_| outcome(said(|| execute(HERE, text.address(), 0)));
-            Duel::new(move |side| text.set(before, side.of(b'a', b'b')), attempt)
+            Race::new(move |side| text.set(before, side.of(b'a', b'b')), attempt)
         }
         "directory" | "descriptor" | "cwd" => {
             let args = ["execs-once", way, dir].map(str::to_owned);
-            Duel::new(|_| (), move |_| outcome(ended(Command::new("/proc/self/exe").args(&args))))
+            Race::new(|_| (), move |_| outcome(ended(Command::new("/proc/self/exe").args(&args))))
         }
         "link" | "swapped" | "loader-swapped" => {
             const EXCHANGE: usize = libc::RENAME_EXCHANGE as usize;
@@ -149,11 +150,11 @@ pub(crate) fn duel(way: &str, dir: &str) -> (Duel, Began) {
                     let _ = Reads::RENAMEAT2.call([HERE, x.address(), HERE, y.address(), EXCHANGE]);
                 }
             };
-            Duel::new(change, move |_| outcome(said(|| execute(HERE, program.address(), 0))))
+            Race::new(change, move |_| outcome(said(|| execute(HERE, program.address(), 0))))
         }
         _ => panic!("{way} is no way to run"),
     };
-    (duel, began)
+    (race, began)
 }
 
 /// What a process said, and its wait status.

@@ -10,7 +10,7 @@ use fltmgr::{ConnectOptions, Connection, Status};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 
-use crate::duel::{exit, fork, fork_for_good, reap};
+use crate::process::{exit, fork, fork_for_good, reap};
 use crate::raw::{HERE, Reads, at, errno};
 
 /// How long a new client tries to connect.

@@ -86,7 +86,7 @@ fn serve(mut device: File, never: u32) {
         reply.extend(error.to_ne_bytes());
         reply.extend(&request.bytes[8..16]);
         reply.extend(body);
-        // who asked may have given up
+        // what asked may have given up
         let _ = device.write_all(&reply);
     }
 }

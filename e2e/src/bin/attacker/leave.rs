@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::duel::{exit, fork, reap};
+use crate::process::{exit, fork, reap};
 use crate::raw::{HERE, Reads, at, errno};
 
 const FLAGS: usize = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;

@@ -1,13 +1,12 @@
 //! What an attacker runs: each command does one thing that must not work, and prints what came of it as JSON.
 //!
 //! `attacker stage WHAT DIR` makes the files for a command, outside of any supervision; the command itself is then run
-//! under `fltmc run`. Tests start both, see `e2e/tests/attack`.
+//! under `fltmc run`. Tests start both, see `e2e/tests/it/attack`.
 
 mod acts;
 mod before;
 mod confine;
 mod differential;
-mod duel;
 mod effects;
 mod elf;
 mod execs;
@@ -17,7 +16,9 @@ mod hangs;
 mod leave;
 mod opens;
 mod pages;
+mod process;
 mod programs;
+mod race;
 mod raw;
 
 use std::sync::atomic::Ordering;
@@ -33,13 +34,13 @@ fn main() {
         ["stage", "opens", dir] => opens::stage(dir),
         ["opens", way, tries, dir, ref before @ ..] => {
             before.iter().for_each(|what| before::prepare(what));
-            let duel = opens::duel(way, dir).unwrap_or_else(|| panic!("{way} is no way to open"));
-            println!("{}", duel::fight(number(tries), duel).json());
+            let race = opens::race(way, dir).unwrap_or_else(|| panic!("{way} is no way to open"));
+            println!("{}", race::run(number(tries), race).json());
         }
         ["stage", "effects", way, tries, dir] => effects::stage(way, number(tries), dir),
         ["effects", way, style, tries, dir, ref before @ ..] => {
             before.iter().for_each(|what| before::prepare(what));
-            println!("{}", duel::fight(number(tries), effects::duel(way, style, dir)).json());
+            println!("{}", race::run(number(tries), effects::race(way, style, dir)).json());
         }
         ["effects-direct", way, tries, dir] => println!("{}", effects::direct(way, number(tries), dir).json()),
         ["effects-changed", way, tries, dir] => println!("{}", effects::changed(way, number(tries), dir)),
@@ -64,7 +65,7 @@ fn main() {
             let grace = Duration::from_millis(number(grace));
             println!("{}", hangs::beside(hung, grace, number(threads), file, number(times)));
             // threads that hang are not waited for
-            duel::exit(0)
+            process::exit(0)
         }
         ["differential", dir] => println!("{}", serde_json::json!(differential::run(dir))),
         ["leave"] => println!("{}", leave::all()),
@@ -76,8 +77,8 @@ fn main() {
         ["forge", "take"] => println!("{}", forge::take_own()),
         ["stage", "execs", dir] => execs::stage(dir),
         ["execs", way, tries, dir] => {
-            let (duel, began) = execs::duel(way, dir);
-            let mut printed = duel::fight(number(tries), duel).json();
+            let (race, began) = execs::race(way, dir);
+            let mut printed = race::run(number(tries), race).json();
             printed["began"] = began.load(Ordering::Relaxed).into();
             println!("{printed}");
         }

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::fs::Mode;
 
-use crate::duel::{By, Duel, Outcome, Side, shared};
-use crate::raw::{HERE, Identity, Reads, Text, Words, at, handle};
+use crate::race::{By, Outcome, Race, Side};
+use crate::raw::{HERE, Identity, Reads, Text, Words, at, handle, shared};
 
 const READ: usize = (libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC) as usize;
 const WRITE: usize = (libc::O_RDWR | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC) as usize;
@@ -88,9 +88,9 @@ fn outcome(result: Result<usize, i32>, secret: Identity) -> Outcome {
 }
 
 /// A path whose byte changes, opened by this call.
-fn switched(dir: &str, switch: Switch, call: impl Fn(usize) -> Result<usize, i32> + 'static) -> Duel {
+fn switched(dir: &str, switch: Switch, call: impl Fn(usize) -> Result<usize, i32> + 'static) -> Race {
     let secret = secret(dir);
-    Duel::new(move |side| switch.set(side), move |_| outcome(call(switch.text.address()), secret))
+    Race::new(move |side| switch.set(side), move |_| outcome(call(switch.text.address()), secret))
 }
 
 fn secret(dir: &str) -> Identity {
@@ -98,13 +98,13 @@ fn secret(dir: &str) -> Identity {
 }
 
 /// By openat with these flags.
-fn path(dir: &str, name: &str, flags: usize) -> Duel {
+fn path(dir: &str, name: &str, flags: usize) -> Race {
     let switch = Switch::new(&format!("{dir}/"), name);
     switched(dir, switch, move |path| Reads::OPENAT.call([HERE, path, flags, 0o600]))
 }
 
 /// By openat2 with this struct, which may be longer than the kernel's.
-fn path2(dir: &str, name: &str, from: usize, how: &[u64]) -> Duel {
+fn path2(dir: &str, name: &str, from: usize, how: &[u64]) -> Race {
     let before = if from == HERE { format!("{dir}/") } else { String::new() };
     let (how, size) = (Words::new(how), size_of_val(how));
     let switch = Switch::new(&before, name);
@@ -112,40 +112,40 @@ fn path2(dir: &str, name: &str, from: usize, how: &[u64]) -> Duel {
 }
 
 /// Through a magic link to the root.
-fn through(dir: &str, root: &str) -> Duel {
+fn through(dir: &str, root: &str) -> Race {
     let switch = Switch::new(&format!("{root}{dir}/"), "null");
     switched(dir, switch, |path| Reads::OPENAT.call([HERE, path, READ]))
 }
 
 /// By a call that takes no directory.
 #[cfg(target_arch = "x86_64")]
-fn legacy(dir: &str, name: &str, call: Reads, flags: usize) -> Duel {
+fn legacy(dir: &str, name: &str, call: Reads, flags: usize) -> Race {
     let switch = Switch::new(&format!("{dir}/"), name);
     switched(dir, switch, move |path| call.call([path, flags]))
 }
 
 /// A path that leads to the secret, opened by openat2 with a struct of which one word changes.
-fn how(dir: &str, words: &[u64], at: usize, open: u64, denied: u64) -> Duel {
+fn how(dir: &str, words: &[u64], at: usize, open: u64, denied: u64) -> Race {
     let secret = secret(dir);
     let (text, size) = (Text::new(format!("{dir}/b/file")), size_of_val(words));
     let how = Words::new(words);
     let attempt = move |_| outcome(Reads::OPENAT2.call([HERE, text.address(), how.address(), size]), secret);
-    Duel::new(move |side| how.set(at, side.of(open, denied)), attempt)
+    Race::new(move |side| how.set(at, side.of(open, denied)), attempt)
 }
 
 /// A path whose last digit names one of two descriptors.
-fn digit(dir: &str, before: &str, name: &str) -> Duel {
+fn digit(dir: &str, before: &str, name: &str) -> Race {
     let secret = secret(dir);
     for (fd, path) in [(8, format!("{dir}/a/{name}")), (9, format!("{dir}/b/file"))] {
         Reads::DUP3.call([handle(&path), fd, libc::O_CLOEXEC as usize]).expect("a free number");
     }
     let (text, at) = (Text::new(format!("{before}8")), before.len());
     let attempt = move |_| outcome(Reads::OPENAT.call([HERE, text.address(), READ]), secret);
-    Duel::new(move |side| text.set(at, side.of(b'8', b'9')), attempt)
+    Race::new(move |side| text.set(at, side.of(b'8', b'9')), attempt)
 }
 
 /// A directory descriptor that changes, by a thread or by a process with the same table.
-fn directory(dir: &str, by: By) -> Duel {
+fn directory(dir: &str, by: By) -> Race {
     const NUMBER: usize = 7;
     let secret = secret(dir);
     let folders = [handle(&format!("{dir}/a")), handle(&format!("{dir}/b"))];
@@ -153,22 +153,22 @@ fn directory(dir: &str, by: By) -> Duel {
         let _ = Reads::DUP3.call([side.of(folders[0], folders[1]), NUMBER, libc::O_CLOEXEC as usize]);
     };
     let attempt = move |_| outcome(Reads::OPENAT.call([NUMBER, at(c"null"), READ]), secret);
-    Duel::new(set, attempt).by(by)
+    Race::new(set, attempt).by(by)
 }
 
 /// A working directory that changes.
-fn cwd(dir: &str, name: &'static CStr) -> Duel {
+fn cwd(dir: &str, name: &'static CStr) -> Race {
     let secret = secret(dir);
     let folders = [handle(&format!("{dir}/a")), handle(&format!("{dir}/b"))];
     let set = move |side: Side| {
         let _ = Reads::FCHDIR.call([side.of(folders[0], folders[1])]);
     };
     let attempt = move |_| outcome(Reads::OPENAT.call([HERE, at(name), READ]), secret);
-    Duel::new(set, attempt).by(By::Process(libc::CLONE_FS))
+    Race::new(set, attempt).by(By::Process(libc::CLONE_FS))
 }
 
 /// A symbolic link that changes places with another one.
-fn link(dir: &str) -> Duel {
+fn link(dir: &str) -> Race {
     const EXCHANGE: usize = libc::RENAME_EXCHANGE as usize;
     let secret = secret(dir);
     let [x, y] = ["x", "y"].map(|name| Text::new(format!("{dir}/swap/{name}")));
@@ -179,11 +179,11 @@ fn link(dir: &str) -> Duel {
             let _ = Reads::RENAMEAT2.call([HERE, x.address(), HERE, y.address(), EXCHANGE]);
         }
     };
-    Duel::new(set, move |_| outcome(Reads::OPENAT.call([HERE, x.address(), READ]), secret))
+    Race::new(set, move |_| outcome(Reads::OPENAT.call([HERE, x.address(), READ]), secret))
 }
 
 /// A path in memory that another process shares, or writes to.
-fn elsewhere(dir: &str, shares: bool) -> Duel {
+fn elsewhere(dir: &str, shares: bool) -> Race {
     let secret = secret(dir);
     let before = format!("{dir}/");
     let place = before.len();
@@ -194,7 +194,7 @@ fn elsewhere(dir: &str, shares: bool) -> Duel {
         true => text.set(place, side.of(b'a', b'b')),
         false => write_to(us, text.address() + place, side.of(b"a", b"b")),
     };
-    Duel::new(set, move |_| outcome(Reads::OPENAT.call([HERE, text.address(), READ]), secret)).by(By::Process(0))
+    Race::new(set, move |_| outcome(Reads::OPENAT.call([HERE, text.address(), READ]), secret)).by(By::Process(0))
 }
 
 /// Writes into the memory of a process.
@@ -206,7 +206,7 @@ fn write_to(pid: u32, address: usize, bytes: &[u8]) {
 }
 
 /// A file on which this process has a read lease, opened for writing: the kernel waits until the lease is given back.
-fn lease(dir: &str) -> Duel {
+fn lease(dir: &str) -> Race {
     let secret = secret(dir);
     let switch = Switch::new(&format!("{dir}/"), "file");
     let held = Reads::OPENAT.call([HERE, switch.text.address(), READ]).expect("the file of this test");
@@ -225,7 +225,7 @@ fn lease(dir: &str) -> Duel {
         let flags = (libc::O_RDWR | libc::O_CLOEXEC) as usize;
         outcome(Reads::OPENAT.call([HERE, switch.text.address(), flags]), secret)
     };
-    Duel::new(set, attempt)
+    Race::new(set, attempt)
 }
 
 /// Where the handler of [`interrupted`] changes the path.
@@ -238,7 +238,7 @@ extern "C" fn change_path(_signal: i32) {
 }
 
 /// A path that is changed by a handler of a signal, after which the call begins anew.
-fn interrupted(dir: &str) -> Duel {
+fn interrupted(dir: &str) -> Race {
     let secret = secret(dir);
     let switch = *INTERRUPTED.get_or_init(|| Switch::new(&format!("{dir}/"), "null"));
     // SAFETY: the handler only stores to an atomic that is there for good.
@@ -248,17 +248,17 @@ fn interrupted(dir: &str) -> Duel {
         Side::Open => switch.set(side),
         Side::Denied => rustix::process::kill_process(us, rustix::process::Signal::USR1).expect("one's own process"),
     };
-    Duel::new(set, move |_| outcome(Reads::OPENAT.call([HERE, switch.text.address(), READ]), secret))
+    Race::new(set, move |_| outcome(Reads::OPENAT.call([HERE, switch.text.address(), READ]), secret))
 }
 
-/// A path in memory whose page is not there: whoever reads it first is given one text, and whoever reads it next another.
-fn paged(dir: &str) -> Duel {
+/// A path in memory whose page is not there: the first reader is given one text, and the next another.
+fn paged(dir: &str) -> Race {
     let secret = secret(dir);
     let texts = [format!("{dir}/a/null"), format!("{dir}/b/file")];
     let page = Arc::new(crate::pages::Page::new(texts.map(String::into_bytes)));
     let (owner, address) = (page.clone(), page.address());
-    // The page itself changes what is read; the other end of the duel has nothing to do.
-    Duel::new(
+    // The page itself changes what is read; the other end of the race has nothing to do.
+    Race::new(
         |_| (),
         move |_| {
             owner.begin();
@@ -268,7 +268,7 @@ fn paged(dir: &str) -> Duel {
 }
 
 /// One of these ways.
-pub(crate) fn duel(way: &str, dir: &str) -> Option<Duel> {
+pub(crate) fn race(way: &str, dir: &str) -> Option<Race> {
     const OPEN: u64 = READ as u64;
     const CREATE: u64 = (libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC) as u64;
     const UNKNOWN: u64 = 1 << 40;

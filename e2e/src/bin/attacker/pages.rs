@@ -1,4 +1,4 @@
-//! A page of memory that shows another text each time somebody reads it: userfaultfd(2), for which root's rights are
+//! A page of memory that shows another text each time it is read: userfaultfd(2), for which root's rights are
 //! needed where the kernel itself is to wait for the page.
 
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use testkit::Random;
 
-use crate::duel::mapping;
-use crate::raw::errno;
+use crate::raw::{errno, mapping};
 
 const SIZE: usize = 4096;
 const API: u64 = 0xaa;
@@ -46,7 +45,7 @@ const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
 const UFFDIO_REGISTER: libc::c_ulong = 0xc020_aa00;
 const UFFDIO_COPY: libc::c_ulong = 0xc028_aa03;
 
-/// A page without memory, for whose readers somebody must provide.
+/// A page without memory, which its readers wait for.
 pub(crate) struct Missing {
     address: usize,
     faults: OwnedFd,

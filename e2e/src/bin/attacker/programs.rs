@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::duel::{Outcome, Tally, exit, fork_for_good};
+use crate::process::{exit, fork_for_good};
+use crate::race::{Outcome, Tally};
 use crate::raw::{HERE, Reads, at};
 
 const READ: usize = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;

@@ -166,3 +166,19 @@ pub(crate) fn handle(path: &str) -> usize {
     let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     file.unwrap_or_else(|e| panic!("a handle of {path}: {e}")).into_raw_fd() as usize
 }
+
+/// New memory, all zero. Never freed.
+pub(crate) fn mapping(len: usize, kind: i32) -> usize {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice touches nothing that is there.
+    let memory = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, kind | libc::MAP_ANONYMOUS, -1, 0) };
+    assert_ne!(memory, libc::MAP_FAILED, "memory: {}", errno());
+    memory as usize
+}
+
+/// Memory that this process and its children share. Never freed.
+pub(crate) fn shared(len: usize) -> &'static [AtomicU8] {
+    let memory = mapping(len, libc::MAP_SHARED);
+    // SAFETY: the mapping is `len` bytes of zeroes, valid as atomics, and is never unmapped.
+    unsafe { std::slice::from_raw_parts(memory as *const AtomicU8, len) }
+}

@@ -1,13 +1,14 @@
 //! Two threads or processes about one system call: one makes it, the other changes what it will find.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::Random;
 
-use crate::raw::errno;
+use crate::process::{exit, fork, reap};
+use crate::raw::shared;
 
 /// What the changed thing leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +50,13 @@ type Change = Arc<dyn Fn(Side) + Send + Sync>;
 /// One try, its number given.
 type Attempt = Box<dyn FnMut(u64) -> Outcome>;
 
-pub(crate) struct Duel {
+pub(crate) struct Race {
     pub(crate) by: By,
     pub(crate) change: Change,
     pub(crate) attempt: Attempt,
 }
 
-impl Duel {
+impl Race {
     pub(crate) fn new(
         change: impl Fn(Side) + Send + Sync + 'static,
         attempt: impl FnMut(u64) -> Outcome + 'static,
@@ -85,22 +86,6 @@ const ALWAYS: u64 = u64::MAX;
 
 /// After so long no further try is begun.
 const PATIENCE: Duration = Duration::from_secs(100);
-
-/// New memory, all zero. Never freed.
-pub(crate) fn mapping(len: usize, kind: i32) -> usize {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping at an address of the kernel's choice touches nothing that is there.
-    let memory = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, kind | libc::MAP_ANONYMOUS, -1, 0) };
-    assert_ne!(memory, libc::MAP_FAILED, "memory: {}", errno());
-    memory as usize
-}
-
-/// Memory that this process and its children share. Never freed.
-pub(crate) fn shared(len: usize) -> &'static [AtomicU8] {
-    let memory = mapping(len, libc::MAP_SHARED);
-    // SAFETY: the mapping is `len` bytes of zeroes, valid as atomics, and is never unmapped.
-    unsafe { std::slice::from_raw_parts(memory as *const AtomicU8, len) }
-}
 
 impl Ring {
     fn new() -> &'static Self {
@@ -197,9 +182,9 @@ impl Tally {
 }
 
 /// Tries so many times, with the change at another moment each time.
-pub(crate) fn fight(tries: u64, duel: Duel) -> Tally {
+pub(crate) fn run(tries: u64, race: Race) -> Tally {
     let ring = Ring::new();
-    let Duel { by, change, mut attempt } = duel;
+    let Race { by, change, mut attempt } = race;
     let other = Other::start(by, ring, change.clone());
     let mut tally = Tally::default();
     let mut random = Random::new(2);
@@ -251,38 +236,4 @@ impl Other {
             Self::Process(pid) => drop(reap(pid)),
         }
     }
-}
-
-/// A child like that of fork which also shares what `flags` of clone say; 0 in the child, which dies with its parent.
-pub(crate) fn fork(flags: i32) -> i32 {
-    let child = fork_for_good(flags);
-    if child == 0 {
-        // SAFETY: takes numbers only.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-    }
-    child
-}
-
-/// As [`fork`], but the child outlives its parent.
-pub(crate) fn fork_for_good(flags: i32) -> i32 {
-    let flags = (flags | libc::SIGCHLD) as usize;
-    // SAFETY: without a stack of its own and without CLONE_VM the child is a copy, as after fork. This process has one
-    // thread here, so that no lock is held in the copy.
-    let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0usize, 0usize, 0usize, 0usize) };
-    assert!(child >= 0, "clone: {}", errno());
-    child as i32
-}
-
-/// Ends this process at once, as a child of [`fork`] does.
-pub(crate) fn exit(code: i32) -> ! {
-    // SAFETY: ends the process and runs nothing of it.
-    unsafe { libc::_exit(code) }
-}
-
-/// Waits for a child and gives its wait status.
-pub(crate) fn reap(pid: i32) -> i32 {
-    let mut status = 0;
-    // SAFETY: the kernel writes one int.
-    while unsafe { libc::waitpid(pid, &raw mut status, 0) } < 0 && errno() == libc::EINTR {}
-    status
 }
