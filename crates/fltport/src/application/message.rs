@@ -55,6 +55,37 @@ impl Message {
         (self.deadline != 0).then(|| Duration::from_nanos(self.deadline).saturating_sub(clock::monotonic()))
     }
 
+    /// Whether the filter still waits for the reply: neither its time is over, nor has another replied, nor has the
+    /// connection ended. One that works on an answer for long asks now and then, and stops when the answer would come for
+    /// nothing. It costs some reads of memory.
+    ///
+    /// ```no_run
+    /// # fn look(_: &[u8]) -> bool { false }
+    /// # fn main() -> Result<(), fltport::Error> {
+    /// use std::io::Read;
+    /// use std::fs::File;
+    ///
+    /// use fltport::{Connection, Status};
+    ///
+    /// let port = Connection::connect(r"\ScannerPort", b"")?;
+    /// let mut message = port.recv()?;
+    /// let mut file = message.take_file().map(File::from).expect("a file to look into");
+    /// let (mut piece, mut foul) = (vec![0; 1 << 16], false);
+    /// while message.is_waited_for() && !foul {
+    ///     match file.read(&mut piece) {
+    ///         Ok(0) => break,
+    ///         Ok(length) => foul = look(&piece[..length]),
+    ///         Err(_) => foul = true,
+    ///     }
+    /// }
+    /// // Fails, and does nothing, if the filter has given up.
+    /// let _ = message.reply(Status::SUCCESS, &[u8::from(!foul)]);
+    /// # Ok(()) }
+    /// ```
+    pub fn is_waited_for(&self) -> bool {
+        self.reply_to.is_some_and(|to| self.attachment.is_waited_for(to))
+    }
+
     /// The file that came with the message: open, readable, and not asked about when it is read.
     pub fn file(&self) -> Option<&OwnedFd> {
         self.file.as_ref()

@@ -130,6 +130,11 @@ impl Attachment {
         }
     }
 
+    /// Whether the filter waits for this reply, and nothing else has begun to give it.
+    pub(super) fn is_waited_for(&self, to: ReplyTo) -> bool {
+        !self.gone() && client::claimable(self.memory.shared(), to)
+    }
+
     /// Reserves a slot for its window and puts the first piece of `payload` there. Waits for one to become free as long
     /// as the filter waits for the reply, and no other thread has begun to reply.
     fn window(&self, to: ReplyTo, payload: &[u8]) -> Result<usize, Status> {

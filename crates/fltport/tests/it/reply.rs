@@ -428,6 +428,50 @@ fn a_reply_of_up_to_64_kib_does_not_wait_for_the_filter() {
     );
 }
 
+#[test]
+fn a_message_tells_whether_the_filter_waits_for_its_reply() {
+    both(
+        Host::new,
+        |host, line| {
+            let filter = host.accepted();
+            let pending = filter.start(b"given up", 8, Timeout::After(LONG)).unwrap();
+            line.hear("it waits");
+            drop(pending);
+            line.say("given up");
+            let late = filter.ask(b"late", &mut [0; 8], Timeout::After(std::time::Duration::from_millis(50)));
+            assert_eq!(late.unwrap_err().status(), Status::TIMEOUT);
+            line.say("too late");
+            ask(&filter, &mut [0; 8]);
+            filter.send(b"no reply wanted", Timeout::After(LONG)).unwrap();
+            let pending = filter.start(b"the end", 8, Timeout::After(LONG)).unwrap();
+            line.hear("received");
+            filter.close();
+            drop(pending);
+            line.say("closed");
+        },
+        |app| {
+            let port = app.connect();
+            let first = port.recv().unwrap();
+            assert!(first.is_waited_for());
+            app.say("it waits");
+            app.hear("given up");
+            assert!(!first.is_waited_for());
+            let late = port.recv().unwrap();
+            app.hear("too late");
+            assert!(!late.is_waited_for() && !first.is_waited_for(), "nor for another that is waited for now");
+            let other = port.recv().unwrap();
+            assert!(other.is_waited_for());
+            other.reply(Status::SUCCESS, b"").unwrap();
+            assert!(!port.recv().unwrap().is_waited_for(), "none is wanted");
+            let last = port.recv().unwrap();
+            assert!(last.is_waited_for());
+            app.say("received");
+            app.hear("closed");
+            testkit::until(|| !last.is_waited_for());
+        },
+    );
+}
+
 /// The receive that was too small knows the id, and that is enough for an answer: the message itself is never
 /// delivered.
 #[test]
