@@ -5,6 +5,7 @@
 
 mod applications;
 pub mod scan;
+mod turns;
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -23,15 +24,52 @@ use crate::source::Exempt;
 /// Where a guard stands unless said otherwise: the lowest altitude that Windows gives to anti-virus filters.
 const ALTITUDE: u32 = 320_000;
 
-/// What an [`Ask`] does with the outcome, exactly once.
-pub type Done = Box<dyn FnOnce(Result<(Status, Vec<u8>), By>) + Send>;
-
 /// An application that can be asked, without waiting for its answer. It is not asked about what it does itself
 /// ([`Exempt`]): it would wait for its own answer.
 pub trait Ask: Exempt {
-    /// Asks. `question` is a [`Question`] in bytes, `file` is the file it is about. `done` is called exactly once, now
-    /// or from another thread: with the status and bytes of the reply, or with the reason why there is none.
-    fn ask(&self, question: Vec<u8>, file: Option<Arc<OwnedFd>>, timeout: Duration, done: Done);
+    /// Asks about an operation what [`question_of`] gives, and [settles](settle) it with the outcome, now or from another
+    /// thread. An operation that is kept for longer than its deadline is answered without that, and holds nothing.
+    fn ask(&self, operation: PreOperation);
+}
+
+/// The question about an operation in bytes ([`Question`]), and the file that it is about.
+///
+/// # Errors
+/// [`By::Unreadable`]: there is a file, but it could not be opened.
+pub fn question_of(operation: &PreOperation) -> Result<(Vec<u8>, Option<Arc<OwnedFd>>), By> {
+    let file = operation.file().map_err(|_| By::Unreadable)?;
+    let question = Question {
+        operation: operation.operation().clone(),
+        sequence: operation.sequence(),
+        deadline: u64::try_from(operation.deadline().as_nanos()).unwrap_or(u64::MAX),
+        file: file.is_some(),
+    };
+    Ok((question.to_bytes(), file))
+}
+
+/// Answers an operation by what an application replied: a status, and an [`Answer`](question::Answer) in bytes where that
+/// is a success. Or by the reason why there is no reply.
+pub fn settle(operation: PreOperation, outcome: Result<(Status, Vec<u8>), By>) {
+    let decided = outcome.and_then(|(status, bytes)| match (status, question::Answer::parse(&bytes)) {
+        (Status::SUCCESS, Ok(answer)) => Ok(answer),
+        (question::UNSCANNED, _) => Err(By::Unscanned),
+        _ => Err(By::Nonsense),
+    });
+    // Whether it came in time is counted by the manager.
+    match decided {
+        Ok(answer) if answer.allow => {
+            if answer.flags.contains(AnswerFlags::CACHE) {
+                operation.remember();
+            }
+            operation.answer(Verdict::Allow, By::Application);
+        }
+        Ok(_) => {
+            operation.answer(Verdict::Deny(Status::ACCESS_DENIED), By::Application);
+        }
+        Err(why) => {
+            operation.miss(why);
+        }
+    }
 }
 
 /// A filter that does what rules say: denies, allows, or asks an application.
@@ -130,13 +168,7 @@ impl Guard {
             operation.miss(By::Overload);
             return;
         }
-        let Ok(file) = operation.file() else {
-            operation.miss(By::Unreadable);
-            return;
-        };
-        let question = question_of(&operation, file.is_some());
-        let timeout = operation.remaining();
-        ask.ask(question, file, timeout, Box::new(move |outcome| answer(operation, outcome)));
+        ask.ask(operation);
     }
 }
 
@@ -167,38 +199,6 @@ impl Filter for Guard {
             Decision::Deny => _ = operation.deny(Status::ACCESS_DENIED),
             Decision::Unnamed => _ = operation.miss(By::Unreadable),
             Decision::Ask => self.ask_about(operation),
-        }
-    }
-}
-
-fn question_of(operation: &PreOperation, file: bool) -> Vec<u8> {
-    let question = Question {
-        operation: operation.operation().clone(),
-        sequence: operation.sequence(),
-        deadline: u64::try_from(operation.deadline().as_nanos()).unwrap_or(u64::MAX),
-        file,
-    };
-    question.to_bytes()
-}
-
-fn answer(operation: PreOperation, outcome: Result<(Status, Vec<u8>), By>) {
-    let decided = outcome.and_then(|(status, bytes)| match question::Answer::parse(&bytes) {
-        Ok(answer) if status == Status::SUCCESS => Ok(answer),
-        _ => Err(By::Nonsense),
-    });
-    // Whether it came in time is counted by the manager.
-    match decided {
-        Ok(answer) if answer.allow => {
-            if answer.flags.contains(AnswerFlags::CACHE) {
-                operation.remember();
-            }
-            operation.answer(Verdict::Allow, By::Application);
-        }
-        Ok(_) => {
-            operation.answer(Verdict::Deny(Status::ACCESS_DENIED), By::Application);
-        }
-        Err(why) => {
-            operation.miss(why);
         }
     }
 }

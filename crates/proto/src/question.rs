@@ -18,6 +18,9 @@
 //! | 40 | 4 | length of the second path |
 //! | 44 | 4 | length of the command name |
 //! | 48 | | path, second path, command name, without terminators |
+//!
+//! The status of a reply with an answer is [`Status::SUCCESS`]; [`UNSCANNED`] says that there is none because the
+//! application did not look at all of the file.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -28,6 +31,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::operation::{Caller, CallerInfo, OpFlags, OpKind, Operation};
+use crate::status::Status;
 
 /// The version that this code writes and the only one it reads.
 pub const VERSION: u16 = 1;
@@ -39,6 +43,8 @@ pub const ANSWER_LEN: usize = size_of::<RawAnswer>();
 pub const MAX_PATH: usize = 4096;
 /// Longest command name, in bytes (TASK_COMM_LEN is 16; worker threads of the kernel have longer ones).
 pub const MAX_COMMAND: usize = 64;
+/// The status of a reply without an answer: the application did not look at all that is in the file.
+pub const UNSCANNED: Status = Status::FILE_TOO_LARGE;
 /// The flag of a question with a file; the other bits are an operation's.
 const FILE: u32 = 1 << 0;
 

@@ -60,6 +60,8 @@ pub enum By {
     Overload,
     /// A miss: the file could not be opened for an application to look at, or its name not be told for a rule to.
     Unreadable,
+    /// A miss: the application did not look at all that is in the file, because there is too much of it.
+    Unscanned,
     /// A miss: the source ended.
     End,
 }
@@ -76,6 +78,7 @@ impl By {
         Self::Dropped,
         Self::Overload,
         Self::Unreadable,
+        Self::Unscanned,
         Self::End,
     ];
 
@@ -96,6 +99,7 @@ impl By {
             Self::Dropped => "dropped",
             Self::Overload => "overload",
             Self::Unreadable => "unreadable",
+            Self::Unscanned => "unscanned",
             Self::End => "end",
         }
     }

@@ -2,143 +2,153 @@
 //!
 //! ```no_run
 //! use fltmgr::Connection;
-//! use fltmgr::guard::scan::{self, Patterns};
+//! use fltmgr::guard::scan::{Patterns, Scanner};
 //!
 //! # fn main() -> Result<(), fltmgr::Error> {
 //! let port = Connection::connect(r"\ScannerPort", b"")?;
-//! scan::serve(&port, &Patterns::new(["EICAR", "BEGIN PRIVATE KEY"]))?; // until the port is closed
+//! Scanner::new(Patterns::new(["EICAR", "BEGIN PRIVATE KEY"])).serve(&port)?; // until the port is closed
 //! # Ok(()) }
 //! ```
+//!
+//! # No question holds up the others
+//!
+//! What is in memory and short is answered by the thread that receives the question. All else is looked into in pieces, by
+//! a few threads, and between two pieces of one file the others have their turn: the users whose programs wait, then the
+//! processes of each, then the files. A scan ends when no question about its file waits any more; so does the work for
+//! questions that are over. Questions of one user about one file that has not been begun are one scan. A thread that waits
+//! for its disk is not counted: another takes its place, up to [`MAX_THREADS`], of which one user has half at most, and one
+//! process a third. Holes of files are not read.
 
-use std::io;
-use std::os::fd::AsFd;
+mod jobs;
+mod patterns;
+mod threads;
 
-use memchr::memmem::Finder;
-use proto::question::{Answer, Question};
+use std::num::NonZero;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::question::{Answer, AnswerFlags, Question};
 use proto::status::Status;
-use rustix::fs::FileType;
-use rustix::io::Errno;
 
+use super::turns::Party;
 use crate::{Connection, Error, Message};
 
-/// How much of a file is looked at in one piece.
-const CHUNK: usize = 64 * 1024;
+use jobs::{Job, Outcome};
+pub use patterns::Patterns;
+pub use threads::MAX_THREADS;
+use threads::Threads;
 
-/// Byte sequences to look for.
+/// More threads than this do not read a disk faster.
+const MOST_AT_WORK: usize = 8;
+
+/// How long to wait for descriptors when there are none for the file of the next question.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What a scanner looks for, and how.
 #[derive(Clone, Debug)]
-pub struct Patterns {
-    finders: Vec<Finder<'static>>,
-    longest: usize,
+struct Settings {
+    patterns: Patterns,
+    max_scan: u64,
+    flags: AnswerFlags,
 }
 
-impl Patterns {
-    /// These. An empty one is left out: it would be in every file.
-    pub fn new(patterns: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
-        let patterns = patterns.into_iter().filter(|pattern| !pattern.as_ref().is_empty());
-        let finders: Vec<_> = patterns.map(|pattern| Finder::new(pattern.as_ref()).into_owned()).collect();
-        let longest = finders.iter().map(|finder| finder.needle().len()).max().unwrap_or(0);
-        Self { finders, longest }
+/// Answers questions by what is in the files: *deny* if a pattern is found or the file cannot be read, else *allow*.
+///
+/// Dropped, it gives up what it is looking into.
+#[derive(Debug)]
+pub struct Scanner {
+    settings: Arc<Settings>,
+    threads: Threads,
+}
+
+/// What a scanner has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Questions that were answered by what is in a file.
+    pub scanned: u64,
+    /// Questions about files with more in them than is looked at.
+    pub unscanned: u64,
+    /// Questions that were over before the file had been looked at.
+    pub given_up: u64,
+}
+
+impl Scanner {
+    /// One that looks for these patterns in all of every file.
+    pub fn new(patterns: Patterns) -> Self {
+        let settings = Settings { patterns, max_scan: u64::MAX, flags: AnswerFlags::empty() };
+        let at_work = std::thread::available_parallelism().map_or(2, NonZero::get).clamp(2, MOST_AT_WORK);
+        Self { settings: Arc::new(settings), threads: Threads::new(at_work) }
     }
 
-    /// The first of the patterns that is found in the file, which is read piece by piece from its start to its end
-    /// without moving its position. Only regular files contain anything.
+    /// Looks at the first so many bytes of a file, holes not counted. If there are more, and no pattern was found in
+    /// those, the reply is [`UNSCANNED`](crate::question::UNSCANNED), and the filter's policy decides.
+    #[must_use]
+    pub fn max_scan(mut self, bytes: u64) -> Self {
+        Arc::make_mut(&mut self.settings).max_scan = bytes;
+        self
+    }
+
+    /// Says with each *allow* that it holds until the file changes.
+    #[must_use]
+    pub fn remember(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).flags |= AnswerFlags::CACHE;
+        self
+    }
+
+    /// Answers the questions of a guard until the filter goes away; several threads may do it, on one connection or more.
+    /// Messages that are no questions are answered with [`Status::INVALID_PARAMETER`], and the guard's policy decides.
     ///
     /// # Errors
-    /// Of reading.
-    pub fn find(&self, file: impl AsFd) -> io::Result<Option<&[u8]>> {
-        let file = file.as_fd();
-        if self.finders.is_empty() || FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode) != FileType::RegularFile
-        {
-            return Ok(None);
-        }
-        // What may be the beginning of a pattern that ends in the next piece.
-        let keep = self.longest - 1;
-        let mut buffer = vec![0; keep + CHUNK];
-        let (mut kept, mut offset) = (0, 0);
+    /// What ends the receiving, other than [`Status::PORT_DISCONNECTED`].
+    pub fn serve(&self, connection: &Connection) -> Result<(), Error> {
         loop {
-            let read = match rustix::io::pread(file, &mut buffer[kept..], offset) {
-                Ok(0) => return Ok(None),
-                Err(Errno::INTR) => continue,
-                other => other?,
-            };
-            let filled = kept + read;
-            if let Some(found) = self.finders.iter().find(|finder| finder.find(&buffer[..filled]).is_some()) {
-                return Ok(Some(found.needle()));
+            match connection.recv() {
+                Ok(message) => self.take(message),
+                Err(error) if error.status() == Status::PORT_DISCONNECTED => return Ok(()),
+                // That question is the policy's; when others are answered there are descriptors again.
+                Err(error) if error.status() == Status::INSUFFICIENT_RESOURCES => std::thread::park_timeout(PAUSE),
+                Err(error) => return Err(error),
             }
-            offset += read as u64;
-            kept = filled.min(keep);
-            buffer.copy_within(filled - kept..filled, 0);
         }
     }
 
-    /// The answer to a question about a file: *deny* if it contains a pattern, or can not be read; *allow* without a
-    /// file.
-    pub fn judge(&self, file: Option<impl AsFd>) -> Answer {
-        match file.map(|file| self.find(file)) {
-            None | Some(Ok(None)) => Answer::ALLOW,
-            Some(Ok(Some(_)) | Err(_)) => Answer::DENY,
+    /// What it has done so far.
+    pub fn counters(&self) -> Counters {
+        self.threads.counters()
+    }
+
+    fn take(&self, mut message: Message) {
+        let Ok(question) = Question::parse(message.body()) else {
+            // It fails only when the filter waits no longer: it has decided, and counted that as too late.
+            let _ = message.reply(Status::INVALID_PARAMETER, &Answer::DENY.to_bytes());
+            return;
+        };
+        let caller = &question.operation.caller;
+        let party = Party { user: caller.user(), process: caller.process() };
+        let Some(file) = message.take_file() else {
+            // Without contents there is nothing to be found.
+            self.threads.answer(vec![message], Outcome::Clean, self.settings.flags);
+            return;
+        };
+        let search = match self.settings.patterns.search(file.as_fd()) {
+            Ok(Some(search)) => search,
+            Ok(None) => return self.threads.answer(vec![message], Outcome::Clean, self.settings.flags),
+            Err(_) => return self.threads.answer(vec![message], Outcome::Foul, self.settings.flags),
+        };
+        let mut job = Job::new(file, search, message, self.settings.clone());
+        match job.look_at_once() {
+            Some(outcome) => self.threads.answer(job.into_askers(), outcome, self.settings.flags),
+            None => self.threads.push(party, job),
         }
     }
 }
 
-/// Answers the questions of a guard until the filter goes away; several threads may do it on one connection. Messages
-/// that are no questions are answered with [`Status::INVALID_PARAMETER`], and the guard's policy decides.
+/// Answers the questions of a guard until the filter goes away: [`Scanner::serve`] with these patterns.
 ///
 /// # Errors
-/// What ends the receiving, other than [`Status::PORT_DISCONNECTED`].
+/// As [`Scanner::serve`].
 pub fn serve(connection: &Connection, patterns: &Patterns) -> Result<(), Error> {
-    loop {
-        match connection.recv() {
-            Ok(message) => answer(message, patterns),
-            Err(error) if error.status() == Status::PORT_DISCONNECTED => return Ok(()),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn answer(message: Message, patterns: &Patterns) {
-    let (status, answer) = match Question::parse(message.body()) {
-        Ok(_) => (Status::SUCCESS, patterns.judge(message.file())),
-        Err(_) => (Status::INVALID_PARAMETER, Answer::DENY),
-    };
-    // An error is that the filter waits no longer, which the guard has counted.
-    let _ = message.reply(status, &answer.to_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{Seek as _, Write as _};
-
-    fn find(patterns: &[&str], contents: &[u8]) -> Option<String> {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(contents).unwrap();
-        file.rewind().unwrap();
-        let patterns = Patterns::new(patterns);
-        let found = patterns.find(&file).unwrap().map(|found| String::from_utf8_lossy(found).into_owned());
-        assert_eq!(file.stream_position().unwrap(), 0);
-        found
-    }
-
-    #[test]
-    fn a_pattern_is_found_across_pieces() {
-        for at in [0, 1, CHUNK - 7, CHUNK - 6, CHUNK - 5, CHUNK - 1, CHUNK, 2 * CHUNK - 3, 2 * CHUNK + 2] {
-            let mut contents = vec![b'x'; at];
-            contents.extend(b"needle");
-            assert_eq!(find(&["other", "needle"], &contents).as_deref(), Some("needle"), "{at}");
-            contents.extend(b"tail");
-            assert_eq!(find(&["needle"], &contents).as_deref(), Some("needle"), "{at}");
-            contents.truncate(at + 5);
-            assert_eq!(find(&["needle"], &contents), None, "{at}");
-        }
-    }
-
-    #[test]
-    fn nothing_is_found_in_nothing() {
-        assert_eq!(find(&["x"], b""), None);
-        assert_eq!(find(&[""], b"x"), None);
-        assert_eq!(find(&[], b"x"), None);
-        assert_eq!(Patterns::new(["x"]).find(std::fs::File::open("/dev/null").unwrap()).unwrap(), None);
-        assert_eq!(Patterns::new(["x"]).judge(None::<std::fs::File>), Answer::ALLOW);
-    }
+    Scanner::new(patterns.clone()).serve(connection)
 }

@@ -236,7 +236,9 @@ impl Drop for Fanotify {
 /// An event that waits.
 #[derive(Debug)]
 struct Open {
-    arrived: Arrived,
+    since: Duration,
+    /// Until it is answered: whatever still holds the operation then does not hold a descriptor.
+    arrived: Mutex<Option<Arrived>>,
     operation: Arc<Operation>,
     verdicts: Arc<Verdicts>,
     /// What the file was before any filter or application looked.
@@ -251,15 +253,17 @@ impl Open {
         let kind = if event.exec() { OpKind::Exec } else { OpKind::Open };
         let caller = Caller::new(event.pid(), procfs::look_up).with_process(event.pid());
         let operation = Arc::new(Operation::new(kind, path, caller));
-        Self { operation, arrived, verdicts, looked: OnceLock::new() }
+        let since = arrived.since;
+        Self { since, arrived: Mutex::new(Some(arrived)), operation, verdicts, looked: OnceLock::new() }
     }
 
-    fn event(&self) -> &Permission {
-        &self.arrived.event
+    /// Looks at the event, if it is not answered yet.
+    fn event<R>(&self, look: impl FnOnce(&Permission) -> R) -> Option<R> {
+        lock(&self.arrived).as_ref().map(|arrived| look(&arrived.event))
     }
 
-    fn looked(&self) -> Option<Looked> {
-        *self.looked.get_or_init(|| self.verdicts.look(self.event().group(), self.event().file()))
+    fn looked(&self, event: &Permission) -> Option<Looked> {
+        *self.looked.get_or_init(|| self.verdicts.look(event.group(), event.file()))
     }
 }
 
@@ -268,17 +272,20 @@ impl Waiting for Open {
         &self.operation
     }
     fn arrived(&self) -> Duration {
-        self.arrived.since
+        self.since
     }
     fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
-        let _ = self.looked();
-        Ok(Some(self.event().file().clone()))
+        Ok(self.event(|event| {
+            let _ = self.looked(event);
+            event.file().clone()
+        }))
     }
     fn answer(&self, verdict: Verdict) -> bool {
-        self.event().answer(verdict == Verdict::Allow)
+        let arrived = lock(&self.arrived).take();
+        arrived.is_some_and(|arrived| arrived.event.answer(verdict == Verdict::Allow))
     }
     fn remember(&self) {
-        if let Some(looked) = self.looked() {
+        if let Some(looked) = self.event(|event| self.looked(event)).flatten() {
             self.verdicts.keep(looked);
         }
     }

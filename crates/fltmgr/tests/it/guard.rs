@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fltmgr::filter::{By, Caller, CallerInfo, Manager, OnMiss, OpFlags, OpKind, OpSet, Operation, Verdict};
-use fltmgr::guard::{Applications, Ask, Done, Guard, scan};
+use fltmgr::filter::{
+    By, Caller, CallerInfo, Manager, OnMiss, OpFlags, OpKind, OpSet, Operation, PreOperation, Verdict,
+};
+use fltmgr::guard::{Applications, Ask, Guard, question_of, scan, settle};
 use fltmgr::namespace::Namespace;
 use fltmgr::policy::{Decision, LiveRules, Rule, Rules};
 use fltmgr::question::{Answer, AnswerFlags, Question};
@@ -29,15 +31,19 @@ type Outcome = Result<(Status, Vec<u8>), By>;
 struct Oracle {
     reply: Mutex<Option<Outcome>>,
     asked: Mutex<Vec<(Vec<u8>, bool)>>,
-    kept: Mutex<Vec<Done>>,
+    kept: Mutex<Vec<PreOperation>>,
 }
 
 impl Ask for Oracle {
-    fn ask(&self, question: Vec<u8>, file: Option<Arc<OwnedFd>>, _: Duration, done: Done) {
+    fn ask(&self, operation: PreOperation) {
+        let (question, file) = match question_of(&operation) {
+            Ok(question) => question,
+            Err(why) => return settle(operation, Err(why)),
+        };
         self.asked.lock().unwrap().push((question, file.is_some()));
         match &*self.reply.lock().unwrap() {
-            Some(reply) => done(reply.clone()),
-            None => self.kept.lock().unwrap().push(done),
+            Some(reply) => settle(operation, reply.clone()),
+            None => self.kept.lock().unwrap().push(operation),
         }
     }
 }
@@ -284,8 +290,8 @@ fn every_kind_of_no_answer_has_its_name() {
         let counters = manager.counters();
         assert_eq!(counters.allowed_by(by) + counters.denied_by(by), 1, "{reply:?}");
         // An answer after the deadline changes nothing.
-        for done in oracle.kept.lock().unwrap().drain(..) {
-            done(Ok((Status::SUCCESS, Answer::ALLOW.to_bytes().to_vec())));
+        for operation in oracle.kept.lock().unwrap().drain(..) {
+            settle(operation, Ok((Status::SUCCESS, Answer::ALLOW.to_bytes().to_vec())));
         }
         assert_eq!((made.answers(), manager.counters().late), (1, u64::from(by == By::Deadline)));
     }

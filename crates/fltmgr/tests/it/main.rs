@@ -3,6 +3,7 @@
 mod filters;
 mod guard;
 mod rule;
+mod scanner;
 mod sources;
 mod supervise;
 
