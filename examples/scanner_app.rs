@@ -7,12 +7,27 @@ use fltport::{Connection, Message, Status};
 
 const FOUL: &[u8] = b"foul";
 const THREADS: usize = 2;
+const PIECE: usize = 1 << 16;
 
-/// Looks into the file that came with the message. A file that cannot be read is not called safe.
+/// Looks into the file that came with the message, piece by piece, for as long as the filter waits: a thread that went on
+/// when its answer comes for nothing would be missed by the next question. A file that cannot be read is not called safe,
+/// nor one that was not looked at to its end.
 fn is_safe(message: &mut Message) -> bool {
-    let mut content = Vec::new();
-    let read = message.take_file().map(|file| File::from(file).read_to_end(&mut content));
-    matches!(read, Some(Ok(_))) && !content.windows(FOUL.len()).any(|window| window == FOUL)
+    let Some(mut file) = message.take_file().map(File::from) else { return false };
+    // A piece, behind the end of the one before it, where the beginning of what is looked for may be.
+    let (mut buffer, mut kept) = (vec![0; FOUL.len() + PIECE], 0);
+    while message.is_waited_for() {
+        match file.read(&mut buffer[kept..]) {
+            Ok(0) => return true,
+            Ok(length) if buffer[..kept + length].windows(FOUL.len()).all(|window| window != FOUL) => {
+                let end = kept + length;
+                kept = end.min(FOUL.len() - 1);
+                buffer.copy_within(end - kept..end, 0);
+            }
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// One of the threads that serve the connection: get a message, judge, reply.

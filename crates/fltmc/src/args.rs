@@ -68,6 +68,11 @@ pub(crate) struct RuleArgs {
     #[arg(long, value_name = "TEXT", value_parser = not_empty)]
     pub(crate) deny_content: Vec<String>,
 
+    /// With --deny-content: look at so much of a file (holes not counted), for example 100M. If there is more, and nothing
+    /// was found in that, --on-miss decides
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "deny_content")]
+    pub(crate) max_scan: Option<u64>,
+
     /// Create this port and leave the decision to the application that connects, for example `fltmc connect NAME`
     #[arg(long, value_name = "NAME")]
     pub(crate) port: Option<String>,
@@ -94,7 +99,8 @@ impl RuleArgs {
     pub(crate) fn content(text: &str) -> Self {
         let deny_content = vec![text.to_owned()];
         let (deny, ask) = (Vec::new(), Vec::new());
-        Self { deny, deny_content, port: None, ask, deadline: Duration::from_secs(5), report: None, quiet: true }
+        let deadline = Duration::from_secs(5);
+        Self { deny, deny_content, max_scan: None, port: None, ask, deadline, report: None, quiet: true }
     }
 
     /// Without any rule nothing would be decided, which is surely a slip.
@@ -189,6 +195,11 @@ pub(crate) struct Scan {
     /// Refuse files that contain this text; may be repeated
     #[arg(long, value_name = "TEXT", required = true, value_parser = not_empty)]
     pub(crate) deny_content: Vec<String>,
+
+    /// Look at so much of a file (holes not counted), for example 100M. If there is more, and nothing was found in that,
+    /// the filter decides without an answer
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_scan: Option<u64>,
 
     /// Let the filter keep *allow* for a file until it changes, if it can
     #[arg(long)]
@@ -309,6 +320,18 @@ fn glob(pattern: &str) -> Result<String, String> {
     }
 }
 
+/// Bytes, or with one letter behind them KiB, MiB, GiB or TiB.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.chars().last().and_then(|unit| "KMGT".find(unit.to_ascii_uppercase())) {
+        Some(index) => (&text[..text.len() - 1], 10 * (index + 1)),
+        None => (text, 0),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(|| "a number of bytes is wanted, for example 65536, 64K, 100M or 2G".into())
+}
+
 /// One millisecond to one day.
 fn milliseconds(text: &str) -> Result<Duration, String> {
     const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -326,6 +349,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, bytes) in [("1", 1), ("65536", 65536), ("64K", 65536), ("64k", 65536), ("100M", 104_857_600)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert_eq!((size("2G"), size("1T")), (Ok(2 << 30), Ok(1 << 40)));
+        for text in ["", "0", "0M", "M", "1MB", "-1", "1.5G", "99999999999T", "1 M", "ä"] {
+            assert!(size(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Filters {
         if !rules.deny_content.is_empty() {
             // A verdict may be kept until the file changes only where nothing but its content was looked at.
             let remember = filters.guards.is_empty() && !setting.under.is_empty();
-            let scanner = Scanner::start(&rules.deny_content, remember)?;
+            let scanner = Scanner::start(&rules.deny_content, rules.max_scan, remember)?;
             // Only opening and running give content away.
             let content = guard("--deny-content", SCANNER_ALTITUDE, compiled(Rule::ask(&everything))?);
             let content = content.ops(OpSet::OPEN | OpSet::EXEC);

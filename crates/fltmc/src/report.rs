@@ -4,7 +4,9 @@
 //! counted and lost. A log that blocks would be a deadlock, because the process that writes the log may itself be waiting
 //! for a verdict.
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use serde::Serialize;
 
 use crate::exit::{Code, Failure, cause, no_thread};
 use crate::latency::Latencies;
-use crate::output::{self, DIM, ERROR, GOOD, HEAD, WARN};
+use crate::output::{self, DIM, ERROR, GOOD, HEAD, Safe, WARN};
 
 /// Records that may wait to be written.
 pub(crate) const QUEUE: usize = 65_536;
@@ -70,19 +72,32 @@ fn microseconds(duration: Duration) -> f64 {
 /// Where records go.
 pub(crate) type Sink = Box<dyn FnMut(&Record) -> Result<(), Failure> + Send>;
 
+/// How many files are named that were decided about without a look.
+const NAMED: usize = 3;
+
+/// Some of the files that were decided about without a look, by the reason.
+type Missed = BTreeMap<&'static str, Vec<PathBuf>>;
+
 /// Reads a manager's records on a thread of its own until the manager is gone.
 #[derive(Debug)]
-pub(crate) struct Collector(JoinHandle<(Latencies, Result<(), Failure>)>);
+pub(crate) struct Collector(JoinHandle<(Latencies, Missed, Result<(), Failure>)>);
 
 impl Collector {
     /// Gives each record to every sink, until that one fails; keeps the latencies of the application's answers.
     pub(crate) fn start(records: Records, mut sinks: Vec<Sink>) -> Result<Self, Failure> {
         let thread = std::thread::Builder::new().spawn(move || {
             let mut latencies = Latencies::new();
+            let mut missed = Missed::new();
             let mut written = Ok(());
             while let Some(record) = records.recv() {
                 if record.by == By::Application {
                     latencies.add(record.latency);
+                }
+                if record.by.is_miss() {
+                    let named = missed.entry(record.by.name()).or_default();
+                    if named.len() < NAMED && !named.contains(&record.operation.path) {
+                        named.push(record.operation.path.clone());
+                    }
                 }
                 sinks.retain_mut(|sink| {
                     let result = sink(&record);
@@ -93,18 +108,18 @@ impl Collector {
                     goes_on
                 });
             }
-            (latencies, written)
+            (latencies, missed, written)
         });
         thread.map(Self).map_err(no_thread)
     }
 
     /// Waits for the last record. The manager must be gone, or this never ends.
     pub(crate) fn finish(self, counters: &Counters) -> Result<Summary, Failure> {
-        let (latencies, written) = self
+        let (latencies, missed, written) = self
             .0
             .join()
             .map_err(|_| Failure::new(Code::Other, "the thread that writes records panicked; this is a bug"))?;
-        written.map(|()| Summary::new(counters, &latencies))
+        written.map(|()| Summary::new(counters, &latencies, &missed))
     }
 }
 
@@ -129,21 +144,59 @@ pub(crate) struct Summary {
     pub(crate) denied: u64,
     pub(crate) by_rule: u64,
     pub(crate) by_application: u64,
-    /// Decided by the policy, because there was no answer in time.
+    /// Decided by the policy, because nothing else had decided.
     pub(crate) missed: u64,
+    /// Those by their reasons.
+    pub(crate) misses: Vec<Miss>,
     /// Of the application's answers, from the operation to its verdict.
     pub(crate) p50_us: Option<f64>,
     pub(crate) p99_us: Option<f64>,
     pub(crate) records_lost: u64,
 }
 
+/// Operations that the policy decided about for one reason.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Miss {
+    /// As in the lines.
+    pub(crate) by: &'static str,
+    pub(crate) number: u64,
+    /// Some of the files.
+    pub(crate) files: Vec<String>,
+    #[serde(skip)]
+    why: &'static str,
+}
+
+/// Why an operation was not decided about, to follow a number of them.
+fn why(by: By) -> &'static str {
+    match by {
+        By::Deadline => "without an answer in time",
+        By::Disconnect => "whose application went away",
+        By::Absent => "with no application to ask",
+        By::Nonsense => "answered with an error, or with what is no answer",
+        By::Overload => "more than could wait at one time",
+        By::Unreadable => "whose file could not be opened or named",
+        By::Unscanned => "with more in the file than --max-scan",
+        By::End => "that still waited at the end",
+        _ => "for other reasons",
+    }
+}
+
 impl Summary {
-    fn new(counters: &Counters, latencies: &Latencies) -> Self {
+    fn new(counters: &Counters, latencies: &Latencies, named: &Missed) -> Self {
         let by = |by| counters.allowed_by(by) + counters.denied_by(by);
         let missed = counters.missed_allow() + counters.missed_deny();
         let allowed = counters.allowed() + counters.missed_allow();
         let denied = counters.denied() + counters.missed_deny();
+        let files = |by: By| named.get(by.name()).into_iter().flatten().map(|path| path.to_string_lossy().into_owned());
+        let misses = By::ALL.iter().copied().filter(|reason| reason.is_miss() && by(*reason) > 0);
+        let miss = |reason: By| Miss {
+            by: reason.name(),
+            number: by(reason),
+            files: files(reason).collect(),
+            why: why(reason),
+        };
         Self {
+            misses: misses.map(miss).collect(),
             operations: allowed + denied,
             allowed,
             denied,
@@ -162,13 +215,10 @@ impl Summary {
         Some(format!("p50 {}, p99 {}", brief(self.p50_us?), brief(self.p99_us?)))
     }
 
-    /// One to three lines on stderr.
+    /// Some lines on stderr.
     pub(crate) fn print(&self) {
-        let by = [
-            (self.by_rule, "by rule"),
-            (self.by_application, "by the application"),
-            (self.missed, "by --on-miss, as there was no answer in time"),
-        ];
+        let by =
+            [(self.by_rule, "by rule"), (self.by_application, "by the application"), (self.missed, "by --on-miss")];
         let by: Vec<_> = by.iter().filter(|(n, _)| *n > 0).map(|(n, by)| format!("{n} {by}")).collect();
         let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
         output::noteln!(
@@ -177,6 +227,11 @@ impl Summary {
             self.allowed,
             self.denied
         );
+        for Miss { number, why, files, .. } in &self.misses {
+            let more = if *number > files.len() as u64 { ", …" } else { "" };
+            let files = Safe(files.join(", "));
+            output::noteln!("{WARN}fltmc:{WARN:#} --on-miss decided about {number} {why}: {files}{more}");
+        }
         if let Some(latency) = self.latency() {
             output::noteln!("{HEAD}fltmc:{HEAD:#} the application's answers took {latency}");
         }

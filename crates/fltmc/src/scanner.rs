@@ -32,7 +32,7 @@ pub(crate) struct Scanner {
 
 impl Scanner {
     /// Starts `fltmc scan` as a second process and waits until it is connected.
-    pub(crate) fn start(texts: &[String], remember: bool) -> Result<Self, Failure> {
+    pub(crate) fn start(texts: &[String], max_scan: Option<u64>, remember: bool) -> Result<Self, Failure> {
         let namespace = tempfile::Builder::new()
             .prefix("fltmc-")
             .tempdir()
@@ -50,6 +50,7 @@ impl Scanner {
         let mut command = Command::new(me);
         command.env("FLTMGR_NAMESPACE", namespace.path()).args(["scan", SCANNER_PORT]);
         command.args(texts.iter().map(|text| format!("--deny-content={text}")));
+        command.args(max_scan.map(|bytes| format!("--max-scan={bytes}")));
         command.args(remember.then_some("--remember"));
         // Out of the terminal's foreground: Ctrl-C is for the program, which may go on after it, and then needs verdicts.
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn();

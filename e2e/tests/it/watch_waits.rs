@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use testkit::{Again, Role, World, program, say, slow, watchdog};
+use testkit::{Again, Role, World, finish, program, say, slow, watchdog};
 
 const OPENERS: usize = 300;
 const DEADLINE: Duration = Duration::from_millis(1000);
@@ -76,4 +76,49 @@ fn openers_wait_for_the_deadline_where_there_are_descriptors() {
 #[test]
 fn openers_wait_for_the_deadline_where_there_are_few_descriptors() {
     openers_wait_for_the_deadline(64);
+}
+
+/// Files of a terabyte, which any program can make, do not keep the scanner from what is foul; and a file that takes too
+/// long to look into does so for nothing but itself.
+#[test]
+fn large_files_keep_the_scanner_from_nothing() {
+    let _watchdog = watchdog(Duration::from_secs(180));
+    let world = World::new();
+    let large = "yes nothing | head -c 200M > fs/in/dense && truncate -s 1T fs/in/hole1 fs/in/hole2";
+    let files = format!("mkdir fs/in && echo NEEDLE > fs/in/foul && {large}");
+    let Some(mut command) = world.watcher(&files) else { return };
+    // Many patterns, so that the dense file takes longer than its deadline.
+    let patterns = (0..400).flat_map(|n| ["--deny-content".to_owned(), format!("no such thing {n}")]);
+    command.arg(world.tool()).args(["watch", "--deny-content", "NEEDLE", "--deadline", "2000"]).args(patterns);
+    let mut watched = world.spawn(command.arg("fs/in"));
+    watched.says("watching");
+    let hold = "for f in hole1 hole2 dense dense dense dense; do head -c 1 fs/in/$f > /dev/null & done";
+    let foul = "for n in 1 2 3 4 5 6 7 8 9 10; do cat fs/in/foul && echo read; done 2> /dev/null";
+    let ended = finish(&mut world.inside(&watched, 30, &format!("{hold}; {foul}; wait")));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""), "{}", ended.err);
+    watched.signal(Signal::INT);
+    let missed = watched.says("without an answer in time");
+    assert!(missed.contains("/dense") && !missed.contains("/hole"), "{missed}");
+    assert_eq!(watched.end(), 0);
+}
+
+#[test]
+fn what_is_too_large_to_look_at_is_named_and_left_to_the_policy() {
+    let _watchdog = watchdog(Duration::from_secs(60));
+    for (on_miss, read) in [("allow", "x"), ("deny", "")] {
+        let world = World::new();
+        let files =
+            "mkdir fs/in && yes x | head -c 200K > fs/in/large && echo fine > fs/in/small && truncate -s 1T fs/in/hole";
+        let Some(mut command) = world.watcher(files) else { return };
+        command.arg(world.tool()).args(["watch", "--deny-content", "NEEDLE", "--max-scan", "100K"]);
+        let mut watched = world.spawn(command.args(["--on-miss", on_miss, "fs/in"]));
+        watched.says("watching");
+        let line = "head -c 1 fs/in/large; cat fs/in/small; head -c 1 fs/in/hole | wc -c";
+        let ended = finish(&mut world.inside(&watched, 30, line));
+        assert_eq!(ended.out, format!("{read}fine\n1\n"), "{}", ended.err);
+        watched.signal(Signal::INT);
+        let missed = watched.says("with more in the file than --max-scan");
+        assert!(missed.contains("decided about 1 ") && missed.contains("/large"), "{missed}");
+        assert_eq!(watched.end(), 0);
+    }
 }

@@ -63,3 +63,27 @@ fn a_close_that_hangs_holds_nothing_else() {
         others_go_on(&said);
     }
 }
+
+/// What hangs ends at its deadline, with an error, and the others do not wait for it.
+fn ends_in_time(said: &Value, threads: usize) {
+    others_go_on(said);
+    let hung = said["hung"].as_array().expect("a list");
+    assert_eq!(hung.len(), threads, "{said}");
+    let in_time = |one: &Value| one[0] != 0 && one[1].as_u64().is_some_and(|took| took <= DEADLINE + slack());
+    assert!(hung.iter().all(in_time), "{said}");
+}
+
+/// Neither the scanner nor what waits for it is held by one file.
+#[test]
+fn a_scan_that_hangs() {
+    if let Some(said) = beside("read", "--deny-content=NEEDLE", "mount/file", 4) {
+        ends_in_time(&said, 4);
+    }
+}
+
+#[test]
+fn many_scans_that_hang() {
+    if let Some(said) = beside("read", "--deny-content=NEEDLE", "mount/file", 100) {
+        ends_in_time(&said, 100);
+    }
+}
