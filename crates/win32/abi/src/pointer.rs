@@ -29,13 +29,13 @@ pub unsafe fn write<T: IntoBytes + Immutable>(at: *mut T, value: &T) -> Result<(
     Ok(())
 }
 
-/// As [`write`], where NULL says that the value is not wanted.
+/// As [`write()`], where NULL says that the value is not wanted.
 ///
 /// # Safety
-/// As [`write`].
+/// As [`write()`].
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub unsafe fn write_optional<T: IntoBytes + Immutable>(at: *mut T, value: &T) -> Result<(), Error> {
     if at.is_null() {
         return Ok(());
