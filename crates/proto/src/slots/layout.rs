@@ -152,7 +152,7 @@ pub struct SharedWaiter {
     pub cpu: AtomicU32,
     /// The reply's status.
     pub status: AtomicU32,
-    /// The window that holds the payload, or [`NO_WINDOW`].
+    /// The window that holds the payload, or [`super::NO_WINDOW`].
     pub window: AtomicU32,
     /// The reply's length before it is cut to the filter's buffer.
     pub len: AtomicU64,
