@@ -5,6 +5,7 @@
 //! that stay, or many by token, which `completion_queue` shares among threads and `watcher` tells event loops of. A
 //! `message` is answered by `reply`; `send` makes requests; `futures` does all that for executors.
 
+mod arrivals;
 #[cfg(feature = "async")]
 mod async_requests;
 mod attachment;

@@ -2,7 +2,7 @@
 //!
 //! The last one stays, so that a host which may make no more threads still serves its clients, one after the other.
 //!
-//! What is called for a user who uses a port takes no more threads than it leaves to others, on all ports of the
+//! What is called for a user of a port takes no more threads than it leaves to others, on all ports of the
 //! process together: one user has half of them at most, the next half of the rest, and so on. What is more waits until
 //! some have returned.
 //!
@@ -24,11 +24,16 @@ use crate::sync::lock;
 
 /// More than this many callbacks at a time wait for each other.
 const MAX_THREADS: usize = 1024;
+/// More closes than this wait for each other.
+const MAX_CLOSES: usize = 256;
 /// How long a thread waits for the next job before it ends.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// The threads on which a host calls what the program gave it.
 static CALLBACKS: Pool = Pool::new("fltmgr-callback", MAX_THREADS);
+/// The threads on which a host closes what another process has made, which may block for ever. Apart from the callbacks,
+/// which may not.
+pub(crate) static CLOSES: Pool = Pool::new("fltmgr-close", MAX_CLOSES);
 /// The threads on which an application's requests are made: each connection sees to it that it does not use too many.
 #[cfg(feature = "async")]
 pub(crate) static REQUESTS: Pool = Pool::new("fltmgr-request", usize::MAX);
@@ -86,23 +91,14 @@ pub(crate) fn let_go<T: Send + Sync + 'static>(shared: Arc<T>) {
     }
 }
 
-/// Runs `job`, which `user` caused, on a thread of its own, when that user's share allows it. Never blocks.
+/// Runs a callback that `user` caused, as [`Pool::run_for`].
 pub(crate) fn run_for(user: u32, job: impl FnOnce() + Send + 'static) {
-    let mut state = CALLBACKS.state();
-    match state.shares.enter(user, Box::new(job)) {
-        Some(job) => {
-            state.jobs.push_back((Some(user), job));
-            CALLBACKS.call(&mut state);
-        }
-        None => CALLBACKS.threads().shared_out.store(true, Ordering::Relaxed),
-    }
+    CALLBACKS.run_for(user, job);
 }
 
-/// Whether jobs of this user's wait for a thread: one that only lingers for it should end what it does.
+/// Whether callbacks of this user's wait for a thread: one that only lingers for it should end what it does.
 pub(crate) fn is_strained(user: u32) -> bool {
-    let threads = CALLBACKS.threads();
-    threads.strained.load(Ordering::Relaxed)
-        || (threads.shared_out.load(Ordering::Relaxed) && lock(&threads.state).shares.waits(user))
+    CALLBACKS.is_strained(user)
 }
 
 impl Pool {
@@ -143,6 +139,25 @@ impl Pool {
         let mut state = self.state();
         state.jobs.push_back((None, Box::new(job)));
         self.call(&mut state);
+    }
+
+    /// Runs `job`, which `user` caused, on a thread of its own, when that user's share allows it. Never blocks.
+    pub(crate) fn run_for(&'static self, user: u32, job: impl FnOnce() + Send + 'static) {
+        let mut state = self.state();
+        match state.shares.enter(user, Box::new(job)) {
+            Some(job) => {
+                state.jobs.push_back((Some(user), job));
+                self.call(&mut state);
+            }
+            None => self.threads().shared_out.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// Whether jobs of this user's wait for a thread.
+    pub(crate) fn is_strained(&'static self, user: u32) -> bool {
+        let threads = self.threads();
+        threads.strained.load(Ordering::Relaxed)
+            || (threads.shared_out.load(Ordering::Relaxed) && lock(&threads.state).shares.waits(user))
     }
 
     /// Sees to it that a thread comes for the last job.

@@ -9,6 +9,7 @@ mod accept;
 mod ask_queue;
 mod callback;
 mod client;
+mod file;
 mod handles;
 mod handshake;
 mod in_flight;
@@ -24,8 +25,7 @@ mod requests;
 mod send;
 mod serve;
 mod served;
-#[cfg(test)]
-mod tests;
+mod socket;
 mod violations;
 
 use std::sync::Arc;

@@ -46,8 +46,6 @@ pub enum Violation {
     BadReply,
     /// A number of a process that no connection has.
     BadHolder,
-    /// A file descriptor that is not the kind of socket which the message brings.
-    NotASocket,
     /// A word in shared memory says that the connection is gone, and the host has not said so.
     ForgedEnd,
     /// A word in shared memory changes whenever it is to be slept on, or rings again and again for nothing.
@@ -75,7 +73,6 @@ impl Violation {
             Self::Truncated => "truncated",
             Self::BadReply => "bad-reply",
             Self::BadHolder => "bad-holder",
-            Self::NotASocket => "not-a-socket",
             Self::ForgedEnd => "forged-end",
             Self::Restless => "restless",
         }
@@ -121,7 +118,6 @@ impl fmt::Display for Violation {
             Self::Truncated => f.write_str("the message or its file descriptors are more than any message has"),
             Self::BadReply => f.write_str("a reply names memory that does not exist"),
             Self::BadHolder => f.write_str("the message names a process that no connection has"),
-            Self::NotASocket => f.write_str("the file descriptor is not a socket of the kind that the message brings"),
             Self::ForgedEnd => f.write_str("the shared memory says that the connection has ended, and it has not"),
             Self::Restless => f.write_str("a word of the shared memory changes without end, or rings for nothing"),
         }

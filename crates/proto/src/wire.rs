@@ -37,20 +37,23 @@ const INFO_HEADER_LEN: usize = 40;
 
 /// No message is longer than this, in bytes: a buffer of this size receives any.
 pub const MAX_MESSAGE_LEN: usize = INFO_HEADER_LEN + MAX_NAME_LEN + MAX_SDDL_LEN + PROCESS_LEN * MAX_PROCESSES;
-/// The most bytes of a message on a connection that stands: [`FromHost::File`] is the largest.
+/// Enough for what a client says on a connection that stands, and for all that a host does but a refusal.
 pub const MAX_SMALL_MESSAGE_LEN: usize = 16;
+/// The most bytes of what a host says on a connection that stands: [`FromHost::Refused`] is the longest.
+pub const MAX_ANSWER_LEN: usize = 8 + MAX_SENTENCE_LEN;
 const _: () = assert!(HELLO_HEADER_LEN + MAX_NAME_LEN + MAX_CONTEXT_LEN <= MAX_MESSAGE_LEN);
 
 /// How many file descriptors come with a Welcome.
 pub const WELCOME_FILES: usize = 2;
+/// How many file descriptors lie in a handle.
+pub const HANDLE_FILES: usize = 3;
 
 const HELLO: u8 = 0x01;
 const QUERY: u8 = 0x02;
 const RING: u8 = 0x03;
 const BYE: u8 = 0x04;
 const DUPLICATE: u8 = 0x05;
-/// Flag of a Duplicate.
-const IN_USE: u8 = 1;
+const USE: u8 = 0x06;
 const WELCOME: u8 = 0x81;
 const REFUSED: u8 = 0x82;
 const AGAIN: u8 = 1;
@@ -59,23 +62,12 @@ pub const UNHEARD: [u8; 2] = [REFUSED, AGAIN];
 const INFO: u8 = 0x83;
 const FILE: u8 = 0x84;
 const CLOSED: u8 = 0x85;
-
-bitflags::bitflags! {
-    /// What a client asks for at connect.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct HelloFlags: u32 {
-        /// Other processes may hold this socket, children that inherit it (`bInheritHandle`): the end of the one that
-        /// connected is not the end of the connection, and it uses the connection by a Duplicate like any other.
-        const INHERIT = 1;
-        /// The handle is synchronous (`FLT_PORT_FLAG_SYNC_HANDLE`).
-        const SYNC = 2;
-    }
-}
+const HANDLE: u8 = 0x86;
+const CONFIRM: u8 = 0x87;
 
 /// The first message of a client that wants a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
-    flags: HelloFlags,
     name: PortName,
     context: &'a [u8],
 }
@@ -86,16 +78,11 @@ impl<'a> Hello<'a> {
     ///
     /// # Errors
     /// [`Status::INTEGER_OVERFLOW`]: the context is longer than [`MAX_CONTEXT_LEN`] (spec row 13).
-    pub fn new(flags: HelloFlags, name: PortName, context: &'a [u8]) -> Result<Self, Status> {
+    pub fn new(name: PortName, context: &'a [u8]) -> Result<Self, Status> {
         if context.len() > MAX_CONTEXT_LEN {
             return Err(Status::INTEGER_OVERFLOW);
         }
-        Ok(Self { flags, name, context })
-    }
-
-    /// What the client asks for.
-    pub fn flags(&self) -> HelloFlags {
-        self.flags
+        Ok(Self { name, context })
     }
 
     /// The name that the client asked for, in its spelling.
@@ -179,23 +166,21 @@ pub enum FromClient<'a> {
     Ring,
     /// The last handle of this socket's process was closed in an orderly way. Only on a connection.
     Bye,
-    /// Another handle to the same connection: its host's end comes along, one end of a pair of sockets. Only on a
-    /// connection.
-    Duplicate {
-        /// A process uses the connection by this handle: answered there by [`FromHost::Welcome`]. Otherwise it only
-        /// keeps the connection alive, until somebody says Duplicate on it.
-        in_use: bool,
-    },
+    /// Wants another handle to the same connection: answered by [`FromHost::Handle`] or a refusal. Only on a connection.
+    Duplicate,
+    /// The process that sends this, which the kernel names, uses the connection by this handle: answered by
+    /// [`FromHost::Confirm`], then by [`FromHost::Welcome`]; or a refusal. Only on a handle that no process uses yet.
+    Use,
 }
 
 /// A message that a host sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromHost {
-    /// The connection stands. Comes with [`WELCOME_FILES`] file descriptors, the memory only the host writes, then the
-    /// shared one, or with none, to a process that has seen them.
+    /// The connection stands. After a Hello it comes with [`WELCOME_FILES`] file descriptors, the memory only the host
+    /// writes, then the shared one; after a Use with none. In a handle that goes from process to process lies one of no
+    /// holder, put there by a process and not by the host, with [`HANDLE_FILES`]: the same after a socket to the host.
     Welcome {
-        /// Which of the connection's processes the receiver is; `None` on a handle that only keeps the connection
-        /// alive.
+        /// Which of the connection's processes the receiver is.
         holder: Option<Holder>,
         /// The port's name.
         name: PortName,
@@ -214,6 +199,10 @@ pub enum FromHost {
         /// Why.
         status: Status,
     },
+    /// Another handle. Comes with one file descriptor, a socket to the host.
+    Handle,
+    /// Say Use again: the process that the first one came from was looked at in between.
+    Confirm,
 }
 
 impl<'a> FromClient<'a> {
@@ -225,7 +214,7 @@ impl<'a> FromClient<'a> {
                 let mut bytes = Vec::with_capacity(HELLO_HEADER_LEN + name.len() + hello.context.len());
                 bytes.extend([HELLO, 0]);
                 bytes.extend(VERSION.to_le_bytes());
-                bytes.extend(hello.flags.bits().to_le_bytes());
+                bytes.extend([0; 4]);
                 bytes.extend((name.len() as u32).to_le_bytes());
                 bytes.extend((hello.context.len() as u32).to_le_bytes());
                 bytes.extend(name);
@@ -238,7 +227,8 @@ impl<'a> FromClient<'a> {
             }
             Self::Ring => vec![RING],
             Self::Bye => vec![BYE],
-            Self::Duplicate { in_use } => vec![DUPLICATE, if *in_use { IN_USE } else { 0 }],
+            Self::Duplicate => vec![DUPLICATE],
+            Self::Use => vec![USE],
         }
     }
 
@@ -254,10 +244,9 @@ impl<'a> FromClient<'a> {
             HELLO => {
                 fields.zeros(1)?;
                 fields.version()?;
-                let bits = fields.u32()?;
+                fields.zeros(4)?;
                 let name_len = fields.u32()? as usize;
                 let context_len = fields.u32()? as usize;
-                let flags = HelloFlags::from_bits(bits).ok_or(Violation::UnknownFlags(bits))?;
                 if name_len > MAX_NAME_LEN {
                     return Err(Violation::BadName);
                 }
@@ -265,7 +254,7 @@ impl<'a> FromClient<'a> {
                     return Err(Violation::ContextTooLong);
                 }
                 let name = fields.name(name_len)?;
-                Self::Hello(Hello { flags, name, context: fields.bytes(context_len)? })
+                Self::Hello(Hello { name, context: fields.bytes(context_len)? })
             }
             QUERY => {
                 fields.zeros(1)?;
@@ -274,10 +263,8 @@ impl<'a> FromClient<'a> {
             }
             RING => Self::Ring,
             BYE => Self::Bye,
-            DUPLICATE => match fields.u8()? {
-                flags @ (0 | IN_USE) => Self::Duplicate { in_use: flags == IN_USE },
-                other => return Err(Violation::UnknownFlags(other.into())),
-            },
+            DUPLICATE => Self::Duplicate,
+            USE => Self::Use,
             other => return Err(Violation::UnknownKind(other)),
         };
         fields.end()?;
@@ -332,6 +319,8 @@ impl FromHost {
                 bytes.extend(status.0.to_le_bytes());
                 bytes
             }
+            Self::Handle => vec![HANDLE],
+            Self::Confirm => vec![CONFIRM],
         }
     }
 
@@ -409,6 +398,8 @@ impl FromHost {
                 fields.zeros(3)?;
                 Self::Closed { status: Status(fields.u32()?) }
             }
+            HANDLE => Self::Handle,
+            CONFIRM => Self::Confirm,
             other => return Err(Violation::UnknownKind(other)),
         };
         fields.end()?;

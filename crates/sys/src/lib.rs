@@ -11,6 +11,7 @@ pub mod fanotify;
 pub mod fork;
 pub mod futex;
 pub mod guarded;
+pub mod host_end;
 pub mod library;
 pub mod memory;
 pub mod monitor;

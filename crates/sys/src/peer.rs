@@ -10,6 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 
+use crate::host_end::Sender;
+
 /// The rights of a peer at the moment of its connect. What it becomes afterwards does not change them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials {
@@ -30,17 +32,52 @@ impl Credentials {
     /// The kernel's: ENOTCONN, or something that is no Unix socket.
     pub fn of_peer(socket: impl AsFd) -> io::Result<Self> {
         let socket = socket.as_fd();
-        let mut words = [0_u32; 3];
-        let len = words_option(socket, libc::SO_PEERCRED, &mut words)?;
-        if len != size_of::<libc::ucred>() {
-            return Err(io::Error::other("the kernel's credentials are of another size"));
-        }
-        let [pid, uid, gid] = words;
+        let [pid, uid, gid] = peer_of(socket)?;
         Ok(Self { pid, uid, gid, groups: groups_of_peer(socket)? })
+    }
+
+    /// The credentials of a process that sent something: as /proc has them now, if it still has the number and the real
+    /// user; else what the kernel noted then, without groups.
+    pub fn of_sender(sender: Sender) -> Self {
+        let Sender { pid, uid, gid } = sender;
+        status_of(pid, uid).unwrap_or(Self { pid, uid, gid, groups: Vec::new() })
     }
 }
 
-// The three words of `Credentials::of_peer` are this structure: pid_t, uid_t, gid_t.
+/// What /proc says of a process, if that is one of the real user `uid`.
+fn status_of(pid: u32, uid: u32) -> Option<Credentials> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let numbers = |name: &str| -> Option<Vec<u32>> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().map(|number| number.parse().ok()).collect()
+    };
+    // real, effective, saved, of the file system
+    let (&[real, effective, ..], &[_, group, ..]) = (numbers("Uid:")?.as_slice(), numbers("Gid:")?.as_slice()) else {
+        return None;
+    };
+    (real == uid).then_some(Credentials { pid, uid: effective, gid: group, groups: numbers("Groups:")? })
+}
+
+/// The effective user of the peer of a connected Unix socket, at the moment of its connect. Does not block.
+///
+/// # Errors
+/// As [`Credentials::of_peer`].
+pub fn user_of(socket: impl AsFd) -> io::Result<u32> {
+    let [_, uid, _] = peer_of(socket.as_fd())?;
+    Ok(uid)
+}
+
+/// Process, user and group.
+fn peer_of(socket: BorrowedFd<'_>) -> io::Result<[u32; 3]> {
+    let mut words = [0_u32; 3];
+    let len = words_option(socket, libc::SO_PEERCRED, &mut words)?;
+    if len != size_of::<libc::ucred>() {
+        return Err(io::Error::other("the kernel's credentials are of another size"));
+    }
+    Ok(words)
+}
+
+// The three words of `peer_of` are this structure: pid_t, uid_t, gid_t.
 const _: () = assert!(size_of::<libc::ucred>() == 3 * size_of::<u32>());
 
 fn groups_of_peer(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
@@ -106,7 +143,11 @@ pub fn has_ended(pidfd: impl AsFd) -> bool {
     matches!(rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&now)), Ok(1))
 }
 
-fn pidfd_by_number(pid: u32) -> io::Result<OwnedFd> {
+/// A descriptor for the process that has this number now.
+///
+/// # Errors
+/// ESRCH: there is none. ENOSYS: before Linux 5.3.
+pub fn pidfd_by_number(pid: u32) -> io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
     Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
@@ -151,6 +192,24 @@ mod tests {
             assert_eq!(pidfd_by_number(nobody).unwrap_err().raw_os_error(), Some(libc::ESRCH));
         }
         assert!(exists(std::process::id()) && !exists(0) && !exists(u32::MAX));
+    }
+
+    #[test]
+    fn a_sender_has_the_groups_of_its_process() {
+        let (host, client) = crate::host_end::HostEnd::pair().unwrap();
+        client.send(b"x", &[]).unwrap();
+        let Ok(crate::host_end::Heard::Packet { sender: Some(sender), .. }) = host.try_hear(&mut [0; 4]) else {
+            panic!("no sender")
+        };
+        let mut of_sender = Credentials::of_sender(sender);
+        let (one, _other) = crate::socket::Socket::pair().unwrap();
+        let mut of_peer = Credentials::of_peer(&one).unwrap();
+        of_sender.groups.sort_unstable();
+        of_peer.groups.sort_unstable();
+        assert_eq!(of_sender, of_peer);
+        let other = Sender { uid: sender.uid + 1, ..sender };
+        let unknown = Credentials { pid: other.pid, uid: other.uid, gid: other.gid, groups: Vec::new() };
+        assert_eq!(Credentials::of_sender(other), unknown, "the number is another process's by now");
     }
 
     /// The word of Linux 6.5 to 6.14, which this one may not use.

@@ -21,73 +21,14 @@ use rustix::net::{
 /// because the kernel's alignment makes room for an even number anyway.
 pub const MAX_FILES: usize = 4;
 
-/// What the kernel will queue for us before accept; it caps the number at net.core.somaxconn.
-const BACKLOG: i32 = 4096;
-
-fn seqpacket(flags: SocketFlags) -> io::Result<OwnedFd> {
+pub(crate) fn seqpacket(flags: SocketFlags) -> io::Result<OwnedFd> {
     Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags | SocketFlags::CLOEXEC, None)?)
 }
 
 /// A file as seen through /proc, which is short however deep the file lies, and cannot be redirected by renaming a
 /// directory.
-fn proc_path(fd: BorrowedFd<'_>) -> String {
+pub(crate) fn proc_path(fd: BorrowedFd<'_>) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
-}
-
-/// A listening socket. Never blocks.
-#[derive(Debug)]
-pub struct Listener(OwnedFd);
-
-impl Listener {
-    /// Makes a socket file of mode 0666 (who may connect is for a later check to decide) and listens on it. The name
-    /// may be used by clients at once when this returns; rename the file to publish it in one step.
-    ///
-    /// # Errors
-    /// `AddrInUse`: there is a file of this name. `InvalidInput`: the name contains a slash, or is longer than about 80
-    /// bytes. Otherwise the kernel's; `NotFound` may also mean that /proc is not mounted.
-    pub fn bind(dir: BorrowedFd<'_>, name: &str) -> io::Result<Self> {
-        if name.contains('/') {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "a file name has no slash"));
-        }
-        let address = SocketAddrUnix::new(format!("{}/{name}", proc_path(dir)))
-            .map_err(|_| io::Error::new(ErrorKind::InvalidInput, "the name is too long for a socket's address"))?;
-        let socket = seqpacket(SocketFlags::NONBLOCK)?;
-        rustix::net::bind(&socket, &address)?;
-        // Only now is the file of this name ours to remove.
-        let listening = rustix::fs::chmodat(dir, name, Mode::from_raw_mode(0o666), rustix::fs::AtFlags::empty())
-            .and_then(|()| rustix::net::listen(&socket, BACKLOG));
-        if let Err(error) = listening {
-            let _ = rustix::fs::unlinkat(dir, name, rustix::fs::AtFlags::empty());
-            return Err(error.into());
-        }
-        Ok(Self(socket))
-    }
-
-    /// The next client that waits. `WouldBlock` when there is none.
-    ///
-    /// # Errors
-    /// `WouldBlock`; otherwise the kernel's, of which EMFILE and ENFILE leave the client in the queue.
-    pub fn accept(&self) -> io::Result<Socket> {
-        loop {
-            match rustix::net::accept_with(&self.0, SocketFlags::CLOEXEC) {
-                Ok(socket) => return Ok(Socket(socket)),
-                // The client has gone between its connect and our accept.
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Refuses all clients from now on, those in the queue too, even if a forked child holds a copy of the descriptor.
-    pub fn shutdown(&self) {
-        let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
-    }
-}
-
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
 }
 
 /// One end of a connection. Can be used by several threads; a packet is sent and received whole.
@@ -105,9 +46,6 @@ pub struct Received {
     /// There were more bytes or file descriptors than there was room for, or this process has no descriptors left. The
     /// packet is cut and all its descriptors are closed: treat the peer as broken.
     pub truncated: bool,
-    /// How many descriptors of a packet that is cut had arrived, and were closed. None, where there were bytes enough:
-    /// this process has no descriptors left.
-    pub closed: usize,
 }
 
 impl Socket {
@@ -385,7 +323,7 @@ fn recv_on(socket: BorrowedFd<'_>, buf: &mut [u8], flags: RecvFlags) -> io::Resu
         match rustix::net::recvmsg(socket, &mut iov, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
             Ok(message) => break message,
             Err(Errno::INTR) => {}
-            Err(Errno::CONNRESET) => return Ok(Received { len: 0, files: Vec::new(), truncated: false, closed: 0 }),
+            Err(Errno::CONNRESET) => return Ok(Received { len: 0, files: Vec::new(), truncated: false }),
             Err(error) => return Err(error.into()),
         }
     };
@@ -397,12 +335,10 @@ fn recv_on(socket: BorrowedFd<'_>, buf: &mut [u8], flags: RecvFlags) -> io::Resu
         }
     }
     let truncated = message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || files.len() > MAX_FILES;
-    let mut closed = 0;
     if truncated || message.bytes == 0 {
-        closed = files.len();
         files.clear();
     }
-    Ok(Received { len: message.bytes.min(buf.len()), files, truncated, closed })
+    Ok(Received { len: message.bytes.min(buf.len()), files, truncated })
 }
 
 impl AsFd for Socket {

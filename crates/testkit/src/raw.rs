@@ -8,7 +8,7 @@ use fltport::namespace::Namespace;
 use fltport::{PortName, Status};
 use proto::client::{self, Completion, Posted, Publish, ReplyTo, Wake};
 use proto::slots::{Chunks, Holder, HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, read_words, write_words};
-use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
+use proto::wire::{FromClient, FromHost, Hello, MAX_ANSWER_LEN, MAX_MESSAGE_LEN};
 use sys::futex::{self, Upper};
 use sys::memory::Memory;
 use sys::socket::Socket;
@@ -28,7 +28,7 @@ impl Raw {
     pub fn connect(namespace: &Namespace) -> Self {
         let name = PortName::parse(PORT).unwrap();
         let socket = namespace.find(&name).unwrap();
-        let hello = Hello::new(HelloFlags::empty(), name, b"").unwrap();
+        let hello = Hello::new(name, b"").unwrap();
         socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
         let mut packet = vec![0; MAX_MESSAGE_LEN];
         let received = socket.recv(&mut packet).unwrap();
@@ -41,17 +41,15 @@ impl Raw {
     /// A holder by hand, and its number, from a handle that [`fltport::Connection::duplicate`] made.
     pub fn open(handle: OwnedFd) -> (Self, Holder) {
         let handle = Socket::adopt(handle).unwrap();
-        let mut packet = vec![0; MAX_MESSAGE_LEN];
-        let received = handle.peek(&mut packet).unwrap();
-        let [host, shared] = &received.files[..] else { panic!("two files") };
+        let mut received = handle.peek(&mut [0; MAX_MESSAGE_LEN]).unwrap();
+        let way = Socket::from(received.files.remove(0));
+        let [host, shared] = &received.files[..] else { panic!("a way and two files") };
         let memory = Memory::open(host.as_fd(), shared.as_fd()).unwrap();
-        let (socket, theirs) = Socket::pair().unwrap();
-        handle.send(&FromClient::Duplicate { in_use: true }.encode(), &[theirs.as_fd()]).unwrap();
-        let received = socket.recv(&mut packet).unwrap();
-        match FromHost::parse(&packet[..received.len]) {
-            Ok(FromHost::Welcome { holder: Some(holder), .. }) => (Self { socket, memory }, holder),
-            other => panic!("{other:?}"),
-        }
+        let socket = another(&way);
+        assert_eq!(asks(&socket, &FromClient::Use), FromHost::Confirm);
+        let welcome = asks(&socket, &FromClient::Use);
+        let FromHost::Welcome { holder: Some(holder), .. } = welcome else { panic!("{welcome:?}") };
+        (Self { socket, memory }, holder)
     }
 
     /// The memory that only the host writes.
@@ -172,6 +170,23 @@ impl Raw {
         }
         posted
     }
+}
+
+/// Another handle of the connection that `way` leads to, which no process uses yet.
+pub fn another(way: &Socket) -> Socket {
+    way.send(&FromClient::Duplicate.encode(), &[]).unwrap();
+    let mut packet = [0; MAX_ANSWER_LEN];
+    let mut received = way.recv(&mut packet).unwrap();
+    assert_eq!(FromHost::parse(&packet[..received.len]), Ok(FromHost::Handle));
+    Socket::from(received.files.pop().unwrap())
+}
+
+/// What the host answers.
+pub fn asks(socket: &Socket, what: &FromClient<'_>) -> FromHost {
+    socket.send(&what.encode(), &[]).unwrap();
+    let mut packet = [0; MAX_ANSWER_LEN];
+    let received = socket.recv(&mut packet).unwrap();
+    FromHost::parse(&packet[..received.len]).unwrap()
 }
 
 fn move_counter(counter: &AtomicU32, to: u32) {

@@ -21,7 +21,7 @@ use fltmgr::{
     Client, Connection, OutgoingMessage, Port, PortName, PortOptions, Response, SecurityDescriptor, Serve, Status,
     Timeout,
 };
-use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_SMALL_MESSAGE_LEN};
+use proto::wire::{FromClient, FromHost, Hello, MAX_ANSWER_LEN};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use testkit::{Process, Role, World, in_role};
 
@@ -328,8 +328,8 @@ fn a_host_without_descriptors_says_so_and_recovers() {
     end(&mut host);
 }
 
-/// The kernel carries so many descriptors between processes for one user, of those that have not been taken out yet: who
-/// leaves its connection's memory where it is, as a handle that is to be inherited does, takes of that.
+/// The kernel carries so many descriptors between processes for one user, of those that have not been taken out yet: a
+/// client that leaves its connection's memory where it is takes of that.
 #[test]
 fn a_host_that_may_send_no_more_descriptors_says_so_and_recovers() {
     let world = World::ordinary();
@@ -337,10 +337,10 @@ fn a_host_that_may_send_no_more_descriptors_says_so_and_recovers() {
     let (namespace, name) = (world.namespace(), PortName::parse(PORT).expect("a name"));
     let connect = || {
         let socket = namespace.find(&name).expect("a host");
-        let hello = Hello::new(HelloFlags::INHERIT, name.clone(), b"").expect("no context");
+        let hello = Hello::new(name.clone(), b"").expect("no context");
         socket.send(&FromClient::Hello(hello).encode(), &[]).expect("a host");
         socket.wait_readable(Some(Instant::now() + testkit::LONG)).expect("an answer");
-        let mut packet = [0; MAX_SMALL_MESSAGE_LEN + 600];
+        let mut packet = [0; MAX_ANSWER_LEN];
         let answer = socket.peek(&mut packet).expect("an answer").len;
         match FromHost::parse(&packet[..answer]) {
             Ok(FromHost::Welcome { .. }) => Ok(socket),

@@ -14,7 +14,7 @@ use fltmgr::{
     Status, Timeout,
 };
 use proto::slots::{ATTENTION_DEAD, GETS, REQUEST_DEAD, SharedRegion, State, Word};
-use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
+use proto::wire::{FromClient, FromHost, Hello, MAX_MESSAGE_LEN};
 use sys::memory::Memory;
 use sys::socket::Socket;
 
@@ -118,7 +118,7 @@ fn scribble(shared: &SharedRegion, random: &mut Random) {
 fn raw_connect(dir: &Path) -> (Socket, Memory) {
     let dir = File::open(dir).unwrap();
     let socket = Socket::connect(dir.as_fd(), "Besieged", LONG).unwrap();
-    let hello = Hello::new(HelloFlags::empty(), PortName::parse(NAME).unwrap(), b"").unwrap();
+    let hello = Hello::new(PortName::parse(NAME).unwrap(), b"").unwrap();
     socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
     let mut packet = vec![0; MAX_MESSAGE_LEN];
     let received = socket.recv(&mut packet).unwrap();

@@ -11,6 +11,7 @@ mod kill;
 mod load;
 mod moments;
 mod namespace_fork;
+mod objects;
 mod states;
 mod watch_changes;
 mod watch_waits;
@@ -24,6 +25,7 @@ fn other_process() {
         "kill" => kill::play(&role),
         "load" => load::play(&role),
         "moments" => moments::play(&role),
+        "objects" => objects::play(&role),
         "states" => states::play(&role),
         "watch_changes" => watch_changes::play(&role),
         "watch_waits" => watch_waits::play(&role),

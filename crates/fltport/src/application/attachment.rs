@@ -1,6 +1,5 @@
 //! One connection, as the threads of one application's process share it: its memory, its socket, and its end.
 
-use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -20,6 +19,7 @@ use sys::memory::Memory;
 use sys::monitor::{Watch, Watching};
 use sys::socket::Socket;
 
+use super::arrivals::Arrivals;
 #[cfg(feature = "async")]
 use super::async_requests::AsyncRequests;
 use super::register::Register;
@@ -57,8 +57,7 @@ pub(super) struct Attachment {
     pub(super) receives: Patience,
     pub(super) sends: Patience,
     pub(super) asleep: AtomicUsize,
-    /// Files that came for messages which another thread receives, with their tags, by slot.
-    pub(super) files: Mutex<HashMap<usize, (u64, OwnedFd)>>,
+    pub(super) arrivals: Mutex<Arrivals>,
     pub(super) slots: Slots,
     pub(super) windows: Mutex<Vec<LentWindow>>,
     pub(super) completions: Register,
@@ -288,9 +287,8 @@ impl Attachment {
         self.completions.each(|receives| receives.end());
         // before good-bye, so that it is known whether a child has it too
         drop(lock(&self.inheritable).take());
-        // a thread that looks for a file there does not begin any more, and has ended: what comes from now on is for
-        // this thread
-        drop(lock(&self.files));
+        // the threads that look for something there have ended, and none begins: what comes now is for this one
+        drop(lock(&self.arrivals));
         let deadline = patience.map(|patience| std::time::Instant::now() + patience);
         let bye = FromClient::Bye.encode();
         let said = match deadline {

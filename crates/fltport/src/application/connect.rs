@@ -10,12 +10,13 @@ use proto::name::PortName;
 use proto::slots::Holder;
 use proto::status::Status;
 use proto::wait::Patience;
-use proto::wire::{self, FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN, WELCOME_FILES};
+use proto::wire::{self, FromClient, FromHost, HANDLE_FILES, Hello, MAX_MESSAGE_LEN, Refused, WELCOME_FILES};
 use sys::fork::ForkGuard;
 use sys::memory::Memory;
 use sys::monitor::{Interest, Monitor};
 use sys::socket::{Received, Socket};
 
+use super::arrivals::LOST;
 #[cfg(feature = "async")]
 use super::async_requests::AsyncRequests;
 use super::attachment::{Alarm, Attachment};
@@ -61,28 +62,16 @@ impl ConnectOptions {
 /// How long a host has to answer what it answers without asking its filter.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// How long a wait for such an answer sleeps before it looks whether the connection lives: the answer comes on a socket
-/// of its own, which does not tell.
-const ANSWER_SLICE: Duration = Duration::from_millis(20);
-
 /// How long a client goes on trying after it was first turned away unheard: the host gives other clients, and itself, a second.
 const UNHEARD_TIME: Duration = Duration::from_secs(3);
 
 /// The first and the longest pause before it tries again.
 const UNHEARD_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
 
-/// What a Welcome brings.
-struct Welcome {
-    name: PortName,
-    holder: Option<Holder>,
-    files: Option<[OwnedFd; WELCOME_FILES]>,
-}
-
 pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> Result<Arc<Attachment>, Error> {
     let doing = || format!("connecting to {name}");
     let port = PortName::parse(name).map_err(|status| Error::new(status, doing()))?;
-    let flags = if options.inheritable { HelloFlags::INHERIT } else { HelloFlags::empty() };
-    let hello = Hello::new(flags, port.clone(), context).map_err(|status| {
+    let hello = Hello::new(port.clone(), context).map_err(|status| {
         Error::new(status, doing()).hint(format!("the context is {} bytes, 65,511 are the limit", context.len()))
     })?;
     wait::warm_up();
@@ -101,17 +90,19 @@ pub(super) fn connect(options: &ConnectOptions, name: &str, context: &[u8]) -> R
         std::thread::sleep(pause);
         pause = longest.min(pause * 2);
     };
-    if options.inheritable {
-        socket.pass_exec().map_err(|error| Error::resources(doing(), error))?;
-        // what came stays there, for every process that gets the handle
-        return open(socket, &doing);
-    }
-    match welcome(&doing, |packet| socket.recv(packet))? {
-        Welcome { holder: Some(holder), files: Some(files), .. } => {
-            establish(port, holder, socket, None, files, &doing)
+    let attachment = match hear(&doing, |packet| socket.recv(packet))? {
+        (FromHost::Welcome { holder: Some(holder), .. }, files) => {
+            let files = files.try_into().map_err(|_| unlike(doing(), "it comes without the connection's memory"))?;
+            establish(port, holder, socket, None, files, &doing)?
         }
-        _ => Err(unlike(doing(), "the host answered, but not with the connection's memory")),
+        _ => return Err(unlike(doing(), "the host answered, but not with the connection's memory")),
+    };
+    if options.inheritable {
+        let handle = Socket::from(duplicate(&attachment)?);
+        handle.pass_exec().map_err(|error| Error::resources(doing(), error))?;
+        *lock(&attachment.inheritable) = Some(handle);
     }
+    Ok(attachment)
 }
 
 /// Says to the port's host what is wanted, and waits for the answer, which stays in the socket. True: the host has not
@@ -149,35 +140,35 @@ fn say_hello(
 /// Uses the connection that `handle` keeps alive; keeps it, if it is one that children inherit, or lets go of it.
 pub(super) fn open(handle: Socket, doing: &impl Fn() -> String) -> Result<Arc<Attachment>, Error> {
     wait::warm_up();
-    let seen = welcome(doing, |packet| handle.peek(packet))?;
-    let Some(files) = seen.files else {
-        return Err(unlike(doing(), "this is no handle of a connection"));
+    let no_handle = || unlike(doing(), "this is no handle of a connection");
+    let (FromHost::Welcome { holder: None, name }, files) = hear(doing, |packet| handle.peek(packet))? else {
+        return Err(no_handle());
     };
-    let (ours, theirs) = Socket::pair().map_err(|error| Error::resources(doing(), error))?;
+    let [way, host, shared] = <[OwnedFd; HANDLE_FILES]>::try_from(files).map_err(|_| no_handle())?;
+    let way = Socket::adopt(way).map_err(|_| no_handle())?;
     let deadline = Instant::now() + ANSWER_TIME;
-    let said = handle.send_deadline(&FromClient::Duplicate { in_use: true }.encode(), &[theirs.as_fd()], deadline);
+    let said = way.send_deadline(&FromClient::Duplicate.encode(), &[], deadline);
     said.map_err(|error| unanswered(doing(), error))?;
-    drop(theirs);
-    let answer = welcome(doing, |packet| answer(&handle, &ours, packet, deadline))?;
-    let Some(holder) = answer.holder else {
-        return Err(unlike(doing(), "the host did not say which process this is"));
+    // of other processes that have asked there too, any may get the other's
+    let (FromHost::Handle, files) = hear(doing, |packet| way.recv_deadline(packet, deadline))? else {
+        return Err(unlike(doing(), "the host answered, but not with a handle"));
     };
+    let [ours] = <[OwnedFd; 1]>::try_from(files).map_err(|_| lost(doing()))?;
+    let ours = Socket::adopt(ours).map_err(|_| no_handle())?;
+    let holder = take_up(&ours, deadline, doing)?;
     let inheritable = handle.passes_exec().map_err(|error| Error::resources(doing(), error))?.then_some(handle);
-    establish(answer.name, holder, ours, inheritable, files, doing)
+    establish(name, holder, ours, inheritable, [host, shared], doing)
 }
 
-/// Receives on `ours` the answer to what was said on `asked`, as long as the connection lives there.
-fn answer(asked: &Socket, ours: &Socket, packet: &mut [u8], deadline: Instant) -> std::io::Result<Received> {
+/// Says that this process uses the connection by `ours`, as often as the host wants to hear it; which holder it is.
+fn take_up(ours: &Socket, deadline: Instant, doing: &impl Fn() -> String) -> Result<Holder, Error> {
     loop {
-        // looked at first: what was answered before the end is there by now
-        let ended = asked.hung_up();
-        let slice = if ended { Instant::now() } else { deadline.min(Instant::now() + ANSWER_SLICE) };
-        match ours.recv_deadline(packet, slice) {
-            Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
-            Err(_) if ended => return Err(ErrorKind::NotConnected.into()),
-            Err(error) if slice == deadline => return Err(error),
-            Err(_) => {}
-            received => return received,
+        let said = ours.send_deadline(&FromClient::Use.encode(), &[], deadline);
+        said.map_err(|error| unanswered(doing(), error))?;
+        match hear(doing, |packet| ours.recv_deadline(packet, deadline))? {
+            (FromHost::Confirm, _) => {}
+            (FromHost::Welcome { holder: Some(holder), .. }, _) => return Ok(holder),
+            _ => return Err(unlike(doing(), "the host did not say which process this is")),
         }
     }
 }
@@ -185,18 +176,25 @@ fn answer(asked: &Socket, ours: &Socket, packet: &mut [u8], deadline: Instant) -
 /// Makes another handle that keeps a connection alive, and can be opened, with the memory in it.
 pub(super) fn duplicate(attachment: &Attachment) -> Result<OwnedFd, Error> {
     let doing = || format!("duplicating a handle of {}", attachment.name);
-    let (handle, theirs) = Socket::pair().map_err(|error| Error::resources(doing(), error))?;
     let deadline = Instant::now() + ANSWER_TIME;
-    let duplicate = FromClient::Duplicate { in_use: false }.encode();
-    let said = attachment.socket.send_deadline(&duplicate, &[theirs.as_fd()], deadline);
+    let said = attachment.socket.send_deadline(&FromClient::Duplicate.encode(), &[], deadline);
     said.map_err(|error| unanswered(doing(), error))?;
-    welcome(&doing, |packet| answer(&attachment.socket, &handle, packet, deadline))?;
+    let answer = attachment.handle(deadline).map_err(|error| unanswered(doing(), error))?;
+    let way = answer.map_err(|refused| refusal(doing(), &refused))?;
+    let (handle, inside) = Socket::pair().map_err(|error| Error::resources(doing(), error))?;
     let content = FromHost::Welcome { holder: None, name: attachment.name.clone() }.encode();
     let [host, shared] = &attachment.passed_on;
-    // in its time too: a host that means harm has the other end as well, and may have filled it
-    let put = theirs.send_deadline(&content, &[host.as_fd(), shared.as_fd()], deadline);
-    put.map_err(|error| unanswered(doing(), error))?;
+    inside.send(&content, &[way.as_fd(), host.as_fd(), shared.as_fd()]).map_err(|error| unanswered(doing(), error))?;
     Ok(handle.into())
+}
+
+fn refusal(doing: String, refused: &Refused) -> Error {
+    let error = Error::new(refused.status(), doing);
+    if refused.sentence().is_empty() { error } else { error.hint(refused.sentence()) }
+}
+
+fn lost(doing: String) -> Error {
+    Error::new(Status::INSUFFICIENT_RESOURCES, doing).hint(LOST)
 }
 
 fn unlike(doing: String, what: impl Into<String>) -> Error {
@@ -217,11 +215,14 @@ fn unanswered(doing: String, error: std::io::Error) -> Error {
     }
 }
 
-/// The host's answer: a Welcome, or its refusal.
-fn welcome(
+/// What the host answers, and the descriptors that come with it.
+///
+/// # Errors
+/// Its refusal; or there is no answer.
+fn hear(
     doing: &impl Fn() -> String,
     receive: impl FnOnce(&mut [u8]) -> std::io::Result<Received>,
-) -> Result<Welcome, Error> {
+) -> Result<(FromHost, Vec<OwnedFd>), Error> {
     let mut packet = vec![0; MAX_MESSAGE_LEN];
     let received = receive(&mut packet).map_err(|error| unanswered(doing(), error))?;
     if received.len == 0 {
@@ -229,20 +230,12 @@ fn welcome(
             Error::new(Status::PORT_DISCONNECTED, doing()).hint("the filter ended, or its host refuses to talk")
         );
     }
-    let (holder, name) = match FromHost::parse(&packet[..received.len]) {
-        Ok(FromHost::Welcome { holder, name }) => (holder, name),
-        Ok(FromHost::Refused(refused)) => {
-            let error = Error::new(refused.status(), doing());
-            return Err(if refused.sentence().is_empty() { error } else { error.hint(refused.sentence()) });
-        }
-        Ok(_) => return Err(unlike(doing(), "the host answered something else than yes or no")),
-        Err(violation) => return Err(unlike(doing(), format!("the host speaks another protocol: {violation}"))),
-    };
-    if received.truncated {
-        return Err(Error::new(Status::INSUFFICIENT_RESOURCES, doing())
-            .hint("the connection's memory did not arrive; are there file descriptors left? (ulimit -n)"));
+    match FromHost::parse(&packet[..received.len]) {
+        Ok(FromHost::Refused(refused)) => Err(refusal(doing(), &refused)),
+        Ok(_) if received.truncated => Err(lost(doing())),
+        Ok(answer) => Ok((answer, received.files)),
+        Err(violation) => Err(unlike(doing(), format!("the host speaks another protocol: {violation}"))),
     }
-    Ok(Welcome { name, holder, files: received.files.try_into().ok() })
 }
 
 fn establish(
@@ -271,7 +264,7 @@ fn establish(
         receives: Patience::default(),
         sends: Patience::default(),
         asleep: AtomicUsize::new(0),
-        files: Mutex::default(),
+        arrivals: Mutex::default(),
         slots: Default::default(),
         windows: Mutex::default(),
         completions: Register::default(),

@@ -1,29 +1,22 @@
 //! One posted receive, a GET: posted in a slot, completed by a filter, read once, and let go of.
 
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proto::client::{self, Completion, Posted};
 use proto::host::{FLAG_FILE, Outcome};
-use proto::slots::{GETS, REASON_BUFFER, file_tag, read_words, tagged_slot};
+use proto::slots::{REASON_BUFFER, read_words};
 use proto::status::Status;
-use proto::wire::{FromHost, MAX_SMALL_MESSAGE_LEN};
 use sys::clock::Deadline;
 use sys::futex;
 
 use super::attachment::Attachment;
 use super::message::{Body, Message};
 use crate::Error;
-use crate::sync::lock;
 use crate::wait::{On, wait};
 
 pub(super) const RECEIVING: &str = "receiving from";
-
-/// More files than this do not lie before that of a message: each posted receive has one at most. A host that sends
-/// others would keep us reading.
-const MOST_FILES: usize = 4 * GETS;
 
 /// What a complete GET held.
 pub(super) enum Read {
@@ -281,39 +274,5 @@ impl Drop for Get {
 impl Attachment {
     pub(super) fn cancelled(&self) -> Error {
         self.error(Status::CANCELLED, RECEIVING)
-    }
-
-    /// The file that was sent ahead of the message in `posted`. Files arrive in order, messages are read in any: what
-    /// belongs to another thread's message is put aside for it.
-    fn file(&self, posted: Posted) -> Result<OwnedFd, Error> {
-        let tag = file_tag(posted.slot, posted.generation);
-        let mut files = lock(&self.files);
-        let failed = |error| {
-            Error::with_source(Status::INSUFFICIENT_RESOURCES, format!("{RECEIVING} {}", self.name), error)
-                .hint("the file of a message did not arrive; are there file descriptors left? (ulimit -n)")
-        };
-        for _ in 0..MOST_FILES {
-            if files.get(&posted.slot).is_some_and(|&(other, _)| other == tag) {
-                let Some((_, file)) = files.remove(&posted.slot) else { break };
-                return Ok(file);
-            }
-            if self.gone() {
-                return Err(self.disconnected(RECEIVING));
-            }
-            let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
-            let mut received = self.socket.try_recv(&mut packet).map_err(failed)?;
-            match (FromHost::parse(&packet[..received.len]), received.files.pop()) {
-                (Ok(FromHost::File { tag }), Some(file)) => {
-                    // one for each receive: those that a host makes up would take all descriptors
-                    tagged_slot(tag).and_then(|slot| files.insert(slot, (tag, file)));
-                }
-                (Ok(FromHost::File { tag: lost }), None) if lost == tag => {
-                    return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
-                }
-                (Ok(FromHost::File { .. } | FromHost::Closed { .. }), _) => {}
-                _ => return Err(self.disconnected(RECEIVING)),
-            }
-        }
-        Err(self.error(Status::INVALID_PARAMETER, RECEIVING).hint("the host sent files of no message"))
     }
 }

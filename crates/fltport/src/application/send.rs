@@ -149,24 +149,27 @@ mod tests {
     fn connect() -> (Memory, [Socket; 2], Connection) {
         let name = PortName::parse(r"\Full").unwrap();
         let (memory, [host, shared]) = Memory::create().unwrap();
-        let (ours, handle) = Socket::pair().unwrap();
+        let (keeps, kept) = Socket::pair().unwrap();
+        let (inside, handle) = Socket::pair().unwrap();
         let content = FromHost::Welcome { holder: None, name: name.clone() }.encode();
-        ours.send(&content, &[host.as_fd(), shared.as_fd()]).unwrap();
+        inside.send(&content, &[kept.as_fd(), host.as_fd(), shared.as_fd()]).unwrap();
+        drop((inside, kept));
         let opening = thread::spawn(move || Connection::from_handle(handle.into()).unwrap());
-        let mut received = ours.recv(&mut [0; MAX_SMALL_MESSAGE_LEN]).unwrap();
-        let way = Socket::adopt(received.files.pop().unwrap()).unwrap();
-        way.send(&FromHost::Welcome { holder: Some(Holder::FIRST), name }.encode(), &[]).unwrap();
-        (memory, [ours, way], opening.join().unwrap())
+        let (ours, theirs) = Socket::pair().unwrap();
+        keeps.recv(&mut [0; MAX_SMALL_MESSAGE_LEN]).unwrap();
+        keeps.send(&FromHost::Handle.encode(), &[theirs.as_fd()]).unwrap();
+        ours.recv(&mut [0; MAX_SMALL_MESSAGE_LEN]).unwrap();
+        ours.send(&FromHost::Welcome { holder: Some(Holder::FIRST), name }.encode(), &[]).unwrap();
+        (memory, [keeps, ours], opening.join().unwrap())
     }
 
     /// A connection whose host takes requests and reads nothing, and the way to it full of what says nothing of requests.
     fn connect_full() -> (Memory, [Socket; 2], Connection) {
         let (memory, sockets, port) = connect();
         Requests(&memory.shared().requests.word).open();
-        let (_ours, theirs) = Socket::pair().unwrap();
-        let duplicate = FromClient::Duplicate { in_use: false }.encode();
+        let duplicate = FromClient::Duplicate.encode();
         let full = loop {
-            if let Err(error) = port.attachment.socket.try_send(&duplicate, &[theirs.as_fd()]) {
+            if let Err(error) = port.attachment.socket.try_send(&duplicate, &[]) {
                 break error;
             }
         };

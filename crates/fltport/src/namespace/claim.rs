@@ -11,7 +11,7 @@ use proto::wire::Info;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use sys::fork::ForkGuard;
-use sys::socket::Listener;
+use sys::host_end::Listener;
 
 use super::entry::{self, Entry, entries, info_file, lock_file};
 use super::place::{Place, parent_and_file};

@@ -10,13 +10,12 @@ use proto::name::PortName;
 use proto::quota::{Charge, Exceeded, Kind, Quotas, User};
 use proto::slots::Requests;
 use proto::status::Status;
-use proto::wire::{FromHost, Hello, HelloFlags, Info, MAX_PROCESSES, Refused};
+use proto::wire::{FromHost, Hello, Info, MAX_PROCESSES, Refused};
 use sys::descriptors;
 use sys::fork::ForkGuard;
 use sys::memory::Memory;
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer::Credentials;
-use sys::socket::Socket;
 
 use super::callback::Callback;
 use super::client::Client;
@@ -26,6 +25,7 @@ use super::options::Usage;
 use super::process::Mortal;
 use super::serve::Serve;
 use super::served::ServedPort;
+use super::socket::ClientSocket;
 use crate::namespace::Claim;
 use crate::pool;
 use crate::sync::lock;
@@ -196,7 +196,7 @@ impl<S: Serve> Acceptor<S> {
         self: &Arc<Self>,
         hello: &Hello<'_>,
         peer: Credentials,
-        socket: Arc<Socket>,
+        socket: Arc<ClientSocket>,
     ) -> Result<(), Refused> {
         let ours = hello.name() == &self.port.name
             || (self.port.options.case_insensitive && hello.name().eq_ignore_case(&self.port.name));
@@ -235,7 +235,7 @@ impl<S: Serve> Acceptor<S> {
         self: &Arc<Self>,
         hello: &Hello<'_>,
         peer: Credentials,
-        socket: Arc<Socket>,
+        socket: Arc<ClientSocket>,
         charged: Result<Charge, Exceeded>,
     ) -> Result<(), Refused> {
         {
@@ -267,7 +267,7 @@ impl<S: Serve> Acceptor<S> {
         self: &Arc<Self>,
         hello: &Hello<'_>,
         peer: Credentials,
-        socket: Arc<Socket>,
+        socket: Arc<ClientSocket>,
         charge: Charge,
     ) -> Result<(), Refused> {
         let resources =
@@ -276,9 +276,8 @@ impl<S: Serve> Acceptor<S> {
         // open for as long as the callback runs, which may be long
         files.iter().try_for_each(descriptors::leaves_reserve).map_err(|reserved| resources(reserved.into()))?;
         Requests(&memory.shared().requests.word).open();
-        let inheritable = hello.flags().contains(HelloFlags::INHERIT);
         let peer = Arc::new(peer);
-        let first = Arc::new(Handle::first(Arc::clone(&socket), &peer, inheritable).map_err(resources)?);
+        let first = Arc::new(Handle::first(Arc::clone(&socket), &peer).map_err(resources)?);
         let link = Link::new(self.port.id, self.port.name.clone(), peer, memory, Arc::clone(&self.port.violations));
         let client = Client::new(link);
         client.link.handles.add(Arc::clone(&first));

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem::discriminant;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,6 +24,7 @@ use sys::clock::{self, Deadline};
 use sys::futex::{self, Slept, Upper};
 
 use super::callback::Callback;
+use super::file::MessageFile;
 use super::in_flight::{Done, Ended, InFlight, Moved, Stage, Words};
 use super::link::Link;
 use super::pieces::Sending;
@@ -74,7 +75,9 @@ struct State {
 }
 
 struct Asked {
-    message: OutgoingMessage,
+    body: Vec<u8>,
+    reply_len: usize,
+    file: Option<MessageFile>,
     deadline: Option<Deadline>,
     progress: Progress,
     /// A look for a receive has been made: only then may its deadline end it, as for a poll.
@@ -145,7 +148,9 @@ impl AskQueue {
             return done(Err(error));
         }
         let deadline = message.timeout.deadline();
-        let asked = Asked { message, deadline, progress: Progress::default(), tried: false, done };
+        let OutgoingMessage { body, reply_len, file, .. } = message;
+        let file = file.map(|file| MessageFile::new(file, self.link.peer.uid));
+        let asked = Asked { body, reply_len, file, deadline, progress: Progress::default(), tried: false, done };
         if let Some(ended) = self.deliver_or_queue(asked) {
             (ended.done)(ended.result);
         }
@@ -177,7 +182,7 @@ impl AskQueue {
         }
         let deadline = asked.deadline;
         // the pieces after the first are the thread's
-        let long = asked.message.body.len() > WINDOW;
+        let long = asked.body.len() > WINDOW;
         // order: what was asked earlier is delivered earlier
         let ended = if state.queue.is_empty() {
             self.try_deliver(&mut state, asked)
@@ -206,11 +211,10 @@ impl AskQueue {
 
     /// Tries to deliver one message. It is in flight then, or at the front of the queue again, or has ended.
     fn try_deliver(&self, state: &mut State, mut asked: Asked) -> Option<Ended> {
-        let message = &asked.message;
         let outgoing = Outgoing {
-            message: &message.body,
-            reply: Some(capacity(message.reply_len)),
-            file: message.file.as_ref().map(|file| file.as_fd()),
+            message: &asked.body,
+            reply: Some(capacity(asked.reply_len)),
+            file: asked.file.as_ref().and_then(MessageFile::as_fd),
             deadline: asked.deadline,
             flags: FLAG_ATTENTION,
         };
@@ -229,8 +233,8 @@ impl AskQueue {
             Ok(Attempt::Replied) => Ok(()),
             Ok(Attempt::Take(taken)) => {
                 let begun = self.link.begin(taken, &outgoing, asked.progress.waiter());
-                if begun.is_ok() && message.body.len() > WINDOW {
-                    stage = Stage::Sending(Sending::new(taken), std::mem::take(&mut asked.message.body));
+                if begun.is_ok() && asked.body.len() > WINDOW {
+                    stage = Stage::Sending(Sending::new(taken), std::mem::take(&mut asked.body));
                 } else {
                     // its receiver may have ended while it was written
                     self.link.take_back();
@@ -450,9 +454,9 @@ mod tests {
         let queue = AskQueue::new(Arc::clone(&link));
         let seen = link.epoch.load(Ordering::SeqCst);
         let mut state = queue.state();
-        let message = OutgoingMessage { body: b"?".to_vec(), reply_len: 0, file: None, timeout: Timeout::Never };
         let (progress, done) = (Progress::default(), Box::new(|_| {}));
-        state.queue.push_back(Asked { message, deadline: None, progress, tried: false, done });
+        let body = b"?".to_vec();
+        state.queue.push_back(Asked { body, reply_len: 0, file: None, deadline: None, progress, tried: false, done });
         assert!(queue.round(&mut state, false, &mut Vec::new()).is_empty());
         for _ in 0..2 {
             let slot = client::reserve_get(link.memory.shared(), Holder::FIRST).unwrap();

@@ -5,24 +5,27 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use proto::quota::Charge;
 use proto::slots::{HOLDERS, Holder};
+use sys::host_end::HostEnd;
 use sys::monitor::Watching;
 use sys::peer::Credentials;
-use sys::socket::Socket;
 
 use super::process::{Mortal, Process};
+use super::socket::ClientSocket;
 use crate::sync::lock;
 
 /// One handle.
 pub(super) struct Handle {
-    pub(super) socket: Arc<Socket>,
-    /// Which process uses the connection by it; `None` when it only keeps the connection alive.
-    holder: Option<Holder>,
-    /// That process, whose end is told while something holds this.
-    process: Option<Process>,
+    pub(super) socket: Arc<ClientSocket>,
+    /// The process that uses the connection by it; until there is one, it only keeps the connection alive.
+    user: OnceLock<(Holder, Process)>,
+    /// The process that has said once that it uses it.
+    pub(super) candidate: Mutex<Option<Process>>,
+    /// What is told of the end of that process, held for as long as this is.
+    pub(super) at_end: OnceLock<Arc<dyn Mortal>>,
     pub(super) said_bye: AtomicBool,
     pub(super) watching: Mutex<Option<Watching>>,
     /// Its place in the user's account, unless it came with the connection.
@@ -30,36 +33,43 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// The handle that a connection begins with. One that is to be inherited belongs to no process.
+    /// The handle that a connection begins with, which the process that connected uses.
     ///
     /// # Errors
     /// There is no descriptor for the process but those of the reserve.
-    pub(super) fn first(socket: Arc<Socket>, peer: &Arc<Credentials>, inheritable: bool) -> io::Result<Self> {
-        let user = match inheritable {
-            true => None,
-            false => Some((Holder::FIRST, Process::new(&socket, Arc::clone(peer))?)),
-        };
-        Ok(Self::new(socket, user, None))
+    pub(super) fn first(socket: Arc<ClientSocket>, peer: &Arc<Credentials>) -> io::Result<Self> {
+        let process = Process::of_peer(&socket, Arc::clone(peer))?;
+        Ok(Self { user: OnceLock::from((Holder::FIRST, process)), ..Self::new(socket, None) })
     }
 
-    pub(super) fn new(socket: Arc<Socket>, user: Option<(Holder, Process)>, charge: Option<Charge>) -> Self {
-        let (holder, process) = user.unzip();
-        let (said_bye, watching) = (AtomicBool::new(false), Mutex::new(None));
-        Self { socket, holder, process, said_bye, watching, _charge: charge }
+    pub(super) fn new(socket: Arc<ClientSocket>, charge: Option<Charge>) -> Self {
+        Self {
+            socket,
+            user: OnceLock::new(),
+            candidate: Mutex::default(),
+            at_end: OnceLock::new(),
+            said_bye: AtomicBool::new(false),
+            watching: Mutex::default(),
+            _charge: charge,
+        }
     }
 
     pub(super) fn holder(&self) -> Option<Holder> {
-        self.holder
+        self.user.get().map(|&(holder, _)| holder)
+    }
+
+    pub(super) fn process(&self) -> Option<&Process> {
+        self.user.get().map(|(_, process)| process)
     }
 
     /// Has `mortal` told of the end of the process that uses it; at once, if that has come.
     pub(super) fn tell_of_process(&self, mortal: &Arc<impl Mortal + 'static>) {
-        if let Some(process) = &self.process {
+        if let Some(process) = self.process() {
             process.tell(Arc::downgrade(mortal) as Weak<dyn Mortal>);
         }
     }
 
-    /// Whether a process may still use it.
+    /// Whether it may still be used.
     fn keeps(&self) -> bool {
         !self.said_bye.load(Ordering::Relaxed) && !self.socket.hung_up()
     }
@@ -88,39 +98,41 @@ impl Handles {
     }
 
     /// The way to the process that posted a receive, of which its number beside the slot tells.
-    pub(super) fn socket_of(&self, owner: u32) -> Option<Arc<Socket>> {
-        self.with(owner, |handle| Some(Arc::clone(&handle.socket)))
+    pub(super) fn socket_of(&self, owner: u32) -> Option<Arc<ClientSocket>> {
+        self.with(owner, |handle| Arc::clone(&handle.socket))
     }
 
     /// The process that made a request, of which its number beside the slot tells.
     pub(super) fn process_of(&self, owner: u32) -> Option<Process> {
-        self.with(owner, |handle| handle.process.clone())
+        self.with(owner, |handle| handle.process().cloned()).flatten()
     }
 
-    fn with<T>(&self, owner: u32, of: impl FnOnce(&Handle) -> Option<T>) -> Option<T> {
+    fn with<T>(&self, owner: u32, of: impl FnOnce(&Handle) -> T) -> Option<T> {
         let holder = Some(Holder::new(owner)?);
-        lock(&self.0).iter().find(|handle| handle.holder == holder).and_then(|handle| of(handle))
+        lock(&self.0).iter().find(|handle| handle.holder() == holder).map(|handle| of(handle))
     }
 
     /// The processes that use the connection.
     pub(super) fn processes(&self) -> Vec<Process> {
-        lock(&self.0).iter().filter_map(|handle| handle.process.clone()).collect()
+        lock(&self.0).iter().filter_map(|handle| handle.process().cloned()).collect()
     }
 
     /// Whether a process uses the connection: as long as none does yet, the one that made it is about to.
     pub(super) fn used_by(&self, pid: u32, maker: u32) -> bool {
         let handles = lock(&self.0);
-        let mut users = handles.iter().filter_map(|handle| handle.process.as_ref()).peekable();
+        let mut users = handles.iter().filter_map(|handle| handle.process()).peekable();
         if users.peek().is_some() { users.any(|user| user.pid() == pid) } else { maker == pid }
     }
 
-    /// The lowest number that nobody has; those of which something is `left` are not free yet.
-    pub(super) fn next_holder(&self, left: u32) -> Option<Holder> {
+    /// Has `process` use the connection by `handle`, under the lowest number that no other has; those of which something
+    /// is `left` are not free yet. `None` when all are taken.
+    pub(super) fn take_up(&self, handle: &Handle, process: Process, left: u32) -> Option<Holder> {
         let handles = lock(&self.0);
         let free = |holder: &Holder| {
-            left & 1 << holder.number() == 0 && handles.iter().all(|handle| handle.holder != Some(*holder))
+            left & 1 << holder.number() == 0 && handles.iter().all(|handle| handle.holder() != Some(*holder))
         };
-        (1..=HOLDERS).filter_map(Holder::new).find(free)
+        let holder = (1..=HOLDERS).filter_map(Holder::new).find(free)?;
+        handle.user.set((holder, process)).is_ok().then_some(holder)
     }
 
     /// Closes all, for everybody who has them, and lets go of their descriptors: the filter may keep a
@@ -141,7 +153,7 @@ impl Handles {
     }
 
     /// Calls `with` for the socket of each.
-    pub(super) fn each(&self, with: impl Fn(&Socket)) {
+    pub(super) fn each(&self, with: impl Fn(&HostEnd)) {
         lock(&self.0).iter().for_each(|handle| with(&handle.socket));
     }
 }

@@ -10,12 +10,13 @@ use proto::quota::{Charge, Exceeded, Kind};
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wire::{FromClient, FromHost, MAX_MESSAGE_LEN, MAX_SMALL_MESSAGE_LEN, Refused};
+use sys::host_end::{Heard, HostEnd};
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer::Credentials;
-use sys::socket::Socket;
 
 use super::accept::Acceptor;
 use super::serve::Serve;
+use super::socket::ClientSocket;
 use crate::pool;
 use crate::sync::lock;
 
@@ -23,10 +24,10 @@ use crate::sync::lock;
 const HELLO_TIME: Duration = Duration::from_secs(1);
 
 /// Tells a client that it is not let in, whether it has spoken or not.
-pub(super) fn refuse(socket: &Socket, refused: Refused) {
+pub(super) fn refuse(socket: &HostEnd, refused: Refused) {
     // what a client has said is read first: a close before that would hide the answer from it
     socket.shutdown_read();
-    let _ = socket.try_recv(&mut [0; MAX_SMALL_MESSAGE_LEN]);
+    let _ = socket.try_hear(&mut [0; MAX_SMALL_MESSAGE_LEN]);
     let _ = socket.try_send(&FromHost::Refused(refused).encode(), &[]);
 }
 
@@ -39,7 +40,7 @@ impl<S: Serve> Handshakes<S> {
     }
 
     /// Gives a new client a second to say what it wants.
-    pub(super) fn begin(&self, acceptor: &Arc<Acceptor<S>>, socket: Socket) {
+    pub(super) fn begin(&self, acceptor: &Arc<Acceptor<S>>, socket: ClientSocket) {
         let Ok(peer) = Credentials::of_peer(&socket) else { return };
         let uid = peer.uid;
         let handshake = Arc::new(Handshake {
@@ -100,7 +101,7 @@ pub(super) struct Handshake<S: Serve> {
     acceptor: Weak<Acceptor<S>>,
     port: PortName,
     peer: Credentials,
-    socket: Arc<Socket>,
+    socket: Arc<ClientSocket>,
     watching: Mutex<Option<Watching>>,
     done: AtomicBool,
 }
@@ -128,13 +129,12 @@ impl<S: Serve> Handshake<S> {
             return true; // what comes now is not said to us
         }
         let mut packet = vec![0; MAX_MESSAGE_LEN];
-        let Ok(received) = self.socket.try_recv(&mut packet) else { return false };
+        let Ok(heard) = self.socket.try_hear(&mut packet) else { return false };
         // it counts until a thread has taken it up: nobody's can be many that wait for one
         let charge = lock(&self.charge).take();
-        if !self.leave() || received.len == 0 {
+        if !self.leave() || matches!(heard, Heard::Packet { len: 0, .. }) {
             return true;
         }
-        packet.truncate(received.len);
         let Some(acceptor) = self.acceptor.upgrade() else {
             self.refuse(Refused::new(Status::OBJECT_NAME_NOT_FOUND, format!("{} has closed", self.port)));
             return true;
@@ -149,10 +149,13 @@ impl<S: Serve> Handshake<S> {
             watching: Mutex::new(None),
             done: AtomicBool::new(true),
         };
-        let whole = match (received.truncated, received.files.is_empty()) {
-            (true, _) => Err(Violation::Truncated),
-            (false, false) => Err(Violation::FileCount),
-            (false, true) => Ok(packet),
+        let whole = match heard {
+            Heard::Truncated => Err(Violation::Truncated),
+            Heard::Files => Err(Violation::FileCount),
+            Heard::Packet { len, .. } => {
+                packet.truncate(len);
+                Ok(packet)
+            }
         };
         pool::run_for(self.peer.uid, move || handshake.answer(&acceptor, whole));
         true
@@ -180,7 +183,9 @@ impl<S: Serve> Handshake<S> {
                     let _ = self.socket.try_send(&FromHost::Info(info).encode(), &[]);
                 }
             }
-            Ok(FromClient::Ring | FromClient::Bye | FromClient::Duplicate { .. }) => breach(Violation::OutOfTurn),
+            Ok(FromClient::Ring | FromClient::Bye | FromClient::Duplicate | FromClient::Use) => {
+                breach(Violation::OutOfTurn)
+            }
             Err(violation) => breach(violation),
         }
     }

@@ -16,7 +16,6 @@ use sys::fork::ForkGuard;
 use sys::futex::{self, Upper};
 use sys::memory::Memory;
 use sys::peer::Credentials;
-use sys::socket::Socket;
 
 use super::callback::PortId;
 use super::handles::Handles;
@@ -146,7 +145,7 @@ impl Link {
             self.wake_all();
             if self.welcomed.load(Ordering::SeqCst) {
                 // the client's monitor sees the end of the stream; its own end stays open until it lets its handle go
-                self.handles.each(Socket::shutdown_write);
+                self.handles.each(|socket| socket.shutdown_write());
             }
         }
     }
@@ -156,7 +155,7 @@ impl Link {
     pub(super) fn welcomed(&self) {
         self.welcomed.store(true, Ordering::SeqCst);
         if self.closed.load(Ordering::SeqCst) {
-            self.handles.each(Socket::shutdown_write);
+            self.handles.each(|socket| socket.shutdown_write());
         }
     }
 

@@ -10,14 +10,16 @@ use proto::name::PortName;
 use proto::status::Status;
 use proto::wire::Refused;
 use sys::descriptors;
+use sys::host_end::HostEnd;
 use sys::monitor::{Interest, Monitor, Watch};
-use sys::socket::Socket;
+use sys::peer;
 
 use super::accept::{Acceptor, OpenSocket};
 use super::handshake::{Handshakes, refuse};
 use super::options::PortOptions;
 use super::serve::Serve;
 use super::served::ServedPort;
+use super::socket::ClientSocket;
 use crate::namespace::{Claim, Namespace};
 use crate::sync::lock;
 use crate::{Error, pool, wait};
@@ -80,7 +82,7 @@ const ACCEPTED_AT_A_TIME: usize = 16;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Tells a client why the host has no room for it; `why` is what the host says of itself.
-fn refuse_for_want(socket: &Socket, why: &dyn fmt::Display) {
+fn refuse_for_want(socket: &HostEnd, why: &dyn fmt::Display) {
     refuse(socket, Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {why}")));
 }
 
@@ -102,7 +104,7 @@ impl<S: Serve> Accepting<S> {
             *room = spare(&self.claim).ok();
         }
         drop(room.take());
-        let accepted = self.claim.listener().accept();
+        let accepted = self.accepted();
         if let Ok(socket) = &accepted {
             refuse_for_want(socket, error);
         }
@@ -112,11 +114,19 @@ impl<S: Serve> Accepting<S> {
         turned_away
     }
 
+    /// Takes one client from the queue.
+    fn accepted(&self) -> io::Result<ClientSocket> {
+        let end = self.claim.listener().accept()?;
+        // a client that the kernel does not name has a share that no user has
+        let user = peer::user_of(&end).unwrap_or(u32::MAX);
+        Ok(ClientSocket::new(end, user))
+    }
+
     /// Takes some clients from the queue.
     fn accept(&self, acceptor: &Arc<Acceptor<S>>) {
         // clients that connect without end could fill the queue faster than it is emptied: the others have their turn first
         for _ in 0..ACCEPTED_AT_A_TIME {
-            match self.claim.listener().accept() {
+            match self.accepted() {
                 Ok(socket) => match descriptors::leaves_reserve(&socket) {
                     Ok(()) => self.handshakes.begin(acceptor, socket),
                     Err(reserved) => {

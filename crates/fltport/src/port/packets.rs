@@ -1,7 +1,7 @@
 //! What a client says on the sockets of a connection that stands: rings, handles, good-bye, and the hang-up.
 
-use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
@@ -11,13 +11,15 @@ use proto::status::Status;
 use proto::violation::Violation;
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, Refused};
 use sys::descriptors;
+use sys::host_end::{Heard, HostEnd, Sender};
 use sys::monitor::{Interest, Monitor, Watch};
-use sys::socket::{Received, Socket};
+use sys::socket::Socket;
 
 use super::handles::Handle;
 use super::process::{Mortal, Process};
 use super::serve::Serve;
 use super::served::Served;
+use super::socket::ClientSocket;
 use crate::pool;
 use crate::sync::lock;
 
@@ -48,20 +50,30 @@ impl<S: Serve> Watch for SocketWatch<S> {
     }
 }
 
-impl<S: Serve> Mortal for SocketWatch<S> {
+/// What is told of the end of the process that uses a handle.
+struct AtEnd<S: Serve> {
+    served: Weak<Served<S>>,
+    /// Not held: the handle holds this.
+    handle: Weak<Handle>,
+}
+
+impl<S: Serve> Mortal for AtEnd<S> {
     fn process_ended(&self) {
-        self.hangup();
+        if let (Some(served), Some(handle)) = (self.served.upgrade(), self.handle.upgrade()) {
+            served.lost(&handle);
+            pool::let_go(served);
+        }
     }
 }
 
 impl<S: Serve> Served<S> {
-    /// Watches a handle, which is in the list already.
+    /// Watches a handle, which is in the list already, and the process that uses it, if there is one.
     ///
     /// # Errors
     /// The kernel's: it cannot be watched.
     pub(super) fn watch(self: &Arc<Self>, handle: &Arc<Handle>) -> io::Result<()> {
+        self.watch_process(handle);
         let watch = Arc::new(SocketWatch { served: Arc::downgrade(self), handle: Arc::clone(handle) });
-        handle.tell_of_process(&watch);
         // held while it is registered: an end that comes at once waits for it
         let mut watching = lock(&handle.watching);
         *watching = Some(Monitor::of_this_process()?.watch(
@@ -71,6 +83,16 @@ impl<S: Serve> Served<S> {
             watch,
         )?);
         Ok(())
+    }
+
+    fn watch_process(self: &Arc<Self>, handle: &Arc<Handle>) {
+        if handle.process().is_none() {
+            return; // not yet
+        }
+        let at_end = Arc::new(AtEnd { served: Arc::downgrade(self), handle: Arc::downgrade(handle) });
+        if handle.at_end.set(Arc::clone(&at_end) as _).is_ok() {
+            handle.tell_of_process(&at_end);
+        }
     }
 
     /// Reads what a client says on one of its sockets.
@@ -89,79 +111,94 @@ impl<S: Serve> Served<S> {
         let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
         // a client that never stops is read on when the others have had their turn
         for _ in 0..most {
-            let received = match handle.socket.try_recv(&mut packet) {
-                Ok(received) => received,
-                // none that was ever connected: it was not, or did not listen yet, when it was adopted
-                Err(error) if error.kind() == ErrorKind::NotConnected => return Err(Violation::NotASocket),
+            let (len, sender) = match handle.socket.try_hear(&mut packet) {
+                Ok(Heard::Packet { len, sender }) => (len, sender),
+                Ok(Heard::Truncated) => return Err(Violation::Truncated),
+                Ok(Heard::Files) => return Err(Violation::FileCount),
                 // nothing more, or the hang-up, which is told by itself
                 Err(_) => return Ok(()),
             };
-            if received.truncated {
-                if let Ok(FromClient::Duplicate { .. }) = FromClient::parse(&packet[..received.len])
-                    && received.closed == 0
-                {
-                    // for want of descriptors here, which is not the client's fault; the socket is closed, as its owner
-                    // sees
-                    tracing::warn!(port = %self.port.name, "a handle did not arrive; are there descriptors left? (ulimit -n)");
-                    continue;
-                }
-                return Err(Violation::Truncated);
-            }
-            if received.len == 0 {
+            if len == 0 {
                 return Ok(());
             }
-            let Received { len, mut files, .. } = received;
-            let file = files.pop();
-            match (FromClient::parse(&packet[..len])?, file) {
-                (FromClient::Duplicate { in_use }, Some(file)) if files.is_empty() => self.duplicate(file, in_use)?,
-                (FromClient::Duplicate { .. }, _) | (_, Some(_)) => return Err(Violation::FileCount),
-                (FromClient::Ring, None) => self.rung(),
-                (FromClient::Bye, None) => self.bye(handle),
-                (FromClient::Hello(_) | FromClient::Query, None) => return Err(Violation::OutOfTurn),
+            match (FromClient::parse(&packet[..len])?, sender) {
+                (FromClient::Ring, _) => self.rung(),
+                (FromClient::Bye, _) => self.bye(handle),
+                (FromClient::Duplicate, _) => self.duplicate(handle),
+                (FromClient::Use, Some(sender)) if handle.holder().is_none() => {
+                    let (served, handle) = (Arc::clone(self), Arc::clone(handle));
+                    // looks into /proc
+                    pool::run_for(self.uid(), move || served.use_handle(&handle, sender));
+                }
+                (FromClient::Use | FromClient::Hello(_) | FromClient::Query, _) => return Err(Violation::OutOfTurn),
             }
         }
         Ok(())
     }
 
-    /// One more handle: `file` is this end of it.
-    fn duplicate(self: &Arc<Self>, file: OwnedFd, in_use: bool) -> Result<(), Violation> {
-        let socket = Arc::new(Socket::adopt(file).map_err(|_| Violation::NotASocket)?);
-        if let Err(refused) = self.accept_handle(&socket, in_use) {
+    /// Makes one more handle, and sends the client its end.
+    fn duplicate(self: &Arc<Self>, asked: &Handle) {
+        let made = self.make_handle().and_then(|(handle, theirs)| {
+            let sent = asked.socket.try_send(&FromHost::Handle.encode(), &[theirs.as_fd()]);
+            sent.map_err(|error| {
+                self.drop_handle(&handle);
+                no_room(error)
+            })
+        });
+        if let Err(refused) = made {
             tracing::debug!(port = %self.port.name, why = refused.sentence(), "handle refused");
-            let _ = socket.try_send(&FromHost::Refused(refused).encode(), &[]);
+            let _ = asked.socket.try_send(&FromHost::Refused(refused).encode(), &[]);
         }
-        Ok(())
     }
 
-    pub(super) fn accept_handle(self: &Arc<Self>, socket: &Arc<Socket>, in_use: bool) -> Result<(), Refused> {
+    fn make_handle(self: &Arc<Self>) -> Result<(Arc<Handle>, Socket), Refused> {
         let link = &self.client.link;
-        let no_room = |why: String| Refused::new(Status::INSUFFICIENT_RESOURCES, why);
-        let host = |error: io::Error| no_room(format!("the filter's host: {error}"));
-        descriptors::leaves_reserve(&**socket).map_err(|reserved| host(reserved.into()))?;
-        let charge = self.user.charge(Kind::Handles, 1).map_err(|exceeded| no_room(exceeded.to_string()))?;
-        let mut user = None;
-        if in_use {
-            let next = link.handles.next_holder(link.holders_left());
-            let holder = next.ok_or_else(|| no_room(format!("{HOLDERS} processes use this connection")))?;
-            user = Some((holder, Process::of_peer(socket).map_err(host)?));
-        }
-        let holder = user.as_ref().map(|(holder, _)| *holder);
-        let handle = Arc::new(Handle::new(Arc::clone(socket), user, Some(charge)));
+        let charge = self.user.charge(Kind::Handles, 1);
+        let charge = charge.map_err(|exceeded| Refused::new(Status::INSUFFICIENT_RESOURCES, exceeded.to_string()))?;
+        let (ours, theirs) = HostEnd::pair().map_err(no_room)?;
+        descriptors::leaves_reserve(&ours).map_err(|reserved| no_room(reserved.into()))?;
+        let handle = Arc::new(Handle::new(Arc::new(ClientSocket::new(ours, self.uid())), Some(charge)));
         link.handles.add(Arc::clone(&handle));
         if link.closed() {
             // asked when it is in the list: an end that comes after this finds it there, and closes it
             link.handles.remove(&handle);
-            return Err(Refused::new(Status::PORT_DISCONNECTED, "the connection has ended"));
+            return Err(ended());
         }
-        // before it is welcomed: who cannot be watched is told no, and does not use a number that is another's next
         self.watch(&handle).map_err(|error| {
             link.handles.remove(&handle);
-            host(error)
+            no_room(error)
         })?;
-        let welcome = FromHost::Welcome { holder, name: self.port.name.clone() };
+        Ok((handle, theirs))
+    }
+
+    /// A process says that it uses the connection by this handle: for the first time, or once more after it was looked at.
+    fn use_handle(self: &Arc<Self>, handle: &Arc<Handle>, sender: Sender) {
+        let before = lock(&handle.candidate).take();
+        let answer = match before {
+            Some(process) if process.is_still(sender) => self.take_up(handle, process),
+            _ => Process::of_sender(sender).map_err(no_room).map(|process| {
+                *lock(&handle.candidate) = Some(process);
+                FromHost::Confirm
+            }),
+        };
+        let answer = answer.unwrap_or_else(|refused| {
+            tracing::debug!(port = %self.port.name, why = refused.sentence(), "process refused");
+            FromHost::Refused(refused)
+        });
         // one that is gone already is seen by the watch
-        let _ = handle.socket.try_send(&welcome.encode(), &[]);
-        Ok(())
+        let _ = handle.socket.try_send(&answer.encode(), &[]);
+    }
+
+    fn take_up(self: &Arc<Self>, handle: &Arc<Handle>, process: Process) -> Result<FromHost, Refused> {
+        let link = &self.client.link;
+        if link.closed() {
+            return Err(ended());
+        }
+        let holder = link.handles.take_up(handle, process, link.holders_left()).ok_or_else(|| {
+            Refused::new(Status::INSUFFICIENT_RESOURCES, format!("{HOLDERS} processes use this connection"))
+        })?;
+        self.watch_process(handle);
+        Ok(FromHost::Welcome { holder: Some(holder), name: self.port.name.clone() })
     }
 
     /// The process that uses this handle has closed it, and has yet to close the socket.
@@ -178,17 +215,25 @@ impl<S: Serve> Served<S> {
         }
     }
 
+    /// Takes a handle out of the list, and closes it for all that have it; false when it was out already.
+    fn drop_handle(&self, handle: &Arc<Handle>) -> bool {
+        if !self.client.link.handles.remove(handle) {
+            return false;
+        }
+        drop(lock(&handle.watching).take());
+        // a forked child may hold it open
+        handle.socket.shutdown();
+        true
+    }
+
     /// A handle is closed, by whatever way.
     fn lost(self: &Arc<Self>, handle: &Arc<Handle>) {
         // what was said before the end counts
         self.hear(handle, READ_AT_THE_END);
         let link = &self.client.link;
-        if !link.handles.remove(handle) {
+        if !self.drop_handle(handle) {
             return;
         }
-        drop(lock(&handle.watching).take());
-        // a forked child may hold it open
-        handle.socket.shutdown();
         if !link.handles.others_keep(handle) {
             self.begin_end();
         }
@@ -198,4 +243,14 @@ impl<S: Serve> Served<S> {
             self.rung();
         }
     }
+}
+
+/// The refusal of a host that has no room.
+fn no_room(error: io::Error) -> Refused {
+    Refused::new(Status::INSUFFICIENT_RESOURCES, format!("the filter's host: {error}"))
+}
+
+/// The refusal of a connection that has ended.
+fn ended() -> Refused {
+    Refused::new(Status::PORT_DISCONNECTED, "the connection has ended")
 }

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, Weak};
 use rustix::io::Errno;
 use sys::descriptors::{self, Reserved};
 use sys::fork::PerProcess;
+use sys::host_end::{HostEnd, Sender};
 use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer::{self, Credentials};
-use sys::socket::Socket;
 
 use crate::sync::lock;
 
@@ -38,21 +38,28 @@ pub struct Process {
 }
 
 impl Process {
-    /// The process that made the other end of `socket`, by connecting or as one of a pair.
+    /// The process that connected by `socket`, of which these are the credentials.
     ///
     /// # Errors
-    /// The kernel's; or there is no descriptor for it but those of the reserve.
-    pub(super) fn of_peer(socket: &Socket) -> io::Result<Self> {
-        Self::new(socket, Arc::new(Credentials::of_peer(socket)?))
+    /// There is no descriptor for it but those of the reserve.
+    pub(super) fn of_peer(socket: &HostEnd, credentials: Arc<Credentials>) -> io::Result<Self> {
+        let life = Life::of(credentials.pid, || peer::pidfd(socket))?;
+        Ok(Self { credentials, life })
     }
 
-    /// As [`Process::of_peer`], for one whose credentials are known.
+    /// The process that has the number of `sender` now, which need not be the one that sent: [`Process::is_still`].
     ///
     /// # Errors
     /// As [`Process::of_peer`].
-    pub(super) fn new(socket: &Socket, credentials: Arc<Credentials>) -> io::Result<Self> {
-        let life = Life::of_peer(socket, credentials.pid)?;
-        Ok(Self { credentials, life })
+    pub(super) fn of_sender(sender: Sender) -> io::Result<Self> {
+        let life = Life::of(sender.pid, || peer::pidfd_by_number(sender.pid))?;
+        Ok(Self { credentials: Arc::new(Credentials::of_sender(sender)), life })
+    }
+
+    /// Whether `sender`, which has sent something since this was found by its number, is this process: it has had the
+    /// number all the while.
+    pub(super) fn is_still(&self, sender: Sender) -> bool {
+        self.pid() == sender.pid && self.life.as_ref().is_none_or(|life| !life.has_ended())
     }
 
     /// Its number in this process's pid namespace; 0 when it has none there.
@@ -107,12 +114,12 @@ type Lives = Mutex<HashMap<u32, Weak<Life>>>;
 static LIVES: PerProcess<Lives> = PerProcess::new();
 
 impl Life {
-    /// The life of the process at the other end of `socket`, whose number is `pid`. `None` where the kernel does not
+    /// The life of the process whose number is `pid`, and whose descriptor `open` gives. `None` where the kernel does not
     /// tell: then the end of the socket alone counts.
     ///
     /// # Errors
     /// There is no descriptor for it but those of the reserve.
-    fn of_peer(socket: &Socket, pid: u32) -> Result<Option<Arc<Self>>, Reserved> {
+    fn of(pid: u32, open: impl FnOnce() -> io::Result<OwnedFd>) -> Result<Option<Arc<Self>>, Reserved> {
         if pid == 0 {
             return Ok(None); // of another pid namespace: no number to share it by
         }
@@ -122,7 +129,7 @@ impl Life {
         {
             return Ok(Some(known));
         }
-        let Some(life) = Self::new(peer::pidfd(socket))? else { return Ok(None) };
+        let Some(life) = Self::new(open())? else { return Ok(None) };
         if lives.len() == lives.capacity() {
             lives.retain(|_, life| life.strong_count() != 0);
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fltport::{PortName, SecurityDescriptor, Status, Timeout};
-use proto::wire::{FromClient, FromHost, Hello, HelloFlags};
+use proto::wire::{FromClient, FromHost, Hello};
 use testkit::log::{keep_warnings, warning};
 use testkit::talk::patterned;
 use testkit::{App, Event, Gate, Host, LONG, PORT, both, hresult, until};
@@ -271,7 +271,7 @@ fn a_filter_that_keeps_the_client_that_it_refuses_keeps_no_descriptor() {
     let name = PortName::parse(PORT).unwrap();
     for (context, expected) in [(&b""[..], Status::CONNECTION_REFUSED), (b"panic", Status::INTERNAL_ERROR)] {
         let socket = host.namespace().find(&name).unwrap();
-        let hello = Hello::new(HelloFlags::empty(), name.clone(), context).unwrap();
+        let hello = Hello::new(name.clone(), context).unwrap();
         socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
         let mut packet = [0; 600];
         let len = socket.recv(&mut packet).unwrap().len;
@@ -418,7 +418,7 @@ fn a_message_from_the_connect_callback_without_a_timeout_ends_with_its_client() 
             // a connect cannot be given up half-way, so this is one by hand
             let name = PortName::parse(PORT).unwrap();
             let socket = app.namespace().find(&name).unwrap();
-            let hello = Hello::new(HelloFlags::empty(), name, b"").unwrap();
+            let hello = Hello::new(name, b"").unwrap();
             socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
             app.hear("waiting");
             drop(socket);

@@ -2,7 +2,7 @@
 
 use fltport::descriptor::Acl;
 use fltport::{PortName, SecurityDescriptor, Status, Timeout};
-use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
+use proto::wire::{FromClient, FromHost, Hello, MAX_MESSAGE_LEN};
 use testkit::{App, Event, Gate, Host, LONG, Line, PORT, apart, both, hresult, until};
 
 /// A port's handle is the host's own: a program that the host starts gets no descriptor of it, whatever flags it is
@@ -174,7 +174,7 @@ fn speaks_late(app: &App) -> Status {
     let socket = app.namespace().find(&name).unwrap();
     app.say("at the door");
     app.hear("unloading");
-    let hello = Hello::new(HelloFlags::empty(), name, b"").unwrap();
+    let hello = Hello::new(name, b"").unwrap();
     socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
     let mut packet = [0; MAX_MESSAGE_LEN];
     let len = socket.recv(&mut packet).unwrap().len;

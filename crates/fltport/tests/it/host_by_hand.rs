@@ -27,16 +27,26 @@ struct Hand {
 fn connect() -> (Hand, Connection) {
     let name = PortName::parse(PORT).unwrap();
     let (memory, [host, shared]) = Memory::create().unwrap();
-    let (ours, handle) = Socket::pair().unwrap();
+    let (keeps, kept) = Socket::pair().unwrap();
+    let (inside, handle) = Socket::pair().unwrap();
     let content = FromHost::Welcome { holder: None, name: name.clone() }.encode();
-    ours.send(&content, &[host.as_fd(), shared.as_fd()]).unwrap();
+    inside.send(&content, &[kept.as_fd(), host.as_fd(), shared.as_fd()]).unwrap();
+    drop((inside, kept));
     let opening = thread::spawn(move || Connection::from_handle(handle.into()).unwrap());
-    let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
-    let mut received = ours.recv(&mut packet).unwrap();
-    assert_eq!(FromClient::parse(&packet[..received.len]), Ok(FromClient::Duplicate { in_use: true }));
-    let way = Socket::adopt(received.files.pop().unwrap()).unwrap();
+    let hears = |socket: &Socket, expected: FromClient<'_>| {
+        let mut packet = [0; MAX_SMALL_MESSAGE_LEN];
+        let received = socket.recv(&mut packet).unwrap();
+        assert_eq!(FromClient::parse(&packet[..received.len]), Ok(expected));
+    };
+    hears(&keeps, FromClient::Duplicate);
+    let (way, theirs) = Socket::pair().unwrap();
+    keeps.send(&FromHost::Handle.encode(), &[theirs.as_fd()]).unwrap();
+    drop(theirs);
+    hears(&way, FromClient::Use);
+    way.send(&FromHost::Confirm.encode(), &[]).unwrap();
+    hears(&way, FromClient::Use);
     way.send(&FromHost::Welcome { holder: Some(Holder::FIRST), name }.encode(), &[]).unwrap();
-    (Hand { memory, sockets: [ours, way], _watchdog: watchdog(5 * LONG) }, opening.join().unwrap())
+    (Hand { memory, sockets: [keeps, way], _watchdog: watchdog(5 * LONG) }, opening.join().unwrap())
 }
 
 impl Hand {

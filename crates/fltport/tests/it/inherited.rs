@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fltport::{Client, Connection, Timeout};
 use testkit::talk::echo;
-use testkit::worker::{Worker, listen, until_handles_are};
-use testkit::{Host, LONG};
+use testkit::worker::{Worker, listen};
+use testkit::{Host, LONG, until};
 
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
@@ -31,7 +31,7 @@ fn row_036_a_handle_that_a_child_inherited_outlives_its_parent() {
     let mut child = Worker::on(&later);
     assert_eq!(child.does(&format!("inherited {number}")), number.to_string(), "and is inherited further");
     parent.kill();
-    until_handles_are(&host, 1);
+    until(|| filter.processes().len() == 1);
     assert_eq!(child.does("send still here"), "still here");
     assert_eq!(host.asked_by().pid().to_string(), child.does("pid"));
     child.say("receive");

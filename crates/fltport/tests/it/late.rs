@@ -5,7 +5,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use fltport::namespace::Namespace;
 use fltport::{Client, Connection, Error, Port, PortName, PortOptions, Serve, Status};
-use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_MESSAGE_LEN};
+use proto::wire::{FromClient, FromHost, Hello, MAX_MESSAGE_LEN};
 use sys::socket::Socket;
 use testkit::{App, Host, LONG, PORT, both, hresult, until};
 
@@ -16,7 +16,7 @@ fn at_the_door(app: &App) -> Socket {
 
 /// Says what it wants; with which status it is refused.
 fn refused(socket: &Socket, name: &str) -> Status {
-    let hello = Hello::new(HelloFlags::empty(), PortName::parse(name).unwrap(), b"late").unwrap();
+    let hello = Hello::new(PortName::parse(name).unwrap(), b"late").unwrap();
     socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
     let mut packet = [0; MAX_MESSAGE_LEN];
     let len = socket.recv(&mut packet).unwrap().len;

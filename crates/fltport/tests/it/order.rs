@@ -10,7 +10,7 @@ use fltport::{
     Client, Connection, OutgoingMessage, Port, PortName, PortOptions, Received, Response, SecurityDescriptor, Serve,
     Status, Timeout,
 };
-use proto::wire::{FromClient, Hello, HelloFlags};
+use proto::wire::{FromClient, Hello};
 use testkit::{Event, Host, LONG, PORT, both, post, until};
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
@@ -84,7 +84,7 @@ fn a_client_that_goes_during_its_connect_is_disconnected_after_it() {
     for (context, ended) in [(&b"refuse"[..], 1), (b"", 3)] {
         let name = PortName::parse(PORT).unwrap();
         let socket = host.namespace().find(&name).unwrap();
-        let hello = Hello::new(HelloFlags::empty(), name, context).unwrap();
+        let hello = Hello::new(name, context).unwrap();
         socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();
         entered.recv_timeout(LONG).unwrap();
         drop(socket);

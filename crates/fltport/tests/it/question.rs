@@ -1,5 +1,9 @@
 //! Questions whose answers go to callbacks.
 
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -78,7 +82,7 @@ fn a_file_travels_with_its_question() {
             message.reply(Status::SUCCESS, &content).unwrap();
         });
         let (sender, answer) = sync_channel(1);
-        let file = Some(std::sync::Arc::new(file.into()));
+        let file = Some(Arc::new(file.into()));
         let question = OutgoingMessage { body: b"scan".to_vec(), reply_len: 16, file, timeout: Timeout::After(LONG) };
         filter.ask_then(question, move |answered| sender.send(answered.unwrap().payload).unwrap());
         assert_eq!(answer.recv_timeout(LONG).unwrap(), b"content");
@@ -92,7 +96,7 @@ fn a_question_whose_file_cannot_be_sent_ends_unseen() {
     let host = Host::new();
     let raw = Raw::connect(&host.namespace());
     let filter = host.accepted();
-    let file = std::sync::Arc::new(std::os::fd::OwnedFd::from(tempfile::tempfile().unwrap()));
+    let file = Arc::new(OwnedFd::from(tempfile::tempfile().unwrap()));
     let ask = |file| {
         let (sender, answer) = sync_channel(1);
         let question = OutgoingMessage { body: b"?".to_vec(), reply_len: 16, file, timeout: Timeout::After(LONG) };
@@ -103,7 +107,7 @@ fn a_question_whose_file_cannot_be_sent_ends_unseen() {
     let refused = loop {
         assert!(delivered < 100_000, "its socket never fills up");
         let posted = raw.post(100);
-        let answer = ask(Some(std::sync::Arc::clone(&file)));
+        let answer = ask(Some(Arc::clone(&file)));
         let completion = raw.completed(posted);
         let with_file = completion.flags & FLAG_FILE != 0;
         match completion.outcome {
@@ -351,4 +355,41 @@ fn more_messages_than_can_wait_for_replies_are_refused() {
             app.hear("answered");
         },
     );
+}
+
+/// A file that is closed only when its other end has taken what it never takes, or after two minutes.
+fn lingers() -> (OwnedFd, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (other, _) = listener.accept().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    while stream.write(&[0; 1 << 16]).is_ok() {}
+    rustix::net::sockopt::set_socket_linger(&stream, Some(4 * LONG)).unwrap();
+    (stream.into(), other)
+}
+
+#[test]
+fn a_file_that_cannot_be_closed_holds_up_no_other_question() {
+    let host = Host::new();
+    let (app, filter) = host.pair();
+    let (sender, answers) = sync_channel(10);
+    let ask = |file: Option<OwnedFd>, timeout| {
+        let sender = sender.clone();
+        let file = file.map(Arc::new);
+        let question = OutgoingMessage { body: b"?".to_vec(), reply_len: 4, file, timeout };
+        filter.ask_then(question, move |answer| sender.send(answer.map_err(|error| error.status())).unwrap());
+    };
+    let mut others = Vec::new();
+    // closed by the thread of the questions, and by the one that asks
+    for timeout in [Timeout::After(Duration::from_millis(10)), Timeout::Poll] {
+        let (file, other) = lingers();
+        others.push(other);
+        ask(Some(file), timeout);
+        assert_eq!(answers.recv_timeout(LONG).unwrap(), Err(Status::TIMEOUT));
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| app.recv().unwrap().reply(Status::SUCCESS, b"here").unwrap());
+        ask(None, Timeout::After(LONG));
+        assert_eq!(answers.recv_timeout(LONG).unwrap().unwrap().payload, b"here");
+    });
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use fltport::{Client, Connection, PortName, Status, Timeout};
 use proto::client;
 use proto::slots::{ATTENTION_DEAD, REPLY_INLINE, REQUEST_DEAD};
-use proto::wire::{FromClient, FromHost, Hello, HelloFlags, MAX_CONTEXT_LEN, MAX_MESSAGE_LEN};
+use proto::wire::{FromClient, FromHost, Hello, MAX_CONTEXT_LEN, MAX_MESSAGE_LEN};
 use sys::futex::{self, Upper};
-use sys::socket::Socket;
-use testkit::raw::Raw;
+use sys::host_end::HostEnd;
+use testkit::raw::{Raw, another, asks};
 use testkit::{Host, LONG, PORT, until};
 
 const RELAXED: Ordering = Ordering::Relaxed;
@@ -45,13 +45,11 @@ impl Scene {
         self.honest.send(b"x", &mut []).unwrap();
     }
 
-    /// A first message that is wrong, with a file if `file`.
-    fn greets(&self, name: &str, packet: &[u8], file: bool, status: Status) {
+    /// A first message that is wrong.
+    fn greets(&self, name: &str, packet: &[u8], status: Status) {
         let before = (self.count_of(name), self.count());
         let socket = self.host.namespace().find(&PortName::parse(PORT).unwrap()).unwrap();
-        let null = std::fs::File::open("/dev/null").unwrap();
-        let files = [null.as_fd()];
-        socket.send(packet, if file { &files } else { &[] }).unwrap();
+        socket.send(packet, &[]).unwrap();
         let mut answer = vec![0; MAX_MESSAGE_LEN];
         let len = socket.recv(&mut answer).unwrap().len;
         let Ok(FromHost::Refused(refused)) = FromHost::parse(&answer[..len]) else { panic!("{name}: {len}") };
@@ -81,7 +79,7 @@ impl Scene {
 #[test]
 fn of_the_handshake() {
     let scene = Scene::new();
-    let hello = FromClient::Hello(Hello::new(HelloFlags::empty(), PortName::parse(PORT).unwrap(), b"context").unwrap());
+    let hello = FromClient::Hello(Hello::new(PortName::parse(PORT).unwrap(), b"context").unwrap());
     let hello = hello.encode();
     let name_len = PORT.len();
     let with = |at: usize, byte: u8| {
@@ -90,25 +88,24 @@ fn of_the_handshake() {
         packet
     };
     let invalid = Status::INVALID_PARAMETER;
-    scene.greets("unknown-kind", &with(0, 0x7f), false, invalid);
-    scene.greets("unknown-kind", &[0x81, 0, 1, 0], false, invalid);
-    scene.greets("reserved-bits", &with(1, 1), false, invalid);
-    scene.greets("unsupported-version", &with(2, 99), false, Status::REVISION_MISMATCH);
-    scene.greets("unknown-flags", &with(7, 0x80), false, invalid);
-    scene.greets("wrong-length", &hello[..hello.len() - 1], false, invalid);
-    scene.greets("wrong-length", &[&hello[..], b"!"].concat(), false, invalid);
-    scene.greets("wrong-length", &hello[..3], false, invalid);
-    scene.greets("bad-name", &with(16, b'/'), false, Status::OBJECT_NAME_INVALID);
-    scene.greets("bad-name", &with(10, 0xff), false, Status::OBJECT_NAME_INVALID);
-    scene.greets("not-text", &with(16 + name_len - 1, 0xff), false, invalid);
+    scene.greets("unknown-kind", &with(0, 0x7f), invalid);
+    scene.greets("unknown-kind", &[0x81, 0, 1, 0], invalid);
+    scene.greets("reserved-bits", &with(1, 1), invalid);
+    scene.greets("unsupported-version", &with(2, 99), Status::REVISION_MISMATCH);
+    scene.greets("reserved-bits", &with(7, 0x80), invalid);
+    scene.greets("wrong-length", &hello[..hello.len() - 1], invalid);
+    scene.greets("wrong-length", &[&hello[..], b"!"].concat(), invalid);
+    scene.greets("wrong-length", &hello[..3], invalid);
+    scene.greets("bad-name", &with(16, b'/'), Status::OBJECT_NAME_INVALID);
+    scene.greets("bad-name", &with(10, 0xff), Status::OBJECT_NAME_INVALID);
+    scene.greets("not-text", &with(16 + name_len - 1, 0xff), invalid);
     let mut long = hello.clone();
     long[12..16].copy_from_slice(&(MAX_CONTEXT_LEN as u32 + 1).to_le_bytes());
     long.resize(16 + name_len + MAX_CONTEXT_LEN + 1, 7);
-    scene.greets("context-too-long", &long, false, Status::INTEGER_OVERFLOW);
-    scene.greets("out-of-turn", &FromClient::Ring.encode(), false, invalid);
-    scene.greets("out-of-turn", &FromClient::Bye.encode(), false, invalid);
-    scene.greets("file-count", &hello, true, invalid);
-    scene.greets("truncated", &vec![1; MAX_MESSAGE_LEN + 1], false, invalid);
+    scene.greets("context-too-long", &long, Status::INTEGER_OVERFLOW);
+    scene.greets("out-of-turn", &FromClient::Ring.encode(), invalid);
+    scene.greets("out-of-turn", &FromClient::Bye.encode(), invalid);
+    scene.greets("truncated", &vec![1; MAX_MESSAGE_LEN + 1], invalid);
     // a context of the greatest length is none
     let port = scene.host.connect_with(&vec![7; MAX_CONTEXT_LEN]).unwrap();
     port.send(b"x", &mut []).unwrap();
@@ -124,41 +121,39 @@ fn of_the_socket() {
     scene.does("wrong-length", says(vec![FromClient::Ring.encode()[0], 0]), idle);
     scene.does("out-of-turn", says(FromClient::Query.encode()), idle);
     scene.does("truncated", says(vec![3; 100]), idle);
-    let null = std::fs::File::open("/dev/null").unwrap();
-    scene.does("file-count", |raw| raw.socket.send(&FromClient::Ring.encode(), &[null.as_fd()]).unwrap(), idle);
-    let duplicate = FromClient::Duplicate { in_use: false }.encode();
-    scene.does("file-count", says(duplicate.clone()), idle);
-    scene.does("file-count", |raw| raw.socket.send(&duplicate, &[null.as_fd(); 2]).unwrap(), idle);
-    // more than the host has room for: not because it has no descriptors left
-    let many = |raw: &Raw| {
-        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(9))];
-        let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
-        let files = [null.as_fd(); 9];
-        assert!(control.push(rustix::net::SendAncillaryMessage::ScmRights(&files)));
-        let packet = [std::io::IoSlice::new(&duplicate)];
-        rustix::net::sendmsg(&raw.socket, &packet, &mut control, rustix::net::SendFlags::empty()).unwrap();
+    scene.does("wrong-length", says(vec![FromClient::Duplicate.encode()[0], 0]), idle);
+    // a process that uses the connection by this handle already
+    scene.does("out-of-turn", says(FromClient::Use.encode()), idle);
+    let again = |raw: &Raw| {
+        let handle = another(&raw.socket);
+        assert_eq!(asks(&handle, &FromClient::Use), FromHost::Confirm);
+        assert!(matches!(asks(&handle, &FromClient::Use), FromHost::Welcome { .. }));
+        handle.send(&FromClient::Use.encode(), &[]).unwrap();
     };
-    scene.does("truncated", many, idle);
-    scene.does("unknown-flags", says(vec![duplicate[0], 2]), idle);
-    scene.does("not-a-socket", |raw| raw.socket.send(&duplicate, &[null.as_fd()]).unwrap(), idle);
-    let (stream, _) = std::os::unix::net::UnixStream::pair().unwrap();
-    scene.does("not-a-socket", |raw| raw.socket.send(&duplicate, &[stream.as_fd()]).unwrap(), idle);
+    scene.does("out-of-turn", again, idle);
 }
 
-/// A connection whose only handles the host holds itself would never end: it hears its own voice there.
+/// Where the kernel can, a client has no way to send descriptors; else they end its connection.
 #[test]
-fn of_handles_that_come_back() {
+fn of_descriptors() {
     let mut scene = Scene::new();
-    let duplicate = |raw: &Raw, file: &Socket| {
-        raw.socket.send(&FromClient::Duplicate { in_use: false }.encode(), &[file.as_fd()]).unwrap();
-    };
-    scene.does("truncated", |raw| duplicate(raw, &raw.socket), |_| {});
-    let both_ends = |raw: &Raw| {
-        let (one, other) = Socket::pair().unwrap();
-        duplicate(raw, &one);
-        duplicate(raw, &other);
-    };
-    scene.does("truncated", both_ends, |_| {});
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let (_host, client) = HostEnd::pair().unwrap();
+    let refused = client.send(b"x", &[null.as_fd()]).is_err();
+    let packets = [FromClient::Ring, FromClient::Duplicate, FromClient::Use].map(|packet| packet.encode());
+    for packet in &packets {
+        if !refused {
+            scene.does("file-count", |raw| raw.socket.send(packet, &[null.as_fd()]).unwrap(), |_| {});
+            scene.does("file-count", |raw| raw.socket.send(packet, &[null.as_fd(); 4]).unwrap(), |_| {});
+            continue;
+        }
+        let raw = Raw::connect(&scene.host.namespace());
+        let handle = another(&raw.socket);
+        for socket in [&raw.socket, &handle] {
+            let error = socket.send(packet, &[null.as_fd()]).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+        }
+    }
 }
 
 #[test]

@@ -24,14 +24,15 @@ fn info() -> Info {
 
 #[test]
 fn golden_bytes() {
-    let hello = Hello::new(HelloFlags::SYNC, name(r"\P"), &[9, 8, 7]).unwrap();
-    let golden_hello = [1, 0, 1, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, b'\\', b'P', 9, 8, 7];
-    let to_host: [(FromClient<'_>, &[u8]); 5] = [
+    let hello = Hello::new(name(r"\P"), &[9, 8, 7]).unwrap();
+    let golden_hello = [1, 0, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, b'\\', b'P', 9, 8, 7];
+    let to_host: [(FromClient<'_>, &[u8]); 6] = [
         (FromClient::Hello(hello), &golden_hello),
         (FromClient::Query, &[2, 0, 1, 0]),
         (FromClient::Ring, &[3]),
         (FromClient::Bye, &[4]),
-        (FromClient::Duplicate { in_use: true }, &[5, 1]),
+        (FromClient::Duplicate, &[5]),
+        (FromClient::Use, &[6]),
     ];
     for (message, golden) in to_host {
         assert_eq!(message.encode(), golden);
@@ -42,13 +43,15 @@ fn golden_bytes() {
         0x83, 1, 1, 0,  2, 1, 0, 0,  0xE8, 3, 0, 0,  3, 0, 0, 0,  7, 0, 0, 0,
         2, 0, 0, 0,  2, 0, 0, 0,  1, 0, 0, 0,  1, 2, 3, 4, 5, 6, 7, 8,  b'\\', b'P', b'D', b':',  3, 4, 0, 0,  7, 0, 0, 0,
     ];
-    let to_client: [(FromHost, &[u8]); 6] = [
+    let to_client: [(FromHost, &[u8]); 8] = [
         (FromHost::Welcome { holder: Holder::new(2), name: name(r"\P") }, &[0x81, 0, 1, 0, 2, 0, 0, 0, b'\\', b'P']),
         (FromHost::Refused(Refused::new(Status(0xC000_0022), "no")), &[0x82, 0, 0, 0, 0x22, 0, 0, 0xC0, b'n', b'o']),
         (FromHost::Refused(Refused::new(Status(0xC000_0022), "").unheard()), &[0x82, 1, 0, 0, 0x22, 0, 0, 0xC0]),
         (FromHost::Info(info()), &golden_info),
         (FromHost::File { tag: 0x0102 }, &[0x84, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0]),
         (FromHost::Closed { status: Status(0xC000_0037) }, &[0x85, 0, 0, 0, 0x37, 0, 0, 0xC0]),
+        (FromHost::Handle, &[0x86]),
+        (FromHost::Confirm, &[0x87]),
     ];
     for (message, golden) in to_client {
         assert_eq!(message.encode(), golden);
@@ -59,15 +62,15 @@ fn golden_bytes() {
 #[test]
 fn a_hello_holds_the_longest_context() {
     let context = vec![5; MAX_CONTEXT_LEN + 1];
-    assert_eq!(Hello::new(HelloFlags::empty(), name(r"\P"), &context), Err(Status::INTEGER_OVERFLOW));
-    let hello = Hello::new(HelloFlags::empty(), name(r"\P"), &context[1..]).unwrap();
+    assert_eq!(Hello::new(name(r"\P"), &context), Err(Status::INTEGER_OVERFLOW));
+    let hello = Hello::new(name(r"\P"), &context[1..]).unwrap();
     let bytes = FromClient::Hello(hello.clone()).encode();
     assert_eq!(FromClient::parse(&bytes), Ok(FromClient::Hello(hello)));
 }
 
 #[test]
 fn every_malformed_hello_has_a_name() {
-    let good = FromClient::Hello(Hello::new(HelloFlags::INHERIT, name(r"\P"), b"ctx").unwrap()).encode();
+    let good = FromClient::Hello(Hello::new(name(r"\P"), b"ctx").unwrap()).encode();
     let with = |at: usize, value: u8| {
         let mut bad = good.clone();
         bad[at] = value;
@@ -79,7 +82,7 @@ fn every_malformed_hello_has_a_name() {
     assert_eq!(with(1, 1), Violation::ReservedBits);
     assert_eq!(with(2, 2), Violation::UnsupportedVersion(2));
     assert_eq!(with(2, 2).status(), Status::REVISION_MISMATCH);
-    assert_eq!(with(4, 5), Violation::UnknownFlags(5));
+    assert_eq!(with(4, 5), Violation::ReservedBits);
     assert_eq!(with(4, 5).status(), Status::INVALID_PARAMETER);
     assert_eq!(with(10, 2), Violation::BadName, "a name of 131,074 bytes");
     assert_eq!(with(8, 200), Violation::WrongLength);
@@ -133,9 +136,9 @@ fn any_name() -> impl Strategy<Value = PortName> {
 proptest! {
     #[test]
     fn hello_round_trips(
-        bits in 0_u32..4, name in any_name(), context in proptest::collection::vec(any::<u8>(), 0..300),
+        name in any_name(), context in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        let hello = Hello::new(HelloFlags::from_bits(bits).unwrap(), name, &context).unwrap();
+        let hello = Hello::new(name, &context).unwrap();
         let bytes = FromClient::Hello(hello.clone()).encode();
         prop_assert_eq!(FromClient::parse(&bytes), Ok(FromClient::Hello(hello)));
     }
@@ -168,7 +171,7 @@ proptest! {
     /// same bytes: there is one encoding of each message.
     #[test]
     fn a_broken_message_parses_to_itself_or_not_at_all(at in 0_usize..44, value in any::<u8>(), cut in 0_usize..44) {
-        let mut hello = FromClient::Hello(Hello::new(HelloFlags::SYNC, name(r"\Port"), &[1; 23]).unwrap()).encode();
+        let mut hello = FromClient::Hello(Hello::new(name(r"\Port"), &[1; 23]).unwrap()).encode();
         hello[at] = value;
         if let Ok(message) = FromClient::parse(&hello) {
             prop_assert_eq!(message.encode(), &hello[..]);

@@ -168,7 +168,6 @@ fn every_violation_has_a_name_and_a_sentence_of_its_own() {
         Violation::Truncated,
         Violation::BadReply,
         Violation::BadHolder,
-        Violation::NotASocket,
         Violation::ForgedEnd,
         Violation::Restless,
     ];

@@ -123,11 +123,14 @@ fn every_kind_of_packet_is_the_documents() {
         ("Query", FromClient::Query.encode()),
         ("Ring", FromClient::Ring.encode()),
         ("Bye", FromClient::Bye.encode()),
-        ("Duplicate", FromClient::Duplicate { in_use: false }.encode()),
+        ("Duplicate", FromClient::Duplicate.encode()),
+        ("Use", FromClient::Use.encode()),
         ("Welcome", FromHost::Welcome { holder: None, name: PortName::parse(r"\P").unwrap() }.encode()),
         ("Refused", FromHost::Refused(Refused::new(Status::ACCESS_DENIED, "")).encode()),
         ("File", FromHost::File { tag: 1 }.encode()),
         ("Closed", FromHost::Closed { status: Status::SUCCESS }.encode()),
+        ("Handle", FromHost::Handle.encode()),
+        ("Confirm", FromHost::Confirm.encode()),
     ];
     for (name, packet) in packets {
         let row = rows().find(|row| row[1] == name).unwrap();

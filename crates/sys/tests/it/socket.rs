@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use fltmgr_sys::host_end::Listener;
 use fltmgr_sys::peer::{self, Credentials};
-use fltmgr_sys::socket::{Listener, MAX_FILES, Socket};
+use fltmgr_sys::socket::{MAX_FILES, Socket};
 use proto::wire::MAX_MESSAGE_LEN;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;

@@ -14,6 +14,7 @@ mod forge;
 mod fuse;
 mod hangs;
 mod leave;
+mod objects;
 mod opens;
 mod pages;
 mod process;
@@ -60,6 +61,11 @@ fn main() {
             programs::chains(number(chains), number(seconds), Duration::from_micros(number(microseconds)));
         }
         ["crowd", path, threads] => println!("{}", programs::crowd(path, number(threads))),
+        ["objects", namespace, seconds, file] => {
+            println!("{}", objects::send(namespace, Duration::from_secs(number(seconds)), file));
+            // one that was not taken may keep this process for long
+            process::exit(0)
+        }
         ["fuse", never, place, ref command @ ..] => fuse::beside(never, place, command),
         ["beside", hung, grace, threads, file, times] => {
             let grace = Duration::from_millis(number(grace));
