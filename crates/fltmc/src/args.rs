@@ -59,9 +59,10 @@ impl From<Miss> for OnMiss {
 /// The rules, shared by `run` and `watch`.
 #[derive(Debug, Args)]
 pub(crate) struct RuleArgs {
-    /// Refuse to open, run, rename, remove … files whose path matches: `*` stays in a directory, `**` crosses, and
-    /// without a leading slash it holds at any depth; may be repeated
-    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    /// Refuse to open, run, rename, remove … files whose path matches: `*` stays in a directory, `**` crosses, a plain
+    /// name stands for what is below it too, and without a leading slash, `./` or `~/` it holds at any depth; may be
+    /// repeated
+    #[arg(long, value_name = "GLOB")]
     pub(crate) deny: Vec<String>,
 
     /// Refuse files that contain this text, decided by a scanner in a second process; may be repeated
@@ -78,7 +79,7 @@ pub(crate) struct RuleArgs {
     pub(crate) port: Option<String>,
 
     /// With --port: ask only about paths that match, and let the others be; may be repeated
-    #[arg(long, value_name = "GLOB", value_parser = glob, requires = "port")]
+    #[arg(long, value_name = "GLOB", requires = "port")]
     pub(crate) ask: Vec<String>,
 
     /// How long an application may take for one answer, in milliseconds
@@ -309,15 +310,6 @@ pub(crate) struct Doctor {
 /// An empty text is in every file, so a rule with it would refuse everything: surely a slip of a script.
 fn not_empty(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("the text is empty, and every file contains that".into()) } else { Ok(text.to_owned()) }
-}
-
-/// Nothing has an empty name, so an empty pattern would do nothing: surely a slip of a script too.
-fn glob(pattern: &str) -> Result<String, String> {
-    if pattern.is_empty() {
-        Err("the pattern is empty, and no file has such a name".into())
-    } else {
-        Ok(pattern.to_owned())
-    }
 }
 
 /// Bytes, or with one letter behind them KiB, MiB, GiB or TiB.

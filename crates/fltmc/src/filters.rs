@@ -139,5 +139,5 @@ impl Filters {
 }
 
 fn bad_pattern(error: Error) -> Failure {
-    Failure::new(Code::Usage, format!("{error}; patterns are like '*.key', '**/.ssh/**' or '/etc/shadow'"))
+    Failure::new(Code::Usage, format!("{error}; patterns are like '*.key', '~/.ssh' or '/srv/**/private'"))
 }

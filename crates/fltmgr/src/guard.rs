@@ -16,7 +16,7 @@ use proto::status::Status;
 
 pub use applications::{Applications, Place};
 
-use crate::filter::{Altitude, By, Filter, OnMiss, OpSet, PreOperation, Verdict};
+use crate::filter::{Altitude, By, Filter, OnMiss, OpFlags, OpKind, OpSet, PreOperation, Verdict};
 use crate::policy::{Decision, LiveRules};
 use crate::question::{self, AnswerFlags, Question};
 use crate::source::Exempt;
@@ -72,7 +72,8 @@ pub fn settle(operation: PreOperation, outcome: Result<(Status, Vec<u8>), By>) {
     }
 }
 
-/// A filter that does what rules say: denies, allows, or asks an application.
+/// A filter that does what rules say: denies, allows, or asks an application. Opens of directories, and those that give no
+/// access to content ([`OpFlags::NAME_ONLY`]), are decided by their names alone: what a rule would ask about them is allowed.
 ///
 /// ```
 /// use fltmgr::guard::Guard;
@@ -160,6 +161,11 @@ impl Guard {
     }
 
     fn ask_about(&self, operation: PreOperation) {
+        // A directory has names and no content, and its names are asked about when they are used.
+        if operation.kind == OpKind::Open && operation.flags.intersects(OpFlags::DIRECTORY | OpFlags::NAME_ONLY) {
+            operation.allow();
+            return;
+        }
         let Some(ask) = self.ask.as_ref().filter(|ask| !ask.exempts(operation.caller.process())) else {
             operation.allow();
             return;

@@ -24,8 +24,10 @@
 //! ```
 
 mod live;
-mod patterns;
+mod pattern;
 mod rules;
+mod spellings;
+mod written;
 
 pub use live::LiveRules;
 pub use rules::{Decision, Effect, Rule, Rules};

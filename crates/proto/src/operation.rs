@@ -118,6 +118,12 @@ bitflags! {
         const WRITE = 1 << 1;
         /// It would create the file, which does not exist yet.
         const CREATE = 1 << 2;
+        /// The file is a directory.
+        const DIRECTORY = 1 << 3;
+        /// The file is no directory, so that nothing is below it.
+        const LEAF = 1 << 4;
+        /// An open that gives no access to content (O_PATH).
+        const NAME_ONLY = 1 << 5;
     }
 }
 
@@ -149,6 +155,9 @@ pub struct Operation {
     pub path: PathBuf,
     /// The new name of a rename or link; else empty.
     pub target: PathBuf,
+    /// The names by which symbolic links led to `path`, or to the directory of `target`: absolute, each with its link in it,
+    /// in the order in which they were followed. Empty where the source does not see them, and in a question.
+    pub through: Vec<PathBuf>,
     /// What it would do to the file. Empty where the source does not know.
     pub flags: OpFlags,
     /// The arguments of the call; `None` where the source does not see them, and in a question.
@@ -164,6 +173,7 @@ impl Operation {
             kind,
             path: path.into(),
             target: PathBuf::new(),
+            through: Vec::new(),
             flags: OpFlags::empty(),
             arguments: None,
             caller: caller.into(),

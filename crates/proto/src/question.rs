@@ -293,7 +293,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            kind in prop::sample::select(OpKind::ALL), flags in 0u32..4, sequence: u64, deadline: u64, file: bool,
+            kind in prop::sample::select(OpKind::ALL), flags in 0u32..32, sequence: u64, deadline: u64, file: bool,
             process: u32, thread: u32, user: u32,
             path in prop::collection::vec(1u8..=255, 0..MAX_PATH), target in prop::collection::vec(1u8..=255, 0..300),
             command in prop::collection::vec(0u8..=255, 0..MAX_COMMAND),
