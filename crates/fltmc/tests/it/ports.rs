@@ -9,7 +9,8 @@ fn a_port_is_listed_while_it_lives() {
     let world = ordinary();
     let list = || finish(world.fltmc().args(["ports", "--json"]));
     assert_eq!((list().code, list().out.as_str()), (Some(0), ""));
-    let mut host = world.spawn(world.fltmc().args(["run", "--port", "Gate", "--", "true"]));
+    // it lives on when an application has come
+    let mut host = world.spawn(world.fltmc().args(["run", "--port", "Gate", "--", "sleep", "600"]));
     host.says("waiting");
     let port: serde_json::Value = serde_json::from_str(list().out.trim()).unwrap();
     assert_eq!(port["name"], r"\Gate");
