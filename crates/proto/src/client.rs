@@ -5,8 +5,8 @@
 use crate::host::{FLAG_ATTENTION, FLAG_REPLY, Outcome};
 pub use crate::slots::Wake;
 use crate::slots::{
-    Attention, Claim, GETS, Generation, HOST_INLINE, Holder, HostRegion, REPLY_INLINE, Requests, SENDS, SLOTS,
-    SharedRegion, SharedWaiter, State, WAITERS, Word, write_words,
+    Attention, Claim, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REPLY_INLINE, Requests, SENDS,
+    SLOTS, SharedRegion, SharedWaiter, State, WAITERS, Word, index_number, write_words,
 };
 use crate::sync::{Ordering, fence, in_one_order};
 
@@ -55,7 +55,7 @@ fn reserve_bits(shared: &SharedRegion, among: u64, count: usize, holder: Holder)
     let bits = before.ok().and_then(lowest)?;
     let mut unsaid = bits;
     while unsaid != 0 {
-        shared.slots[unsaid.trailing_zeros() as usize].owner.store(holder.number(), Ordering::Release);
+        shared.slot(unsaid.trailing_zeros() as usize).owner.store(holder.number(), Ordering::Release);
         unsaid &= unsaid - 1;
     }
     Some(bits)
@@ -65,7 +65,7 @@ fn reserve_bits(shared: &SharedRegion, among: u64, count: usize, holder: Holder)
 #[must_use]
 pub fn release(shared: &SharedRegion, slot: usize) -> bool {
     // in this order: a slot whose owner is told is that one's
-    shared.slots[slot].owner.store(0, Ordering::Relaxed);
+    shared.slot(slot).owner.store(0, Ordering::Relaxed);
     shared.allocation.used.fetch_and(!(1 << slot), Ordering::SeqCst);
     in_one_order();
     shared.allocation.wanted.load(Ordering::SeqCst) != 0 && freed(shared)
@@ -91,13 +91,13 @@ pub fn want_slot(shared: &SharedRegion) -> u32 {
 
 /// Whether `holder` uses a slot.
 pub fn owns(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
-    shared.slots[slot].owner.load(Ordering::Acquire) == holder.number()
+    shared.slot(slot).owner.load(Ordering::Acquire) == holder.number()
 }
 
 /// Whether another process than `holder` may have lent the window of a slot to a filter: it uses the slot, and the host has
 /// nothing to do with it as a GET or a SEND.
 pub fn may_be_lent(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
-    let ours = &shared.slots[slot];
+    let ours = shared.slot(slot);
     let state = Word::from_raw(ours.word.load(Ordering::Relaxed)).state();
     let owner = ours.owner.load(Ordering::Relaxed);
     owner != 0 && owner != holder.number() && !matches!(state, Some(State::Posted | State::Taken))
@@ -105,7 +105,7 @@ pub fn may_be_lent(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
 
 /// Of which process a thread sleeps on a slot, or is about to; `None` when none does.
 pub fn sleeper(shared: &SharedRegion, slot: usize) -> Option<Holder> {
-    let ours = &shared.slots[slot];
+    let ours = shared.slot(slot);
     let sleeps = Word::from_raw(ours.word.load(Ordering::Relaxed)).sleeps();
     Holder::new(ours.owner.load(Ordering::Relaxed)).filter(|_| sleeps)
 }
@@ -113,10 +113,10 @@ pub fn sleeper(shared: &SharedRegion, slot: usize) -> Option<Holder> {
 /// Before a GET is posted: passes over the generation with which its slot was completed last, where that is the next. It
 /// comes around when 2²⁷ GETs were taken back since, and the new one would be taken for complete.
 pub fn pass_over_last(host: &HostRegion, shared: &SharedRegion, slot: usize) {
-    let last = Generation::new(host.slots[slot].done.load(Ordering::Relaxed));
+    let last = Generation::new(host.slot(slot).done.load(Ordering::Relaxed));
     let passed = Word::new(State::Free, last).raw();
     // a look: no thread changes the generation of a slot that another has reserved
-    let _ = shared.slots[slot].word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+    let _ = shared.slot(slot).word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         (Word::from_raw(now).generation().next() == last).then_some(passed | (now & Word::DEAD))
     });
 }
@@ -124,7 +124,7 @@ pub fn pass_over_last(host: &HostRegion, shared: &SharedRegion, slot: usize) {
 /// Posts a GET for up to `capacity` bytes of body in a reserved slot that is complete or was never used, and of which
 /// the last generation was passed over ([`pass_over_last`]). `None` when the connection is gone.
 pub fn post_get(shared: &SharedRegion, slot: usize, capacity: u64) -> Option<(Posted, Wake)> {
-    let ours = &shared.slots[slot];
+    let ours = shared.slot(slot);
     ours.capacity.store(capacity, Ordering::Relaxed);
     ours.ticket.store(shared.allocation.tickets.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     ours.drained.store(0, Ordering::Relaxed);
@@ -135,7 +135,7 @@ pub fn post_get(shared: &SharedRegion, slot: usize, capacity: u64) -> Option<(Po
 
 /// Posts a SEND of `len` bytes, whose first piece lies in the slot's window already.
 pub fn post_send(shared: &SharedRegion, slot: usize, len: u64, capacity: u64) -> Option<(Posted, Wake)> {
-    let ours = &shared.slots[slot];
+    let ours = shared.slot(slot);
     ours.capacity.store(capacity, Ordering::Relaxed);
     ours.len.store(len, Ordering::Relaxed);
     ours.drained.store(0, Ordering::Relaxed);
@@ -146,7 +146,7 @@ pub fn post_send(shared: &SharedRegion, slot: usize, len: u64, capacity: u64) ->
 }
 
 fn post(shared: &SharedRegion, slot: usize) -> Option<Posted> {
-    let word = &shared.slots[slot].word;
+    let word = &shared.slot(slot).word;
     let next = |now: u32| Word::from_raw(now).generation().next();
     // a mark without the connection's own was left by a process that has disconnected, for itself alone
     let ended = |now: u32| Word::from_raw(now).dead() && Attention(&shared.attention.word).dead();
@@ -158,20 +158,20 @@ fn post(shared: &SharedRegion, slot: usize) -> Option<Posted> {
 
 /// Whether the slot is complete. What the host wrote may be read from here on.
 pub fn completed(host: &HostRegion, posted: Posted) -> bool {
-    host.slots[posted.slot].done.load(Ordering::Acquire) == posted.generation.number()
+    host.slot(posted.slot).done.load(Ordering::Acquire) == posted.generation.number()
 }
 
 /// As [`completed`], for a look that will be repeated: it touches the payload's line too, which the host writes before
 /// it says *done*, so that the payload is on its way here when *done* is seen.
 #[inline]
 pub fn completed_soon(host: &HostRegion, posted: Posted) -> bool {
-    std::hint::black_box(host.slots[posted.slot].inline[0].load(Ordering::Relaxed));
+    std::hint::black_box(host.slot(posted.slot).inline[0].load(Ordering::Relaxed));
     completed(host, posted)
 }
 
 /// Says that a thread will sleep on the slot; the value to sleep on, or `None` when there is something to look at.
 pub fn prepare_sleep(shared: &SharedRegion, posted: Posted) -> Option<u32> {
-    let word = &shared.slots[posted.slot].word;
+    let word = &shared.slot(posted.slot).word;
     let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
         let open = seen.is(State::Posted, posted.generation) || seen.is(State::Taken, posted.generation);
@@ -183,7 +183,7 @@ pub fn prepare_sleep(shared: &SharedRegion, posted: Posted) -> Option<u32> {
 /// Takes a posted slot back. False when the host has taken it: it will be complete in a moment.
 #[must_use]
 pub fn cancel(shared: &SharedRegion, posted: Posted) -> bool {
-    let word = &shared.slots[posted.slot].word;
+    let word = &shared.slot(posted.slot).word;
     let free = Word::new(State::Free, posted.generation).raw();
     let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         Word::from_raw(now).is(State::Posted, posted.generation).then_some(free | (now & Word::DEAD))
@@ -211,7 +211,7 @@ pub fn mark_slot_dead(shared: &SharedRegion, slot: usize, holder: Holder) -> boo
 
 /// Changes the word of a slot that `holder` uses; whether a thread slept on it.
 fn change_own(shared: &SharedRegion, slot: usize, holder: Holder, next: impl Fn(u32) -> Option<u32>) -> Option<bool> {
-    let word = &shared.slots[slot].word;
+    let word = &shared.slot(slot).word;
     let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         // after the look at the word: what another posts there from here on changes it, and this begins anew
         owns(shared, slot, holder).then_some(now).and_then(&next)
@@ -221,17 +221,17 @@ fn change_own(shared: &SharedRegion, slot: usize, holder: Holder, next: impl Fn(
 
 /// Whether the host has nothing to do with the slot: it was never posted, or was taken back.
 pub fn at_rest(shared: &SharedRegion, slot: usize) -> bool {
-    Word::from_raw(shared.slots[slot].word.load(Ordering::Acquire)).state() == Some(State::Free)
+    Word::from_raw(shared.slot(slot).word.load(Ordering::Acquire)).state() == Some(State::Free)
 }
 
 /// Whether the slot was taken back by [`cancel_slot`], or [`cancel`], and not posted since.
 pub fn cancelled(shared: &SharedRegion, posted: Posted) -> bool {
-    Word::from_raw(shared.slots[posted.slot].word.load(Ordering::Acquire)).is(State::Free, posted.generation)
+    Word::from_raw(shared.slot(posted.slot).word.load(Ordering::Acquire)).is(State::Free, posted.generation)
 }
 
 /// Whether the host has taken the slot and died before it was complete, or the connection is gone otherwise.
 pub fn dead(shared: &SharedRegion, posted: Posted) -> bool {
-    Word::from_raw(shared.slots[posted.slot].word.load(Ordering::Acquire)).dead()
+    Word::from_raw(shared.slot(posted.slot).word.load(Ordering::Acquire)).dead()
 }
 
 /// Where a reply goes.
@@ -272,7 +272,7 @@ pub struct Completion {
 
 /// Reads what the host says of a completed slot.
 pub fn completion(host: &HostRegion, posted: Posted) -> Completion {
-    let theirs = &host.slots[posted.slot];
+    let theirs = host.slot(posted.slot);
     let flags = theirs.flags.load(Ordering::Relaxed);
     let waiter = theirs.waiter.load(Ordering::Relaxed) as usize;
     let reply_to = (flags & FLAG_REPLY != 0 && waiter < WAITERS).then(|| ReplyTo {
@@ -322,7 +322,7 @@ pub fn find_waiter(host: &HostRegion, id: u64) -> Option<ReplyTo> {
 /// used for another message.
 #[must_use]
 pub fn claim(shared: &SharedRegion, to: ReplyTo, holder: Holder, cpu: u32) -> bool {
-    let theirs = &shared.waiters[to.waiter];
+    let theirs = shared.waiter(to.waiter);
     // a hint, right whichever replier writes it; the store fetches the line for writing before the load below would for
     // reading
     theirs.cpu.store(cpu, Ordering::Relaxed);
@@ -333,7 +333,7 @@ pub fn claim(shared: &SharedRegion, to: ReplyTo, holder: Holder, cpu: u32) -> bo
 
 /// Whether the right to reply is there to be claimed. A look: only [`claim`] decides.
 pub fn claimable(shared: &SharedRegion, to: ReplyTo) -> bool {
-    unclaimed(&shared.waiters[to.waiter], to).is_some()
+    unclaimed(shared.waiter(to.waiter), to).is_some()
 }
 
 /// The claim that is there to be changed, if no replier has done so and the filter waits.
@@ -347,7 +347,7 @@ fn unclaimed(theirs: &SharedWaiter, to: ReplyTo) -> Option<u32> {
 
 /// Whether the filter still reads, or may still read, the window of a reply.
 pub fn reading(host: &HostRegion, to: ReplyTo) -> bool {
-    let (theirs, number) = (&host.waiters[to.waiter], to.generation.number());
+    let (theirs, number) = (host.waiter(to.waiter), to.generation.number());
     // in this order: a thread that sees a later waiter's end sees its generation
     let ended = theirs.ended.load(Ordering::Acquire);
     ended != number && theirs.generation.load(Ordering::Acquire) == number
@@ -361,15 +361,12 @@ fn open(word: Word, generation: Generation) -> bool {
 /// Writes a reply beside its claimed waiter. `payload` is what fits the filter's buffer, `len` the length before that
 /// cut. A payload over [`REPLY_INLINE`] must lie in `window` already.
 pub fn write_reply(shared: &SharedRegion, to: ReplyTo, status: u32, payload: &[u8], len: u64, window: Option<usize>) {
-    let theirs = &shared.waiters[to.waiter];
+    let theirs = shared.waiter(to.waiter);
     theirs.status.store(status, Ordering::Relaxed);
     theirs.len.store(len, Ordering::Relaxed);
-    match window {
-        Some(window) => theirs.window.store(window as u32, Ordering::Relaxed),
-        None => {
-            theirs.window.store(crate::slots::NO_WINDOW, Ordering::Relaxed);
-            write_words(&theirs.inline, &payload[..payload.len().min(REPLY_INLINE)]);
-        }
+    theirs.window.store(window.map_or(NO_WINDOW, index_number), Ordering::Relaxed);
+    if window.is_none() {
+        write_words(&theirs.inline, payload.get(..REPLY_INLINE).unwrap_or(payload));
     }
 }
 
@@ -389,14 +386,14 @@ pub enum Publish {
 
 /// Publishes a written reply. The waiter must have been claimed.
 pub fn publish(shared: &SharedRegion, to: ReplyTo) -> Publish {
-    let word = &shared.waiters[to.waiter].word;
+    let word = &shared.waiter(to.waiter).word;
     let done = Word::new(State::Done, to.generation).raw();
     let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         open(Word::from_raw(now), to.generation).then_some(done)
     });
     let Ok(before) = before else {
         // nothing more is written: the waiter can be used again
-        let claim = &shared.waiters[to.waiter].claim.generation;
+        let claim = &shared.waiter(to.waiter).claim.generation;
         claim.store(Claim::closed(to.generation), Ordering::Release);
         return Publish::NoWaiter;
     };

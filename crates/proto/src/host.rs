@@ -9,18 +9,18 @@ pub mod holders;
 use std::collections::VecDeque;
 
 use crate::slots::{
-    ATTENTION_AWAITS_GET, ATTENTION_REPLIED, Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, HostSlot,
-    SharedRegion, State, WAITERS, Word, write_words,
+    ATTENTION_AWAITS_GET, ATTENTION_REPLIED, Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, SharedRegion,
+    State, WAITERS, WINDOW, Word, index_number, write_words,
 };
 use crate::sync::{AtomicU32, Ordering, fence, swap, swap_at_last};
 
-/// [`HostSlot::flags`]: the filter waits for a reply.
+/// [`crate::slots::HostSlot::flags`]: the filter waits for a reply.
 pub const FLAG_REPLY: u32 = 1;
-/// [`HostSlot::flags`]: a file descriptor travels beside the message, on the socket.
+/// [`crate::slots::HostSlot::flags`]: a file descriptor travels beside the message, on the socket.
 pub const FLAG_FILE: u32 = 2;
-/// [`HostSlot::flags`]: no thread sleeps on the waiter itself; the reply must ring the attention word too.
+/// [`crate::slots::HostSlot::flags`]: no thread sleeps on the waiter itself; the reply must ring the attention word too.
 pub const FLAG_ATTENTION: u32 = 4;
-/// [`HostSlot::filled`]: the filter gave up in the middle of a long message.
+/// [`crate::slots::HostSlot::filled`]: the filter gave up in the middle of a long message.
 pub const ABORTED: u32 = u32::MAX;
 
 /// How a slot was completed.
@@ -121,14 +121,14 @@ pub struct Header {
 #[derive(Debug)]
 pub struct Host {
     /// Slots of the GETs known to be posted, oldest first.
-    order: Vec<u8>,
+    order: Vec<usize>,
     /// How many were taken note of so far.
     noted: u64,
     gets: [PostedGet; GETS],
     generations: Vec<Generation>,
     free: Vec<u16>,
     /// Waiters given up while a replier was writing: used again when it has noticed.
-    lingering: VecDeque<u16>,
+    lingering: VecDeque<Waiter>,
     last_id: u64,
 }
 
@@ -147,7 +147,7 @@ impl Host {
             gets: [PostedGet { generation: Generation::new(0), capacity: 0, ticket: 0 }; GETS],
             generations: vec![Generation::new(0); WAITERS],
             // the lowest index is on top: only the memory of waiters that were ever needed becomes resident
-            free: (0..WAITERS as u16).rev().collect(),
+            free: (0..narrow(WAITERS)).rev().collect(),
             lingering: VecDeque::new(),
             last_id: 0,
         }
@@ -167,8 +167,8 @@ impl Host {
     }
 
     fn note(&mut self, shared: &SharedRegion, slot: usize) {
-        self.order.retain(|&known| usize::from(known) != slot);
-        let theirs = &shared.slots[slot];
+        self.order.retain(|&known| known != slot);
+        let theirs = shared.slot(slot);
         let word = Word::from_raw(theirs.word.load(Ordering::Acquire));
         if word.state() != Some(State::Posted) {
             return; // cancelled since, or a lie: either way nothing to take
@@ -178,9 +178,10 @@ impl Host {
             capacity: theirs.capacity.load(Ordering::Relaxed),
             ticket: theirs.ticket.load(Ordering::Relaxed),
         };
-        self.gets[slot] = get;
-        let later = self.order.iter().rposition(|&known| self.gets[usize::from(known)].ticket <= get.ticket);
-        self.order.insert(later.map_or(0, |index| index + 1), slot as u8);
+        let Some(noted) = self.gets.get_mut(slot) else { return };
+        *noted = get;
+        let later = self.order.iter().rposition(|&known| self.get(known).ticket <= get.ticket);
+        self.order.insert(later.map_or(0, |index| index + 1), slot);
         self.noted += 1;
     }
 
@@ -192,7 +193,7 @@ impl Host {
 
     /// The slot of the oldest GET known to be posted.
     pub fn next(&self) -> Option<usize> {
-        self.order.first().map(|&slot| usize::from(slot))
+        self.order.first().copied()
     }
 
     /// Whether any GET is known to be posted.
@@ -212,7 +213,7 @@ impl Host {
             return (Take::Deliver(taken), rung);
         }
         while may_reject && !self.order.is_empty() {
-            let slot = usize::from(self.order.remove(0));
+            let slot = self.order.remove(0);
             if let Some(taken) = self.claim(shared, slot) {
                 return (Take::TooSmall(taken), rung);
             }
@@ -220,11 +221,16 @@ impl Host {
         (Take::Nothing, rung)
     }
 
+    /// What was noted last of the GET in `slot`.
+    #[expect(clippy::indexing_slicing, reason = "only slots of GETs are noted: the attention word has no other bits")]
+    fn get(&self, slot: usize) -> &PostedGet {
+        &self.gets[slot]
+    }
+
     fn take_fitting(&mut self, shared: &SharedRegion, len: usize) -> Option<Taken> {
         let mut index = 0;
         while let Some(&slot) = self.order.get(index) {
-            let slot = usize::from(slot);
-            if self.gets[slot].capacity < len as u64 {
+            if self.get(slot).capacity < len as u64 {
                 index += 1;
                 continue;
             }
@@ -238,8 +244,8 @@ impl Host {
     }
 
     fn claim(&self, shared: &SharedRegion, slot: usize) -> Option<Taken> {
-        let generation = self.gets[slot].generation;
-        claim_slot(&shared.slots[slot].word, generation).then_some(Taken { slot, generation })
+        let generation = self.get(slot).generation;
+        claim_slot(&shared.slot(slot).word, generation).then_some(Taken { slot, generation })
     }
 
     /// Whether a GET that was completed has not been posted anew, as far as is known here: as long as the ledger is
@@ -262,10 +268,11 @@ impl Host {
     pub fn arm(&mut self, host: &HostRegion, shared: &SharedRegion, capacity: u32, flags: u32) -> Option<Waiter> {
         self.reclaim(shared);
         let index = usize::from(self.free.pop()?);
-        let generation = self.generations[index].next();
-        self.generations[index] = generation;
+        let last = self.generations.get_mut(index)?;
+        let generation = last.next();
+        *last = generation;
         self.last_id += 1;
-        let ours = &host.waiters[index];
+        let ours = host.waiter(index);
         // a replier that looks the id up, and finds the fields of this message, finds also that the old id is gone
         fence(Ordering::Release);
         ours.capacity.store(capacity, Ordering::Relaxed);
@@ -280,12 +287,12 @@ impl Host {
     /// free.
     fn reclaim(&mut self, shared: &SharedRegion) {
         let looks = if self.free.is_empty() { self.lingering.len() } else { self.lingering.len().min(1) };
-        let oldest: Vec<u16> = self.lingering.drain(..looks).collect();
-        for index in oldest {
-            if written_to(shared, index.into(), self.generations[usize::from(index)]) {
-                self.lingering.push_back(index);
+        let oldest: Vec<Waiter> = self.lingering.drain(..looks).collect();
+        for waiter in oldest {
+            if written_to(shared, waiter) {
+                self.lingering.push_back(waiter);
             } else {
-                self.free.push(index);
+                self.free.push(narrow(waiter.index));
             }
         }
     }
@@ -294,17 +301,16 @@ impl Host {
     /// there. A replier that streams a long reply must be woken (on [`crate::slots::HostWaiter::drained`]).
     pub fn disarm(&mut self, host: &HostRegion, shared: &SharedRegion, waiter: Waiter) {
         disarm(host, waiter);
-        let index = waiter.index as u16;
-        if !replied(shared, waiter) && written_to(shared, waiter.index, waiter.generation) {
-            self.lingering.push_back(index);
+        if !replied(shared, waiter) && written_to(shared, waiter) {
+            self.lingering.push_back(waiter);
         } else {
-            self.free.push(index);
+            self.free.push(narrow(waiter.index));
         }
     }
 
     /// Takes a waiter back from `spare`.
     pub fn collect(&mut self, spare: &Spare) {
-        self.free.extend(spare.take());
+        self.free.extend(spare.take().map(narrow));
     }
 
     /// Messages that wait for a reply now.
@@ -316,13 +322,13 @@ impl Host {
 /// Brings the lines of a slot that is about to be used to this processor, so that the next message finds them here.
 pub fn warm(shared: &SharedRegion, slot: usize) {
     // stores that are never read: they fetch the lines without waiting for them
-    shared.slots[slot].warmed.store(0, Ordering::Relaxed);
+    shared.slot(slot).warmed.store(0, Ordering::Relaxed);
 }
 
-/// Whether a replier has claimed `generation` of a waiter, and has not let go.
-fn written_to(shared: &SharedRegion, index: usize, generation: Generation) -> bool {
-    let claim = shared.waiters[index].claim.generation.load(Ordering::Acquire);
-    claim & Claim::CLOSED == 0 && Generation::new(claim) == generation
+/// Whether a replier has claimed a waiter, and has not let go.
+fn written_to(shared: &SharedRegion, waiter: Waiter) -> bool {
+    let claim = shared.waiter(waiter.index).claim.generation.load(Ordering::Acquire);
+    claim & Claim::CLOSED == 0 && Generation::new(claim) == waiter.generation
 }
 
 /// Takes a posted slot; false when it was cancelled, or posted anew, or never, or changes all the while.
@@ -335,8 +341,13 @@ fn claim_slot(word: &AtomicU32, generation: Generation) -> bool {
     before.is_some()
 }
 
+/// The index of a waiter in the list of those that are free, which each connection has in full.
+fn narrow(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
+
 fn disarm(host: &HostRegion, waiter: Waiter) {
-    let ours = &host.waiters[waiter.index];
+    let ours = host.waiter(waiter.index);
     ours.id.store(0, Ordering::Relaxed);
     ours.ended.store(waiter.generation.number(), Ordering::Release);
 }
@@ -353,15 +364,15 @@ impl Spare {
             return false;
         }
         disarm(host, waiter);
-        self.0.compare_exchange(0, waiter.index as u32 + 1, Ordering::Release, Ordering::Relaxed).is_ok()
+        self.0.compare_exchange(0, index_number(waiter.index) + 1, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     /// Takes out what is here. One thread at a time: the one that holds the ledger.
-    fn take(&self) -> Option<u16> {
+    fn take(&self) -> Option<usize> {
         // a room that is taken is never written, so the store loses nothing
         let index = self.0.load(Ordering::Acquire).checked_sub(1)?;
         self.0.store(0, Ordering::Relaxed);
-        Some(index as u16)
+        Some(index as usize)
     }
 }
 
@@ -380,7 +391,7 @@ pub struct Request {
 
 /// Takes the SEND in `slot`; `None` when there is none, whatever the application rang.
 pub fn take_request(shared: &SharedRegion, slot: usize) -> Option<Request> {
-    let theirs = &shared.slots[slot];
+    let theirs = shared.slot(slot);
     let generation = Word::from_raw(theirs.word.load(Ordering::Acquire)).generation();
     if !claim_slot(&theirs.word, generation) {
         return None;
@@ -398,7 +409,7 @@ pub fn take_request(shared: &SharedRegion, slot: usize) -> Option<Request> {
 pub fn describe(host: &HostRegion, taken: Taken, header: &Header, payload: &[u8]) {
     // the payload first: the receiver looks at the header's line all the while, and would fetch it in the middle
     place(host, taken.slot, payload);
-    let ours = &host.slots[taken.slot];
+    let ours = host.slot(taken.slot);
     ours.filled.store(1, Ordering::Relaxed);
     ours.outcome.store(header.outcome as u32, Ordering::Relaxed);
     ours.status.store(header.status, Ordering::Relaxed);
@@ -410,7 +421,7 @@ pub fn describe(host: &HostRegion, taken: Taken, header: &Header, payload: &[u8]
     if let Some(waiter) = header.waiter {
         flags |= FLAG_REPLY;
         ours.id.store(waiter.id, Ordering::Relaxed);
-        ours.waiter.store(waiter.index as u32, Ordering::Relaxed);
+        ours.waiter.store(index_number(waiter.index), Ordering::Relaxed);
         ours.waiter_generation.store(waiter.generation.number(), Ordering::Relaxed);
     } else {
         ours.id.store(header.written, Ordering::Relaxed);
@@ -420,20 +431,19 @@ pub fn describe(host: &HostRegion, taken: Taken, header: &Header, payload: &[u8]
 
 /// Puts the first piece of `payload` where the receiver looks for it.
 fn place(host: &HostRegion, slot: usize, payload: &[u8]) {
-    let ours: &HostSlot = &host.slots[slot];
+    let ours = host.slot(slot);
     if payload.len() <= HOST_INLINE {
         write_words(&ours.inline, payload);
     } else {
-        let first = crate::slots::Chunks::new(payload.len()).range(0);
-        write_words(&host.windows[slot].words, &payload[first]);
+        write_words(&host.window(slot).words, payload.get(..WINDOW).unwrap_or(payload));
     }
 }
 
 /// Completes a slot; true when its futex must be woken.
 #[must_use]
 pub fn complete(host: &HostRegion, shared: &SharedRegion, taken: Taken) -> bool {
-    host.slots[taken.slot].done.store(taken.generation.number(), Ordering::Release);
-    let word = &shared.slots[taken.slot].word;
+    host.slot(taken.slot).done.store(taken.generation.number(), Ordering::Release);
+    let word = &shared.slot(taken.slot).word;
     let done = Word::new(State::Done, taken.generation).raw();
     // of a word that never rests: a thread that sleeps there finds it complete
     let before = swap_at_last(word, Ordering::Relaxed, done, |now| {
@@ -445,20 +455,20 @@ pub fn complete(host: &HostRegion, shared: &SharedRegion, taken: Taken) -> bool 
 
 /// Whether the application has let go of a slot that was completed, or uses it for something else.
 pub fn let_go(shared: &SharedRegion, taken: Taken) -> bool {
-    let theirs = &shared.slots[taken.slot];
+    let theirs = shared.slot(taken.slot);
     theirs.owner.load(Ordering::Relaxed) == 0
         || Word::from_raw(theirs.word.load(Ordering::Acquire)).generation() != taken.generation
 }
 
 /// Whether the reply of `waiter` is there.
 pub fn replied(shared: &SharedRegion, waiter: Waiter) -> bool {
-    Word::from_raw(shared.waiters[waiter.index].word.load(Ordering::Acquire)).is(State::Done, waiter.generation)
+    Word::from_raw(shared.waiter(waiter.index).word.load(Ordering::Acquire)).is(State::Done, waiter.generation)
 }
 
 /// Says that the filter will sleep on `waiter`; the value to sleep on, or `None` when there is something to look at:
 /// the reply, the end, or else a hostile peer that changes the word all the while.
 pub fn prepare_sleep(shared: &SharedRegion, waiter: Waiter) -> Option<u32> {
-    let word = &shared.waiters[waiter.index].word;
+    let word = &shared.waiter(waiter.index).word;
     let asleep = Word::new(State::Posted, waiter.generation).raw() | Word::SLEEP;
     let before = swap(word, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
@@ -469,14 +479,14 @@ pub fn prepare_sleep(shared: &SharedRegion, waiter: Waiter) -> Option<u32> {
 
 /// Whether the waiter's word says that the connection is gone. Only the host may say so, after it has closed.
 pub fn marked_dead(shared: &SharedRegion, waiter: Waiter) -> bool {
-    Word::from_raw(shared.waiters[waiter.index].word.load(Ordering::Acquire)).dead()
+    Word::from_raw(shared.waiter(waiter.index).word.load(Ordering::Acquire)).dead()
 }
 
 /// The filter gives up; false when the reply came first, and must be used.
 #[must_use]
 pub fn expire(shared: &SharedRegion, waiter: Waiter) -> bool {
     close_claim(shared, waiter.index, waiter.generation);
-    let word = &shared.waiters[waiter.index].word;
+    let word = &shared.waiter(waiter.index).word;
     let expired = Word::new(State::Expired, waiter.generation).raw();
     // of a word that never rests: whatever was there, the filter waits no more
     let before = swap_at_last(word, Ordering::Acquire, expired, |now| {
@@ -493,7 +503,7 @@ pub fn expire(shared: &SharedRegion, waiter: Waiter) -> bool {
 
 /// Lets no replier claim `generation` of a waiter from here on, unless one has.
 fn close_claim(shared: &SharedRegion, index: usize, generation: Generation) {
-    let claim = &shared.waiters[index].claim.generation;
+    let claim = &shared.waiter(index).claim.generation;
     let claimed = claim.load(Ordering::Relaxed);
     if Generation::new(claimed) != generation {
         // when it fails, a replier has claimed it
@@ -518,7 +528,7 @@ pub struct Published {
 /// Reads what a replier wrote; `None` when it names a window that does not exist, or says that more lies inline than
 /// can.
 pub fn published(shared: &SharedRegion, waiter: Waiter) -> Option<Published> {
-    let theirs = &shared.waiters[waiter.index];
+    let theirs = shared.waiter(waiter.index);
     let window = theirs.window.load(Ordering::Relaxed);
     let window = match window {
         crate::slots::NO_WINDOW => None,

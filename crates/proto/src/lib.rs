@@ -3,6 +3,17 @@
 //! Internal to [`fltmgr`](https://docs.rs/fltmgr): no promise of stability. Bytes, shared words and the time come in as
 //! arguments, decisions go out as values, so everything here runs unchanged under loom, Miri and a fuzzer.
 #![forbid(unsafe_code)]
+// nothing that a peer writes can make this panic, or mean another number than it says
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod access;
 pub mod client;

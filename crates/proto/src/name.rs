@@ -115,26 +115,15 @@ pub fn file_component(component: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => escaped.push(char::from(byte)),
             b'.' if at > 0 => escaped.push('.'),
             _ => {
-                escaped.push('%');
-                escaped.push(hex_digit(byte >> 4));
-                escaped.push(hex_digit(byte & 15));
+                escaped += &format!("%{byte:02X}");
             }
         }
     }
     if escaped.len() > MAX_FILE_COMPONENT_LEN {
         escaped.truncate(READABLE_PREFIX_LEN);
-        escaped.push_str(HASH_MARK);
-        let hash = fnv1a_128(component.as_bytes());
-        for digit in (0..32).rev() {
-            escaped.push(hex_digit((hash >> (digit * 4)) as u8 & 15));
-        }
+        escaped += &format!("{HASH_MARK}{:032X}", fnv1a_128(component.as_bytes()));
     }
     escaped
-}
-
-/// `nibble` is below 16.
-fn hex_digit(nibble: u8) -> char {
-    char::from(b"0123456789ABCDEF"[usize::from(nibble & 15)])
 }
 
 /// FNV-1a, 128 bits: short, and stable for ever, which the standard library's hashers do not promise.

@@ -127,7 +127,7 @@ impl Question {
         let Operation { kind, flags, ref path, ref target, ref caller, .. } = *self.operation;
         let (path, target) = (cut(path.as_os_str(), MAX_PATH), cut(target.as_os_str(), MAX_PATH));
         let command = cut(caller.command(), MAX_COMMAND);
-        let length = |part: &[u8]| U32::new(part.len() as u32);
+        let length = |part: &[u8]| U32::new(u32::try_from(part.len()).unwrap_or(u32::MAX));
         let header = Header {
             version: U16::new(VERSION),
             kind: U16::new(kind as u16),
@@ -187,7 +187,8 @@ impl Question {
 }
 
 fn cut(part: &OsStr, max: usize) -> &[u8] {
-    &part.as_bytes()[..part.len().min(max)]
+    let bytes = part.as_bytes();
+    bytes.get(..max).unwrap_or(bytes)
 }
 
 fn part(bytes: &[u8], length: U32, max: usize) -> Result<(&[u8], &[u8]), Malformed> {

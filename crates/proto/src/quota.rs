@@ -109,9 +109,14 @@ pub struct User {
 }
 
 impl User {
+    #[expect(clippy::indexing_slicing, reason = "there is one for each kind")]
+    fn account(&self, kind: Kind) -> &AtomicU64 {
+        &self.held[kind as usize]
+    }
+
     /// How much is held of one kind.
     pub fn held(&self, kind: Kind) -> u64 {
-        self.held[kind as usize].load(Ordering::Acquire)
+        self.account(kind).load(Ordering::Acquire)
     }
 
     /// Charges `amount`, all of it or nothing.
@@ -121,7 +126,7 @@ impl User {
     pub fn charge(self: &Arc<Self>, kind: Kind, amount: u64) -> Result<Charge, Exceeded> {
         let limit = self.limits.of(kind);
         let add = |held: u64| held.checked_add(amount).filter(|&sum| sum <= limit);
-        match self.held[kind as usize].fetch_update(Ordering::AcqRel, Ordering::Acquire, add) {
+        match self.account(kind).fetch_update(Ordering::AcqRel, Ordering::Acquire, add) {
             Ok(_) => Ok(Charge { user: Arc::clone(self), kind, amount }),
             Err(held) => Err(Exceeded { uid: self.uid, kind, limit, held }),
         }
@@ -146,7 +151,7 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        let before = self.user.held[self.kind as usize].fetch_sub(self.amount, Ordering::AcqRel);
+        let before = self.user.account(self.kind).fetch_sub(self.amount, Ordering::AcqRel);
         debug_assert!(before >= self.amount, "given back more than was held");
     }
 }

@@ -67,7 +67,9 @@ impl Sid {
         let mut numbers = [0; Self::MAX_SUB_AUTHORITIES];
         let (used, _) = numbers.split_at_mut(sub_authorities.len());
         used.copy_from_slice(sub_authorities);
-        Some(Self { authority, len: sub_authorities.len() as u8, numbers })
+        #[expect(clippy::cast_possible_truncation, reason = "at most 15, as was looked at above")]
+        let len = sub_authorities.len() as u8;
+        Some(Self { authority, len, numbers })
     }
 
     /// For constants: what does not fit is an error of the compiler.
@@ -115,7 +117,7 @@ impl Sid {
 
     /// The numbers below the authority.
     pub fn sub_authorities(&self) -> &[u32] {
-        &self.numbers[..usize::from(self.len)]
+        self.numbers.get(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// Length of [`Sid::to_bytes`].

@@ -24,6 +24,7 @@ pub use bytes::{Chunks, read_words, write_words};
 pub use counts::{
     ATTENTION_SLOTS, GETS, HOST_INLINE, NO_WINDOW, REPLY_INLINE, SENDS, SLOTS, WAITERS, WINDOW, WINDOW_WORDS,
 };
+pub(crate) use layout::index_number;
 pub use layout::{
     Allocation, Claim, HostRegion, HostSlot, HostWaiter, Line, SharedRegion, SharedSlot, SharedWaiter, Window,
 };

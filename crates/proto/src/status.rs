@@ -112,7 +112,7 @@ impl Status {
 
     fn entry(self) -> Option<&'static Entry> {
         let at = TABLE.binary_search_by_key(&self.0, |entry| entry.status.0).ok()?;
-        Some(&TABLE[at])
+        TABLE.get(at)
     }
 }
 

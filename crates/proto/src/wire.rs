@@ -215,8 +215,8 @@ impl<'a> FromClient<'a> {
                 bytes.extend([HELLO, 0]);
                 bytes.extend(VERSION.to_le_bytes());
                 bytes.extend([0; 4]);
-                bytes.extend((name.len() as u32).to_le_bytes());
-                bytes.extend((hello.context.len() as u32).to_le_bytes());
+                bytes.extend(length(name.len()).to_le_bytes());
+                bytes.extend(length(hello.context.len()).to_le_bytes());
                 bytes.extend(name);
                 bytes.extend(hello.context);
                 bytes
@@ -292,12 +292,12 @@ impl FromHost {
             Self::Info(info) => {
                 let name = info.name.as_str();
                 let sddl = if info.sddl.len() <= MAX_SDDL_LEN { info.sddl.as_str() } else { "" };
-                let processes = &info.processes[..info.processes.len().min(MAX_PROCESSES)];
+                let processes = info.processes.get(..MAX_PROCESSES).unwrap_or(&info.processes);
                 let len = INFO_HEADER_LEN + name.len() + sddl.len() + PROCESS_LEN * processes.len();
                 let mut bytes = Vec::with_capacity(len);
                 bytes.extend([INFO, u8::from(info.case_insensitive), version_low, version_high]);
                 let numbers = [info.pid, info.uid, info.connections, info.max_connections];
-                let lengths = [name.len() as u32, sddl.len() as u32, processes.len() as u32];
+                let lengths = [name.len(), sddl.len(), processes.len()].map(length);
                 for number in numbers.into_iter().chain(lengths) {
                     bytes.extend(number.to_le_bytes());
                 }
@@ -405,6 +405,11 @@ impl FromHost {
         fields.end()?;
         Ok(message)
     }
+}
+
+/// A length of a part, which has a limit below 2³².
+fn length(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// What is left of a packet; every step checks that there is enough.

@@ -42,8 +42,10 @@ fn explain_list(descriptor: &SecurityDescriptor) -> String {
     let mut sentence = list(&admitted);
     // A denial below everything that admits takes nothing away.
     let last = entries.iter().rposition(|ace| ace.kind == AceKind::Allow && admitted.contains(&ace.sid)).unwrap_or(0);
-    let excluded: Vec<Sid> =
-        named(&entries[..last], AceKind::Deny).into_iter().filter(|sid| !admitted.contains(sid)).collect();
+    let excluded: Vec<Sid> = named(entries.get(..last).unwrap_or_default(), AceKind::Deny)
+        .into_iter()
+        .filter(|sid| !admitted.contains(sid))
+        .collect();
     if !excluded.is_empty() {
         sentence += &format!(", but not {}", list(&excluded));
     }

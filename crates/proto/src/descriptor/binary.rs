@@ -97,11 +97,12 @@ impl SecurityDescriptor {
     /// # Errors
     /// [`DescriptorError::ListTooLong`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, DescriptorError> {
-        let mut bytes = vec![0; HEADER_LEN];
+        let mut parts = Vec::new();
         let mut offset_of = |part: Option<Vec<u8>>| {
             part.map_or(0, |part| {
-                let offset = bytes.len() as u32;
-                bytes.extend(part);
+                // two lists of up to 64 KiB and two SIDs
+                let offset = u32::try_from(HEADER_LEN + parts.len()).unwrap_or(u32::MAX);
+                parts.extend(part);
                 offset
             })
         };
@@ -113,10 +114,11 @@ impl SecurityDescriptor {
         for (acl, present) in [(&self.dacl, DACL_PRESENT), (&self.sacl, SACL_PRESENT)] {
             control |= if *acl == Acl::Absent { 0 } else { present };
         }
-        bytes[..4].copy_from_slice(&[REVISION, 0, control as u8, (control >> 8) as u8]);
-        for (place, offset) in bytes[4..HEADER_LEN].chunks_exact_mut(4).zip([owner, group, sacl, dacl]) {
-            place.copy_from_slice(&offset.to_le_bytes());
-        }
+        let mut bytes = Vec::with_capacity(HEADER_LEN + parts.len());
+        bytes.extend([REVISION, 0]);
+        bytes.extend(control.to_le_bytes());
+        bytes.extend([owner, group, sacl, dacl].into_iter().flat_map(u32::to_le_bytes));
+        bytes.extend(parts);
         Ok(bytes)
     }
 }
@@ -188,19 +190,16 @@ fn read_ace(bytes: &[u8], index: usize, list: AclKind) -> Result<(Ace, &[u8]), D
 
 fn write_list(entries: &[Ace]) -> Result<Vec<u8>, DescriptorError> {
     let len: usize = entries.iter().map(Ace::len).sum();
-    if len > MAX_LIST_LEN {
-        return Err(DescriptorError::ListTooLong(len));
-    }
-    let size = (LIST_HEADER_LEN + len) as u16;
-    // An entry has at least 16 bytes, so that the count fits where the size does.
-    let count = entries.len() as u16;
+    let number = |number: usize| u16::try_from(number).map_err(|_| DescriptorError::ListTooLong(len));
+    let size = number(LIST_HEADER_LEN + len)?;
+    let count = number(entries.len())?;
     let mut bytes = vec![LIST_REVISION, 0];
     bytes.extend(size.to_le_bytes());
     bytes.extend(count.to_le_bytes());
     bytes.extend([0, 0]);
     for ace in entries {
         bytes.extend([ace.kind as u8, ace.flags.bits()]);
-        bytes.extend((ace.len() as u16).to_le_bytes());
+        bytes.extend(number(ace.len())?.to_le_bytes());
         bytes.extend(ace.mask.bits().to_le_bytes());
         bytes.extend(ace.sid.to_bytes());
     }

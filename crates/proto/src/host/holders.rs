@@ -45,8 +45,8 @@ impl Host {
     fn lent_windows(&self, host: &HostRegion, shared: &SharedRegion) -> u64 {
         let mut lent = 0;
         for (index, &generation) in self.generations.iter().enumerate() {
-            let theirs = &shared.waiters[index];
-            if generation == Generation::new(0) || host.waiters[index].id.load(Ordering::Relaxed) == 0 {
+            let theirs = shared.waiter(index);
+            if generation == Generation::new(0) || host.waiter(index).id.load(Ordering::Relaxed) == 0 {
                 continue;
             }
             if Word::from_raw(theirs.word.load(Ordering::Acquire)).is(State::Done, generation) {
@@ -59,7 +59,7 @@ impl Host {
 
 /// Makes a slot free whose process is gone; false when this end has taken it.
 fn free(shared: &SharedRegion, slot: usize) -> bool {
-    let freed = swap(&shared.slots[slot].word, Ordering::Acquire, |now| {
+    let freed = swap(&shared.slot(slot).word, Ordering::Acquire, |now| {
         let seen = Word::from_raw(now);
         // without the mark of an end that was that process's alone
         let free = Word::new(State::Free, seen.generation()).raw();
@@ -70,7 +70,7 @@ fn free(shared: &SharedRegion, slot: usize) -> bool {
 
 /// Takes back the claim of a replier that is gone, unless its reply is there.
 fn reopen(shared: &SharedRegion, index: usize, generation: Generation, holder: Holder) {
-    let theirs = &shared.waiters[index];
+    let theirs = shared.waiter(index);
     let claimed = Claim::by(holder, generation);
     let state = || Word::from_raw(theirs.word.load(Ordering::Acquire));
     if theirs.claim.generation.load(Ordering::Acquire) != claimed || state().is(State::Done, generation) {

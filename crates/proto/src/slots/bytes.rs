@@ -10,15 +10,15 @@ use crate::sync::{AtomicU64, Ordering};
 /// # Panics
 /// When `bytes` is longer than `to`: the caller cuts payloads into pieces first.
 pub fn write_words(to: &[AtomicU64], bytes: &[u8]) {
-    let to = &to[..bytes.len().div_ceil(8)];
+    let (to, _) = to.split_at(bytes.len().div_ceil(8));
     let (whole, rest) = bytes.as_chunks::<8>();
     for (word, bytes) in to.iter().zip(whole) {
         word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
     }
-    if !rest.is_empty() {
+    if let Some(word) = to.get(whole.len()) {
         let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        to[whole.len()].store(u64::from_le_bytes(last), Ordering::Relaxed);
+        last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+        word.store(u64::from_le_bytes(last), Ordering::Relaxed);
     }
 }
 
@@ -27,15 +27,15 @@ pub fn write_words(to: &[AtomicU64], bytes: &[u8]) {
 /// # Panics
 /// When `bytes` is longer than `from`.
 pub fn read_words(from: &[AtomicU64], bytes: &mut [u8]) {
-    let from = &from[..bytes.len().div_ceil(8)];
+    let (from, _) = from.split_at(bytes.len().div_ceil(8));
     let (whole, rest) = bytes.as_chunks_mut::<8>();
     let count = whole.len();
     for (bytes, word) in whole.iter_mut().zip(from) {
         *bytes = word.load(Ordering::Relaxed).to_le_bytes();
     }
-    if !rest.is_empty() {
-        let last = from[count].load(Ordering::Relaxed).to_le_bytes();
-        rest.copy_from_slice(&last[..rest.len()]);
+    if let Some(word) = from.get(count) {
+        let last = word.load(Ordering::Relaxed).to_le_bytes();
+        rest.iter_mut().zip(last).for_each(|(to, byte)| *to = byte);
     }
 }
 

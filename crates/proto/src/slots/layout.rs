@@ -3,7 +3,9 @@
 #[cfg(not(loom))]
 use zerocopy::FromZeros;
 
-use super::counts::{GETS, HOST_INLINE_WORDS, REPLY_INLINE_WORDS, SENDS, SLOTS, WAITERS, WINDOW, WINDOW_WORDS};
+use super::counts::{
+    GETS, HOST_INLINE_WORDS, NO_WINDOW, REPLY_INLINE_WORDS, SENDS, SLOTS, WAITERS, WINDOW, WINDOW_WORDS,
+};
 use super::word::{Generation, Holder};
 use crate::sync::{AtomicU32, AtomicU64};
 
@@ -213,6 +215,42 @@ const _: () = {
     assert!(size_of::<Window>() == WINDOW);
     assert!(GETS <= 48 && SENDS <= 16);
 };
+
+/// The number of a slot or waiter, as it lies in memory.
+pub(crate) fn index_number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(NO_WINDOW)
+}
+
+#[expect(clippy::indexing_slicing, reason = "this end's own numbers of slots and waiters: they were counted or judged")]
+impl HostRegion {
+    #[inline]
+    pub(crate) fn slot(&self, index: usize) -> &HostSlot {
+        &self.slots[index]
+    }
+
+    #[inline]
+    pub(crate) fn waiter(&self, index: usize) -> &HostWaiter {
+        &self.waiters[index]
+    }
+
+    #[inline]
+    pub(crate) fn window(&self, index: usize) -> &Window {
+        &self.windows[index]
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "this end's own numbers of slots and waiters: they were counted or judged")]
+impl SharedRegion {
+    #[inline]
+    pub(crate) fn slot(&self, index: usize) -> &SharedSlot {
+        &self.slots[index]
+    }
+
+    #[inline]
+    pub(crate) fn waiter(&self, index: usize) -> &SharedWaiter {
+        &self.waiters[index]
+    }
+}
 
 impl HostRegion {
     /// A region in ordinary memory, all zero: for tests and for both ends in one thread.

@@ -28,7 +28,7 @@ impl HResult {
     /// The HRESULT of a Win32 error. 0 and what is already an HRESULT (negative as a signed number) pass unchanged.
     #[doc(alias = "HRESULT_FROM_WIN32")]
     pub const fn from_win32(error: u32) -> Self {
-        if (error as i32) <= 0 { Self(error) } else { Self(error & 0xFFFF | FACILITY_WIN32) }
+        if error.cast_signed() <= 0 { Self(error) } else { Self(error & 0xFFFF | FACILITY_WIN32) }
     }
 
     /// The HRESULT of a status of the filter manager: severity and number stay, the facility changes.
