@@ -18,6 +18,10 @@ bench:
 loom:
     RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" cargo test -p fltmgr-proto --release --test loom
 
+# What may enter the dependency tree, and what is known against it: the advisories come from the network. Needs cargo-deny.
+deny:
+    cargo deny check
+
 # The long ones: everything optimised, a million access checks against Samba, 10 million messages, 20,000 tries of each race, loom.
 deep: loom
     FLTMGR_ORACLE_ROUNDS=40 cargo test --workspace --release
