@@ -9,6 +9,7 @@ mod exhaustion;
 mod hostile;
 mod kill;
 mod load;
+mod map;
 mod moments;
 mod namespace_fork;
 mod objects;

@@ -1,4 +1,4 @@
-//! The name of a file that somebody opens, as we would name it.
+//! The name of an opened file, as we would name it.
 //!
 //! The kernel's name of an open file is the one by the mount that it was opened through. That may be another one than ours:
 //! a bind mount, or any mount of another mount namespace, which in a user namespace of his own everybody can make.
