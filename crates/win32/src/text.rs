@@ -4,6 +4,7 @@
 //! pointer is the program's crash.
 #![allow(clippy::multiple_unsafe_ops_per_block)] // an address of the program's, and what is done there, are one operation
 
+mod character;
 mod convert;
 mod message;
 mod print;

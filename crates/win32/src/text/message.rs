@@ -1,8 +1,12 @@
 //! FormatMessage: what errors mean.
 
+use std::ffi::c_void;
+
 use abi::Error;
 use proto::status::{HResult, Status};
 
+use super::character::Character;
+use super::print;
 use super::{narrow, terminated};
 use crate::heap;
 use crate::last_error::or;
@@ -12,11 +16,12 @@ const IGNORE_INSERTS: u32 = 0x200;
 const FROM_STRING: u32 = 0x400;
 const FROM_HMODULE: u32 = 0x800;
 const FROM_SYSTEM: u32 = 0x1000;
-const ARGUMENT_ARRAY: u32 = 0x2000;
 /// A width of this: no line breaks but those that the text says.
 const MAX_WIDTH_MASK: u32 = 0xFF;
 /// The longest message.
 const LONGEST: usize = 0x8000;
+/// The most arguments that a text can name, with two more of a format's stars. `c/message.c` has this number.
+const MOST_ARGUMENTS: usize = 101;
 
 /// What the errors of Win32 mean that programs get from us.
 const MEANINGS: &[(u32, &str)] = &[
@@ -97,75 +102,155 @@ fn meaning(code: u32, of_system: bool) -> Option<String> {
     Some(format!("{}{rest}.", first.to_uppercase()))
 }
 
-/// The text of a call, before its arguments are put in.
-fn text(flags: u32, source: impl FnOnce() -> String, code: u32) -> Result<String, Error> {
-    if flags & FROM_STRING != 0 {
-        return Ok(source());
-    }
+/// The text of a code, from whichever place is asked for.
+fn text<T: Character>(flags: u32, code: u32) -> Result<Vec<T>, Error> {
     let module = if flags & FROM_HMODULE != 0 { meaning(code, false) } else { None };
     let system = || if flags & FROM_SYSTEM != 0 { meaning(code, true) } else { None };
     // ERROR_MR_MID_NOT_FOUND
     let mut text = module.or_else(system).ok_or(Error(317))?;
     text.push_str(if flags & MAX_WIDTH_MASK == MAX_WIDTH_MASK { " " } else { "\r\n" });
-    Ok(text)
+    Ok(T::from_narrow(text.as_bytes()))
 }
 
-/// Puts the arguments in where the text says %1 to %99, and what stands for other characters.
-fn insert(text: &str, argument: impl Fn(usize) -> Result<String, Error>) -> Result<String, Error> {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(character) = rest.next() {
-        if character != '%' {
-            out.push(character);
+/// A piece of a text.
+#[derive(Debug, PartialEq, Eq)]
+enum Piece<T> {
+    Character(T),
+    Line,
+    /// %1 to %99, and how it is printed.
+    Insert {
+        first: usize,
+        format: Vec<T>,
+    },
+}
+
+/// The pieces of a text.
+fn pieces<T: Character>(text: &[T]) -> Vec<Piece<T>> {
+    let mut pieces = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if first.ascii() != b'%' {
+            pieces.push(Piece::Character(*first));
             continue;
         }
-        match rest.next() {
-            Some('0') => break,
-            Some(digit @ '1'..='9') => {
-                let mut number = digit as usize - '0' as usize;
-                if let Some(next) = rest.peek().and_then(|next| next.to_digit(10)) {
-                    number = number * 10 + next as usize;
-                    rest.next();
-                }
-                // a format in !…! would say how: strings are the rule
-                if rest.peek() == Some(&'!') {
-                    return Err(Error::NOT_SUPPORTED);
-                }
-                out.push_str(&argument(number)?);
+        let [what, after @ ..] = rest else {
+            pieces.push(Piece::Character(*first));
+            break;
+        };
+        match what.ascii() {
+            b'0' => break,
+            b'1'..=b'9' => {
+                let insert;
+                (insert, rest) = self::insert(rest);
+                pieces.push(insert);
+                continue;
             }
-            Some('n') => out.push_str("\r\n"),
-            Some('r') => out.push('\r'),
-            Some('t') => out.push('\t'),
-            Some(other) => out.push(other),
-            None => out.push('%'),
+            b'n' => pieces.push(Piece::Line),
+            b'r' => pieces.push(Piece::Character(T::from_ascii(b'\r'))),
+            b't' => pieces.push(Piece::Character(T::from_ascii(b'\t'))),
+            _ => pieces.push(Piece::Character(*what)),
+        }
+        rest = after;
+    }
+    pieces
+}
+
+/// The insert whose number is at the beginning of `text`, and what follows it.
+fn insert<T: Character>(text: &[T]) -> (Piece<T>, &[T]) {
+    let digits = text.iter().take(2).take_while(|digit| digit.ascii().is_ascii_digit()).count();
+    let (number, rest) = text.split_at(digits);
+    let first = number.iter().fold(0, |number, digit| number * 10 + usize::from(digit.ascii() - b'0'));
+    let mut format = vec![T::from_ascii(b'%')];
+    let end = |rest: &[T]| rest.iter().position(|end| end.ascii() == b'!');
+    let rest = match rest {
+        [mark, said @ ..] if mark.ascii() == b'!' && end(said).is_some() => {
+            let (said, rest) = said.split_at(end(said).unwrap_or_default());
+            format.extend_from_slice(said);
+            &rest[1..]
+        }
+        _ => {
+            format.push(T::from_ascii(b's'));
+            rest
+        }
+    };
+    (Piece::Insert { first, format }, rest)
+}
+
+/// How many arguments a text names.
+fn arguments<T: Character>(pieces: &[Piece<T>]) -> usize {
+    let last = |piece: &Piece<T>| match piece {
+        Piece::Insert { first, format } => first - 1 + print::arguments(format),
+        _ => 0,
+    };
+    pieces.iter().map(last).max().unwrap_or(0)
+}
+
+/// Puts arguments in.
+///
+/// # Safety
+/// They are what the text says, each a word: strings, or integers.
+///
+/// # Errors
+/// There are fewer than the text names.
+unsafe fn inserted<T: Character>(pieces: Vec<Piece<T>>, arguments: &[usize]) -> Result<Vec<T>, Error> {
+    let mut out = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        match piece {
+            Piece::Character(character) => out.push(character),
+            Piece::Line => out.extend([b'\r', b'\n'].map(T::from_ascii)),
+            Piece::Insert { first, format } => {
+                let arguments = arguments.get(first - 1..).ok_or(Error::INVALID_PARAMETER)?;
+                // SAFETY: as of our caller.
+                out.extend(unsafe { print::words(&format, arguments) }?);
+            }
         }
     }
     Ok(out)
 }
 
+/// How many arguments the text of a call wants: `c/message.c` takes them from the call's list.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fltwin32_message_arguments(flags: u32, source: *const c_void, wide: i32) -> usize {
+    // the texts of the system have none
+    if flags & FROM_STRING == 0 || flags & IGNORE_INSERTS != 0 || source.is_null() {
+        return 0;
+    }
+    let wanted = match wide {
+        // SAFETY: as of our caller.
+        0 => arguments(&pieces(unsafe { narrow(source.cast(), usize::MAX) })),
+        // SAFETY: as of our caller.
+        _ => arguments(&pieces(unsafe { terminated(source.cast()) })),
+    };
+    wanted.min(MOST_ARGUMENTS)
+}
+
 /// The text that a call wants.
 ///
 /// # Safety
-/// With ARGUMENT_ARRAY, `arguments` are as many strings as the text names, which `string` reads.
-unsafe fn format(
+/// `source` is the text with FROM_STRING; `arguments` are `count` words that are what it says.
+unsafe fn format<T: Character>(
     flags: u32,
-    source: impl FnOnce() -> String,
+    source: impl FnOnce() -> Vec<T>,
     code: u32,
     arguments: *const usize,
-    string: impl Fn(usize) -> String,
-) -> Result<String, Error> {
-    let text = text(flags, source, code)?;
-    if flags & IGNORE_INSERTS != 0 || !text.contains('%') {
+    count: usize,
+) -> Result<Vec<T>, Error> {
+    if flags & FROM_STRING == 0 {
+        return text(flags, code);
+    }
+    let text = source();
+    if flags & IGNORE_INSERTS != 0 {
         return Ok(text);
     }
-    insert(&text, |number| {
-        if flags & ARGUMENT_ARRAY == 0 || arguments.is_null() {
-            // a list of arguments of C's: it cannot be read here
-            return Err(Error::NOT_SUPPORTED);
-        }
+    let arguments = if arguments.is_null() {
+        &[]
+    } else {
         // SAFETY: as of our caller.
-        Ok(string(unsafe { *arguments.add(number - 1) }))
-    })
+        unsafe { std::slice::from_raw_parts(arguments, count) }
+    };
+    // SAFETY: as of our caller.
+    unsafe { inserted(pieces(&text), arguments) }
 }
 
 /// Puts the text where the call wants it; how long it is.
@@ -194,43 +279,45 @@ unsafe fn give<T: Copy + Default>(flags: u32, units: Vec<T>, buffer: *mut T, roo
     Ok(len as u32)
 }
 
+/// FormatMessageW, with the arguments in an array.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn FormatMessageW(
+unsafe extern "C" fn fltwin32_message_wide(
     flags: u32,
     source: *const u16,
     code: u32,
-    _language: u32,
     buffer: *mut u16,
     room: u32,
     arguments: *const usize,
+    count: usize,
 ) -> u32 {
     or(0, || {
-        // SAFETY: strings of our caller's.
-        let read = |at: *const u16| String::from_utf16_lossy(unsafe { terminated(at) });
+        // SAFETY: a string of our caller's.
+        let source = || unsafe { terminated(source) }.to_vec();
         // SAFETY: as of our caller.
-        let text = unsafe { format(flags, || read(source), code, arguments, |at| read(at as *const u16)) }?;
+        let text = unsafe { format(flags, source, code, arguments, count) }?;
         // SAFETY: as of our caller.
-        unsafe { give(flags, text.encode_utf16().collect(), buffer, room) }
+        unsafe { give(flags, text, buffer, room) }
     })
 }
 
+/// FormatMessageA, with the arguments in an array.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn FormatMessageA(
+unsafe extern "C" fn fltwin32_message_narrow(
     flags: u32,
     source: *const u8,
     code: u32,
-    _language: u32,
     buffer: *mut u8,
     room: u32,
     arguments: *const usize,
+    count: usize,
 ) -> u32 {
     or(0, || {
-        // SAFETY: strings of our caller's.
-        let read = |at: *const u8| String::from_utf8_lossy(unsafe { narrow(at, usize::MAX) }).into_owned();
+        // SAFETY: a string of our caller's.
+        let source = || unsafe { narrow(source, usize::MAX) }.to_vec();
         // SAFETY: as of our caller.
-        let text = unsafe { format(flags, || read(source), code, arguments, |at| read(at as *const u8)) }?;
+        let text = unsafe { format(flags, source, code, arguments, count) }?;
         // SAFETY: as of our caller.
-        unsafe { give(flags, text.into_bytes(), buffer, room) }
+        unsafe { give(flags, text, buffer, room) }
     })
 }
 
@@ -240,22 +327,30 @@ mod tests {
 
     #[test]
     fn errors_of_the_system_and_of_fltlib_have_a_meaning() {
+        let text = |flags, code| text(flags, code).map(|text: Vec<u8>| String::from_utf8(text).unwrap());
         for code in [5, 0x8007_0005] {
-            assert_eq!(text(FROM_SYSTEM, String::new, code).unwrap(), "Access is denied.\r\n");
+            assert_eq!(text(FROM_SYSTEM, code).unwrap(), "Access is denied.\r\n");
         }
-        assert_eq!(text(FROM_SYSTEM, String::new, 0x801F_0020), Err(Error(317)));
-        let waiter = text(FROM_HMODULE, String::new, 0x801F_0020).unwrap();
+        assert_eq!(text(FROM_SYSTEM, 0x801F_0020), Err(Error(317)));
+        let waiter = text(FROM_HMODULE, 0x801F_0020).unwrap();
         assert!(waiter.ends_with(".\r\n") && waiter.starts_with(char::is_uppercase), "{waiter}");
-        assert_eq!(text(FROM_SYSTEM | FROM_HMODULE, String::new, 6).unwrap().lines().count(), 1);
-        assert!(text(FROM_SYSTEM | MAX_WIDTH_MASK, String::new, 6).unwrap().ends_with(". "));
+        assert_eq!(text(FROM_SYSTEM | FROM_HMODULE, 6).unwrap().lines().count(), 1);
+        assert!(text(FROM_SYSTEM | MAX_WIDTH_MASK, 6).unwrap().ends_with(". "));
         assert!(MEANINGS.is_sorted_by_key(|(code, _)| *code));
     }
 
     #[test]
     fn arguments_are_put_in() {
-        let argument = |number: usize| Ok(format!("<{number}>"));
-        assert_eq!(insert("%1 %12%n%% %0 gone", argument).unwrap(), "<1> <12>\r\n% ");
-        assert_eq!(insert("%1!d!", argument), Err(Error::NOT_SUPPORTED));
-        assert_eq!(insert("100%", argument).unwrap(), "100%");
+        let strings = [b"one\0", b"two\0"].map(|text| text.as_ptr() as usize);
+        // SAFETY: the texts say what the arguments are.
+        let insert = |text: &str, arguments: &[usize]| unsafe {
+            inserted(pieces(text.as_bytes()), arguments).map(|out| String::from_utf8(out).unwrap())
+        };
+        assert_eq!(insert("%2 %1%n%% %0 gone", &strings).unwrap(), "two one\r\n% ");
+        assert_eq!(insert("<%1!5s!> %2!d! %3!*.*x!", &[strings[0], 7, 6, 4, 0xAB]).unwrap(), "<  one> 7   00ab");
+        assert_eq!(insert("100%", &[]).unwrap(), "100%");
+        assert_eq!(insert("%1! %t.", &strings).unwrap(), "one! \t.");
+        assert_eq!(insert("%3", &strings), Err(Error::INVALID_PARAMETER));
+        assert_eq!(arguments(&pieces(b"%99!*.*d! %2")), 101);
     }
 }

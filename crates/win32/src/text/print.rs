@@ -4,12 +4,13 @@
 //! arguments, takes them from its list, and hands them over.
 
 mod format;
-mod text;
 
 use std::ffi::c_void;
 
+use abi::Error;
+
 use self::format::{Directive, Kind, Parser};
-use self::text::Text;
+use super::character::Character;
 
 /// One argument: the member of its kind is there.
 #[derive(Clone, Copy)]
@@ -27,7 +28,7 @@ const MOST_ARGUMENTS: usize = 64;
 ///
 /// # Safety
 /// `format` is a terminated string of this kind of characters.
-unsafe fn characters<'a, T: Text>(format: *const c_void) -> &'a [T] {
+unsafe fn characters<'a, T: Character>(format: *const c_void) -> &'a [T] {
     // SAFETY: as of our caller.
     unsafe { T::terminated(format.cast(), usize::MAX) }
 }
@@ -46,7 +47,7 @@ unsafe extern "C" fn fltwin32_print_arguments(format: *const c_void, wide: i32, 
     counted.map_or(-1, |counted| counted as i32)
 }
 
-fn count<T: Text>(format: &[T], kinds: &mut [u8]) -> Option<usize> {
+fn count<T: Character>(format: &[T], kinds: &mut [u8]) -> Option<usize> {
     let mut counted = 0;
     for directive in Parser::new(format) {
         for kind in directive.kinds() {
@@ -61,7 +62,7 @@ fn count<T: Text>(format: &[T], kinds: &mut [u8]) -> Option<usize> {
 ///
 /// # Safety
 /// The arguments are those of the format, each of its kind; strings among them are as the format says.
-unsafe fn render<T: Text>(format: &[T], arguments: &[Argument]) -> Vec<T> {
+unsafe fn render<T: Character>(format: &[T], arguments: &[Argument]) -> Vec<T> {
     let mut out = Vec::with_capacity(format.len() + 64);
     let mut arguments = arguments.iter().copied();
     let mut next = || arguments.next().unwrap_or(Argument { integer: 0 });
@@ -93,13 +94,37 @@ unsafe fn render<T: Text>(format: &[T], arguments: &[Argument]) -> Vec<T> {
 
 /// # Safety
 /// As [`render`], with the arguments in an array.
-unsafe fn render_from<T: Text>(format: *const c_void, arguments: *const Argument, count: usize) -> Vec<T> {
+unsafe fn render_from<T: Character>(format: *const c_void, arguments: *const Argument, count: usize) -> Vec<T> {
     // SAFETY: as of our caller.
     let format = unsafe { characters::<T>(format) };
     // SAFETY: as of our caller.
     let arguments = unsafe { std::slice::from_raw_parts(arguments, count) };
     // SAFETY: as of our caller.
     unsafe { render(format, arguments) }
+}
+
+/// How many arguments a format takes.
+pub(super) fn arguments<T: Character>(format: &[T]) -> usize {
+    Parser::new(format).map(|directive| directive.kinds().count()).sum()
+}
+
+/// Formats arguments that are words: integers, and the addresses of strings. Those that are too many are passed over.
+///
+/// # Safety
+/// They are what the format says.
+///
+/// # Errors
+/// There are too few, or the format takes others.
+pub(super) unsafe fn words<T: Character>(format: &[T], words: &[usize]) -> Result<Vec<T>, Error> {
+    let mut kinds = [0; MOST_ARGUMENTS];
+    let count = count(format, &mut kinds).ok_or(Error::INVALID_PARAMETER)?;
+    let real = |kind: &u8| [Kind::Real as u8, Kind::LongReal as u8].contains(kind);
+    if count > words.len() || kinds[..count].iter().any(real) {
+        return Err(Error::INVALID_PARAMETER);
+    }
+    let arguments: Vec<Argument> = words.iter().map(|&word| Argument { integer: word as i64 }).collect();
+    // SAFETY: as of our caller.
+    Ok(unsafe { render(format, &arguments) })
 }
 
 /// Prints to a stream, in UTF-8; how many characters, or -1.
@@ -162,7 +187,7 @@ unsafe extern "C" fn fltwin32_print_to_buffer(
 
 /// # Safety
 /// The buffer has room for `size`.
-unsafe fn put<T: Text>(text: &[T], buffer: *mut T, size: usize, overflow: i32) -> i32 {
+unsafe fn put<T: Character>(text: &[T], buffer: *mut T, size: usize, overflow: i32) -> i32 {
     let len = text.len();
     let fits = match overflow {
         _ if len < size => len,
@@ -187,7 +212,7 @@ unsafe fn put<T: Text>(text: &[T], buffer: *mut T, size: usize, overflow: i32) -
 mod tests {
     use super::*;
 
-    fn print<T: Text>(format: &[T], arguments: &[Argument]) -> String {
+    fn print<T: Character>(format: &[T], arguments: &[Argument]) -> String {
         // SAFETY: the tests give arguments of the kinds that their formats name.
         T::text(&unsafe { render(format, arguments) })
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::text::Text;
+use super::super::character::Character;
 
 /// What an argument is taken as from a list of arguments. `c/print.c` has these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Conversion<Option<i32>> {
     }
 
     /// Prints a number, or a character.
-    pub(super) fn integer<T: Text>(&self, out: &mut Vec<T>, value: i64) {
+    pub(super) fn integer<T: Character>(&self, out: &mut Vec<T>, value: i64) {
         if matches!(self.letter, b'c' | b'C') {
             let character =
                 if self.is_wide(T::WIDE) { T::from_wide(&[value as u16]) } else { T::from_narrow(&[value as u8]) };
@@ -147,7 +147,7 @@ impl Conversion<Option<i32>> {
     }
 
     /// Prints a number with a fraction.
-    pub(super) fn real<T: Text>(&self, out: &mut Vec<T>, value: f64) {
+    pub(super) fn real<T: Character>(&self, out: &mut Vec<T>, value: f64) {
         self.by_c_library(out, b"", |text, size, format, width, precision| {
             // SAFETY: a buffer of that size, and a format of ours that takes these.
             unsafe { libc::snprintf(text, size, format, width, precision, value) }
@@ -155,7 +155,7 @@ impl Conversion<Option<i32>> {
     }
 
     /// Prints a number as the C library does. `print` calls it with the format, a width and a precision.
-    fn by_c_library<T: Text>(
+    fn by_c_library<T: Character>(
         &self,
         out: &mut Vec<T>,
         size: &[u8],
@@ -185,7 +185,7 @@ impl Conversion<Option<i32>> {
     ///
     /// # Safety
     /// A string is one, of the width that the conversion says, terminated or as long as the precision.
-    pub(super) unsafe fn pointer<T: Text>(&self, out: &mut Vec<T>, value: *const c_void) {
+    pub(super) unsafe fn pointer<T: Character>(&self, out: &mut Vec<T>, value: *const c_void) {
         let limit = self.precision.map_or(usize::MAX, |precision| precision as usize);
         match self.letter {
             b'p' => {
@@ -201,12 +201,12 @@ impl Conversion<Option<i32>> {
             b'Z' => unsafe { self.counted(out, value, limit) },
             _ if self.is_wide(T::WIDE) => {
                 // SAFETY: as of our caller.
-                let text = unsafe { <u16 as Text>::terminated(value.cast(), limit) };
+                let text = unsafe { <u16 as Character>::terminated(value.cast(), limit) };
                 self.pad(out, &T::from_wide(text));
             }
             _ => {
                 // SAFETY: as of our caller.
-                let text = unsafe { <u8 as Text>::terminated(value.cast(), limit) };
+                let text = unsafe { <u8 as Character>::terminated(value.cast(), limit) };
                 self.pad(out, &T::from_narrow(text));
             }
         }
@@ -216,7 +216,7 @@ impl Conversion<Option<i32>> {
     ///
     /// # Safety
     /// It is one.
-    unsafe fn counted<T: Text>(&self, out: &mut Vec<T>, value: *const c_void, limit: usize) {
+    unsafe fn counted<T: Character>(&self, out: &mut Vec<T>, value: *const c_void, limit: usize) {
         #[repr(C)]
         struct Counted {
             len: u16,
@@ -237,7 +237,7 @@ impl Conversion<Option<i32>> {
         self.pad(out, &text);
     }
 
-    fn pad<T: Text>(&self, out: &mut Vec<T>, text: &[T]) {
+    fn pad<T: Character>(&self, out: &mut Vec<T>, text: &[T]) {
         let width = self.width.map_or(0, |width| width as usize);
         let padding = width.saturating_sub(text.len());
         let blanks = std::iter::repeat_n(T::from_ascii(b' '), padding);
@@ -256,13 +256,13 @@ pub(super) struct Parser<'a, T> {
     rest: &'a [T],
 }
 
-impl<'a, T: Text> Parser<'a, T> {
+impl<'a, T: Character> Parser<'a, T> {
     pub(super) fn new(format: &'a [T]) -> Self {
         Self { rest: format }
     }
 }
 
-impl<'a, T: Text> Iterator for Parser<'a, T> {
+impl<'a, T: Character> Iterator for Parser<'a, T> {
     type Item = Directive<'a, T>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -285,7 +285,7 @@ impl<'a, T: Text> Iterator for Parser<'a, T> {
 }
 
 /// The conversion at the beginning of `text`, and how many characters it takes.
-fn conversion<T: Text>(text: &[T]) -> Option<(Conversion<Field>, usize)> {
+fn conversion<T: Character>(text: &[T]) -> Option<(Conversion<Field>, usize)> {
     let mut at = 1;
     let peek = |at: usize| text.get(at).map_or(0, |next| next.ascii());
     let mut flags = Flags::default();

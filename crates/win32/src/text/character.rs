@@ -1,7 +1,7 @@
-//! The two kinds of characters that a format may have.
+//! The two kinds of characters that texts are made of.
 
-/// A character of a format, and of what is printed by it.
-pub(super) trait Text: Copy {
+/// A character of a text: a byte of UTF-8, or a unit of UTF-16.
+pub(super) trait Character: Copy {
     const WIDE: bool;
     /// A character of ASCII.
     fn from_ascii(byte: u8) -> Self;
@@ -29,7 +29,7 @@ pub(super) trait Text: Copy {
     fn unit(self) -> u16;
 }
 
-impl Text for u8 {
+impl Character for u8 {
     const WIDE: bool = false;
 
     fn from_ascii(byte: u8) -> Self {
@@ -50,7 +50,7 @@ impl Text for u8 {
 
     unsafe fn terminated<'a>(text: *const Self, limit: usize) -> &'a [Self] {
         // SAFETY: as of our caller.
-        unsafe { super::super::narrow(text, limit) }
+        unsafe { super::narrow(text, limit) }
     }
 
     #[cfg(test)]
@@ -59,7 +59,7 @@ impl Text for u8 {
     }
 }
 
-impl Text for u16 {
+impl Character for u16 {
     const WIDE: bool = true;
 
     fn from_ascii(byte: u8) -> Self {
@@ -80,7 +80,7 @@ impl Text for u16 {
 
     unsafe fn terminated<'a>(text: *const Self, limit: usize) -> &'a [Self] {
         // SAFETY: as of our caller.
-        let len = unsafe { super::super::length(text, limit) };
+        let len = unsafe { super::length(text, limit) };
         // SAFETY: so many characters were read just now.
         unsafe { std::slice::from_raw_parts(text, len) }
     }
