@@ -89,12 +89,46 @@ unsafe extern "C" fn GetModuleHandleA(name: *const u8) -> *mut c_void {
     or(null_mut(), || loaded(if name.is_null() { None } else { Some(narrow(name)?) }))
 }
 
+/// A library in the loader's list; the address of it is the library's handle.
+#[repr(C)]
+struct Loaded {
+    address: usize,
+    name: *const c_char,
+    dynamic: *const c_void,
+    next: *const Self,
+}
+
+/// That `module` is a library that is loaded: the loader takes any address for one.
+///
+/// # Errors
+/// ERROR_INVALID_HANDLE.
+fn check(module: *const c_void) -> Result<(), Error> {
+    /// The loader keeps its list as it is while it calls this. Ends the calls with the first.
+    unsafe extern "C" fn walk(_: *mut libc::dl_phdr_info, _: usize, search: *mut c_void) -> c_int {
+        // SAFETY: of our caller, who waits.
+        let &(mut at, module) = unsafe { &*search.cast::<(*const Loaded, *const c_void)>() };
+        while !at.is_null() && !std::ptr::addr_eq(at, module) {
+            // SAFETY: an element of the list.
+            at = unsafe { (*at).next };
+        }
+        if at.is_null() { 2 } else { 1 }
+    }
+    // SAFETY: the program itself, which is the first of the list.
+    let first = unsafe { libc::dlopen(std::ptr::null(), libc::RTLD_LAZY) };
+    let mut search = (first.cast_const().cast::<Loaded>(), module);
+    // SAFETY: the function takes this as its last parameter.
+    let found = unsafe { libc::dl_iterate_phdr(Some(walk), (&raw mut search).cast()) };
+    // SAFETY: opened above; the program stays.
+    unsafe { libc::dlclose(first) };
+    if found == 1 && !module.is_null() { Ok(()) } else { Err(Error::INVALID_HANDLE) }
+}
+
 #[unsafe(no_mangle)]
-unsafe extern "C" fn FreeLibrary(module: *mut c_void) -> i32 {
+extern "C" fn FreeLibrary(module: *mut c_void) -> i32 {
     succeeds(|| {
-        // SAFETY: a module that LoadLibrary gave, as of our caller.
-        let closed = !module.is_null() && unsafe { libc::dlclose(module) } == 0;
-        if closed { Ok(()) } else { Err(Error::INVALID_HANDLE) }
+        check(module)?;
+        // SAFETY: a library that is loaded.
+        if unsafe { libc::dlclose(module) } == 0 { Ok(()) } else { Err(Error::INVALID_HANDLE) }
     })
 }
 
@@ -102,11 +136,12 @@ unsafe extern "C" fn FreeLibrary(module: *mut c_void) -> i32 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn GetProcAddress(module: *mut c_void, name: *const c_char) -> *mut c_void {
     or(null_mut(), || {
+        check(module)?;
         let name = pointer::read_narrow(name.cast(), LONGEST_PATH).map_err(|_| Error::PROC_NOT_FOUND)?;
         let named = |prefix: &str| CString::new([prefix.as_bytes(), &name].concat()).map_err(|_| Error::PROC_NOT_FOUND);
         // what has another name here because the C library's is in the way
         for name in [named("fltwin32_")?, named("")?] {
-            // SAFETY: a module that LoadLibrary or GetModuleHandle gave, as of our caller.
+            // SAFETY: a library that is loaded, and a terminated string.
             let address = unsafe { libc::dlsym(module, name.as_ptr()) };
             if !address.is_null() {
                 return Ok(address);

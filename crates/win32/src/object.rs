@@ -63,12 +63,12 @@ pub(crate) enum Standing {
 
 impl Object {
     /// The event, if it is one.
-    pub(crate) fn event(&self) -> Result<&EventObject, Error> {
+    pub(crate) fn event(&self) -> Result<&Arc<EventObject>, Error> {
         if let Self::Event(event) = self { Ok(event) } else { Err(Error::INVALID_HANDLE) }
     }
 
     /// The semaphore, if it is one.
-    pub(crate) fn semaphore(&self) -> Result<&Semaphore, Error> {
+    pub(crate) fn semaphore(&self) -> Result<&Arc<Home<Semaphore>>, Error> {
         if let Self::Semaphore(semaphore) = self { Ok(semaphore) } else { Err(Error::INVALID_HANDLE) }
     }
 

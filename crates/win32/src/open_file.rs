@@ -193,10 +193,7 @@ impl OpenFile {
         let quiet = given.event.0 & 1 != 0;
         let event = match Handle(given.event.0 & !1) {
             Handle::NULL => None,
-            handle => match table::object(handle, MODIFY_STATE)? {
-                Object::Event(event) => Some(event),
-                _ => return Err(Error::INVALID_HANDLE),
-            },
+            handle => Some(table::typed(handle, MODIFY_STATE, Object::event)?),
         };
         let pending = [Status::PENDING.0 as usize, 0];
         // SAFETY: the program wants to see that it is pending, and nothing transferred yet.

@@ -55,27 +55,27 @@ extern "C" fn CreateIoCompletionPort(file: Handle, existing: Handle, key: usize,
                 Err(Error::INVALID_PARAMETER)
             };
         }
-        let object = table::object(file, 0)?;
-        let file = object.file()?;
-        let (port, object) = match existing {
+        let file = table::typed(file, 0, Object::file)?;
+        let (handle, port) = match existing {
             Handle::NULL => new_port(threads)?,
-            existing => (existing, table::object(existing, PORT_MODIFY_STATE)?),
+            existing => (existing, table::typed(existing, PORT_MODIFY_STATE, Object::port)?),
         };
-        let associated = object.port().and_then(|port| file.associate(port, key).map(|()| port.add(file)));
-        if let Err(error) = associated {
+        if let Err(error) = file.associate(&port, key) {
             if existing == Handle::NULL {
-                table::close(port, |_| Ok(()))?;
+                table::close(handle, |_| Ok(()))?;
             }
             return Err(error);
         }
-        Ok(port)
+        port.add(&file);
+        Ok(handle)
     })
 }
 
-fn new_port(threads: u32) -> Result<(Handle, Object), Error> {
-    let object = Object::Port(Arc::new(CompletionPort::new(threads)));
-    let port = table::insert(Entry { object: object.clone(), access: PORT_ALL_ACCESS, inherited: None })?;
-    Ok((port, object))
+fn new_port(threads: u32) -> Result<(Handle, Arc<CompletionPort>), Error> {
+    let port = Arc::new(CompletionPort::new(threads));
+    let object = Object::Port(Arc::clone(&port));
+    let handle = table::insert(Entry { object, access: PORT_ALL_ACCESS, inherited: None })?;
+    Ok((handle, port))
 }
 
 #[unsafe(no_mangle)]
@@ -86,8 +86,8 @@ unsafe extern "C" fn PostQueuedCompletionStatus(
     overlapped: *mut Overlapped,
 ) -> i32 {
     succeeds(|| {
-        let object = table::object(port, PORT_MODIFY_STATE)?;
-        object.port()?.post(Packet { key, overlapped, bytes, status: Status::SUCCESS });
+        let port = table::typed(port, PORT_MODIFY_STATE, Object::port)?;
+        port.post(Packet { key, overlapped, bytes, status: Status::SUCCESS });
         Ok(())
     })
 }
@@ -105,8 +105,8 @@ unsafe extern "C" fn GetQueuedCompletionStatus(
         // SAFETY: no packet is told as none.
         unsafe { pointer::write(overlapped, &0) }?;
         let deadline = wait::deadline(milliseconds);
-        let object = table::object(port, PORT_MODIFY_STATE)?;
-        let packet = object.port()?.next(deadline)?.ok_or(Error::WAIT_TIMEOUT)?;
+        let port = table::typed(port, PORT_MODIFY_STATE, Object::port)?;
+        let packet = port.next(deadline)?.ok_or(Error::WAIT_TIMEOUT)?;
         // SAFETY: the program wants the packet in these three.
         unsafe { pointer::write(bytes, &packet.bytes) }?;
         // SAFETY: as above.
@@ -133,8 +133,7 @@ unsafe extern "C" fn GetQueuedCompletionStatusEx(
             return Err(Error::INVALID_PARAMETER);
         }
         let deadline = wait::deadline(milliseconds);
-        let object = table::object(port, PORT_MODIFY_STATE)?;
-        let port = object.port()?;
+        let port = table::typed(port, PORT_MODIFY_STATE, Object::port)?;
         let first = port.next(deadline)?.ok_or(Error::WAIT_TIMEOUT)?;
         let more = port.more(count as usize - 1);
         for (index, packet) in std::iter::once(first).chain(more.iter().copied()).enumerate() {
@@ -154,9 +153,9 @@ fn result(status: Status) -> Result<(), Error> {
 /// Completes what has ended on a file; on all of them, when the handle is no file's: a program may name its completion
 /// port instead.
 fn collect(file: Handle) {
-    match table::object(file, 0).as_ref().map(Object::file) {
-        Ok(Ok(file)) => file.collect(),
-        _ => open_file::collect_all(),
+    match table::typed(file, 0, Object::file) {
+        Ok(file) => file.collect(),
+        Err(_) => open_file::collect_all(),
     }
 }
 
@@ -228,7 +227,7 @@ unsafe extern "C" fn fltwin32_has_completed(overlapped: *const Overlapped) -> i3
 
 #[unsafe(no_mangle)]
 extern "C" fn CancelIo(file: Handle) -> i32 {
-    succeeds(|| match table::object(file, 0)?.file()?.cancel(Some(thread::current_id()), std::ptr::null_mut()) {
+    succeeds(|| match table::typed(file, 0, Object::file)?.cancel(Some(thread::current_id()), std::ptr::null_mut()) {
         // that there was nothing to cancel is no failure of this call
         Err(Error::NOT_FOUND) => Ok(()),
         cancelled => cancelled,
@@ -238,8 +237,7 @@ extern "C" fn CancelIo(file: Handle) -> i32 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn CancelIoEx(file: Handle, overlapped: *mut Overlapped) -> i32 {
     succeeds(|| {
-        let object = table::object(file, 0)?;
-        let file = object.file()?;
+        let file = table::typed(file, 0, Object::file)?;
         if overlapped.is_null() { file.cancel_all() } else { file.cancel(None, overlapped) }
     })
 }

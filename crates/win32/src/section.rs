@@ -43,8 +43,7 @@ unsafe extern "C" fn MapViewOfFile(section: Handle, access: u32, high: u32, low:
         let copy = access & FILE_MAP_COPY != 0;
         let write = !copy && access & SECTION_MAP_WRITE != 0;
         let needed = if write { SECTION_MAP_WRITE } else { SECTION_MAP_READ };
-        let object = table::object(section, needed)?;
-        let section = object.section()?;
+        let section = table::typed(section, needed, Object::section)?;
         let offset = u64::from(high) << 32 | u64::from(low);
         let left = section.len.checked_sub(offset).ok_or(Error::ACCESS_DENIED)?;
         let size = if size == 0 { left } else { size as u64 };

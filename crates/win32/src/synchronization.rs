@@ -172,7 +172,7 @@ unsafe extern "C" fn OpenEventA(access: u32, inherit: i32, name: *const u8) -> H
 #[unsafe(no_mangle)]
 extern "C" fn SetEvent(event: Handle) -> i32 {
     succeeds(|| {
-        table::object(event, MODIFY_STATE)?.event()?.event.set();
+        table::typed(event, MODIFY_STATE, Object::event)?.event.set();
         Ok(())
     })
 }
@@ -180,7 +180,7 @@ extern "C" fn SetEvent(event: Handle) -> i32 {
 #[unsafe(no_mangle)]
 extern "C" fn ResetEvent(event: Handle) -> i32 {
     succeeds(|| {
-        table::object(event, MODIFY_STATE)?.event()?.event.reset();
+        table::typed(event, MODIFY_STATE, Object::event)?.event.reset();
         Ok(())
     })
 }
@@ -188,7 +188,7 @@ extern "C" fn ResetEvent(event: Handle) -> i32 {
 #[unsafe(no_mangle)]
 extern "C" fn PulseEvent(event: Handle) -> i32 {
     succeeds(|| {
-        table::object(event, MODIFY_STATE)?.event()?.event.pulse();
+        table::typed(event, MODIFY_STATE, Object::event)?.event.pulse();
         Ok(())
     })
 }
@@ -221,7 +221,7 @@ unsafe extern "C" fn OpenSemaphoreW(access: u32, inherit: i32, name: *const u16)
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ReleaseSemaphore(semaphore: Handle, count: i32, before: *mut i32) -> i32 {
     succeeds(|| {
-        let was = table::object(semaphore, MODIFY_STATE)?.semaphore()?.release(count)?;
+        let was = table::typed(semaphore, MODIFY_STATE, Object::semaphore)?.release(count)?;
         // SAFETY: the program wants the old count there.
         unsafe { pointer::write_optional(before, &was) }
     })

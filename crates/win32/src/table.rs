@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use abi::{Error, Handle};
 use sys::fork::PerProcess;
@@ -85,6 +85,21 @@ pub(crate) fn object(handle: Handle, access: u32) -> Result<Object, Error> {
     look(handle, |entry| {
         let object = (entry.access & access == access).then(|| entry.object.clone());
         object.ok_or(Error::ACCESS_DENIED)
+    })?
+}
+
+/// The object of `handle`, which must be of the kind that `of` finds, and have the rights `access`.
+///
+/// # Errors
+/// ERROR_INVALID_HANDLE, also of an object of another kind; ERROR_ACCESS_DENIED.
+pub(crate) fn typed<T>(
+    handle: Handle,
+    access: u32,
+    of: impl FnOnce(&Object) -> Result<&Arc<T>, Error>,
+) -> Result<Arc<T>, Error> {
+    look(handle, |entry| {
+        let found = of(&entry.object)?;
+        if entry.access & access == access { Ok(Arc::clone(found)) } else { Err(Error::ACCESS_DENIED) }
     })?
 }
 

@@ -199,7 +199,7 @@ extern "C-unwind" fn ExitThread(exit_code: u32) -> ! {
 
 #[unsafe(no_mangle)]
 extern "C" fn ResumeThread(thread: Handle) -> u32 {
-    or(u32::MAX, || Ok(table::object(thread, THREAD_SUSPEND_RESUME)?.thread()?.resume()))
+    or(u32::MAX, || Ok(table::typed(thread, THREAD_SUSPEND_RESUME, Object::thread)?.resume()))
 }
 
 #[unsafe(no_mangle)]
@@ -231,7 +231,7 @@ fn of(thread: Handle, access: u32) -> Result<Arc<Thread>, Error> {
     if thread == Handle::CURRENT_THREAD {
         return Ok(current());
     }
-    Ok(Arc::clone(table::object(thread, access)?.thread()?))
+    table::typed(thread, access, Object::thread)
 }
 
 /// Windows' priorities within a process, and the nice values that stand for them.

@@ -21,6 +21,7 @@ const MEM_RELEASE: u32 = 0x8000;
 const MEM_FREE: u32 = 0x1_0000;
 const MEM_PRIVATE: u32 = 0x2_0000;
 const MEM_MAPPED: u32 = 0x4_0000;
+const MEM_IMAGE: u32 = 0x0100_0000;
 const MEM_TOP_DOWN: u32 = 0x10_0000;
 /// Where reservations begin.
 const GRANULARITY: usize = 0x1_0000;
@@ -185,14 +186,14 @@ unsafe extern "C" fn VirtualQuery(address: *const c_void, information: *mut Regi
 fn region(address: usize) -> Option<Region> {
     let address = address & !(rustix::param::page_size() - 1);
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let mappings: Vec<Mapping<'_>> = maps.lines().filter_map(Mapping::parse).collect();
     let mut before = 0;
-    for line in maps.lines() {
-        let mapping = Mapping::parse(line)?;
+    for mapping in &mappings {
         if address < mapping.begin {
             return Some(free(before, mapping.begin, address));
         }
         if address < mapping.end {
-            return Some(mapping.region(address));
+            return Some(mapping.region(address, mapping.kind(&mappings)));
         }
         before = mapping.end;
     }
@@ -217,20 +218,21 @@ fn free(from: usize, to: usize, address: usize) -> Region {
 }
 
 /// A line of /proc/self/maps.
-struct Mapping {
+struct Mapping<'a> {
     begin: usize,
     end: usize,
     protect: u32,
-    /// A file, or memory of several processes.
-    mapped: bool,
+    executable: bool,
+    /// The file, or memory of several processes, by device and inode.
+    file: Option<(&'a str, &'a str)>,
 }
 
-impl Mapping {
-    fn parse(line: &str) -> Option<Self> {
+impl<'a> Mapping<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace();
         let (begin, end) = fields.next()?.split_once('-')?;
         let rights = fields.next()?;
-        let inode = fields.nth(2)?;
+        let (device, inode) = (fields.nth(1)?, fields.next()?);
         let has = |right| rights.contains(right);
         let protect = match (has('r'), has('w'), has('x')) {
             (false, false, false) => 0x01,
@@ -241,11 +243,21 @@ impl Mapping {
             (_, true, true) => 0x40,
         };
         let number = |text| usize::from_str_radix(text, 16).ok();
-        Some(Self { begin: number(begin)?, end: number(end)?, protect, mapped: inode != "0" })
+        let file = (inode != "0").then_some((device, inode));
+        Some(Self { begin: number(begin)?, end: number(end)?, protect, executable: has('x'), file })
+    }
+
+    /// A file of which a part is executed is a program or a library.
+    fn kind(&self, all: &[Self]) -> u32 {
+        match self.file {
+            None => MEM_PRIVATE,
+            file if all.iter().any(|other| other.file == file && other.executable) => MEM_IMAGE,
+            _ => MEM_MAPPED,
+        }
     }
 
     /// The part from `address` on that is of one allocation: neighbours of one kind are one line to the kernel.
-    fn region(&self, address: usize) -> Region {
+    fn region(&self, address: usize, kind: u32) -> Region {
         let reservation = reservation(address);
         let view = section::view(address).map(|(begin, len)| (begin, len, self.protect));
         let (base, len, protect) = reservation.or(view).unwrap_or((self.begin, self.end - self.begin, self.protect));
@@ -260,7 +272,7 @@ impl Mapping {
             len: end - address,
             state: if reserved { MEM_RESERVE } else { MEM_COMMIT },
             protect: if reserved { 0 } else { self.protect },
-            kind: if self.mapped { MEM_MAPPED } else { MEM_PRIVATE },
+            kind,
             padding: 0,
         }
     }
