@@ -268,29 +268,24 @@
 #define __inout_bcount_opt(...)
 #define __inout_ecount(...)
 #define __inout_ecount_opt(...)
-#define __range(...)
-#define __success(...)
 
 /* Names of locks that annotations mention. */
 #define _Global_critical_region_
 #define _Global_cancel_spin_lock_
 #define _Global_interlock_
 
-/* The first generation of annotations. libstdc++ uses some of these names, so a driver that asks for it goes without. */
-#if !defined(__GLIBCXX__) && !defined(FK_NO_SAL1)
+/* The first generation of annotations. */
 #define __callback
 #define __checkReturn
 #define __deref_inout
 #define __deref_opt_out
 #define __deref_out
 #define __deref_out_opt
-#define __in
 #define __in_opt
 #define __inout
 #define __inout_opt
 #define __notnull
 #define __nullterminated
-#define __out
 #define __out_opt
 #define __reserved
 #define __in_bcount(...)
@@ -308,4 +303,12 @@
 #define __out_ecount_part(...)
 #define __out_ecount_part_opt(...)
 #define __out_range(...)
+
+/* Those of these names that the headers of C++ have for their own. A C++ program that wants them says so, and includes
+ * those headers first. */
+#if !defined(__cplusplus) || defined(FLT_OLD_SAL)
+#define __in
+#define __out
+#define __range(...)
+#define __success(...)
 #endif

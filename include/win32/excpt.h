@@ -12,7 +12,7 @@
 #ifndef __cplusplus
 /* A loop of two rounds: the body, and what follows it. The innermost __try's variable is the one that __leave sees. */
 struct fltwin32_try {
-    void *leave;
+    void *end;
     int round;
 };
 #define FLTWIN32_TRY_(n)                                                                        \
@@ -24,7 +24,7 @@ struct fltwin32_try {
         else if (fltwin32_try.round == 0)
 #define FLTWIN32_TRY(n) FLTWIN32_TRY_(n)
 #define __try FLTWIN32_TRY(__COUNTER__)
-#define __leave goto *fltwin32_try.leave
+#define __leave goto *fltwin32_try.end
 #define __finally else
 #define try __try
 #define leave __leave

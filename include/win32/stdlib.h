@@ -6,11 +6,15 @@
 
 #include "redirect.h"
 
+#pragma GCC system_header
 #ifdef FLTWIN32_SHORT_WCHAR
+#include <stddef.h>
+/* First, because the header of C++ puts them into its namespace. */
+FLTWIN32_C size_t mbstowcs(wchar_t *to, const char *from, size_t size) FLTWIN32_NOTHROW_SYMBOL(mbstowcs);
+FLTWIN32_C size_t wcstombs(char *to, const wchar_t *from, size_t size) FLTWIN32_NOTHROW_SYMBOL(wcstombs);
 #define mbstowcs fltwin32_libc_mbstowcs
 #define wcstombs fltwin32_libc_wcstombs
 #endif
-#pragma GCC system_header
 #include_next <stdlib.h>
 #ifdef FLTWIN32_SHORT_WCHAR
 #undef mbstowcs
@@ -38,9 +42,6 @@
 typedef int errno_t;
 
 #ifdef FLTWIN32_SHORT_WCHAR
-FLTWIN32_C size_t mbstowcs(wchar_t *to, const char *from, size_t size) FLTWIN32_NOTHROW_SYMBOL(mbstowcs);
-FLTWIN32_C size_t wcstombs(char *to, const wchar_t *from, size_t size) FLTWIN32_NOTHROW_SYMBOL(wcstombs);
-
 #define FLTWIN32_CONVERT(name, convert, to_type, from_type)                                              \
     static inline errno_t name(size_t *converted, to_type *to, size_t size, const from_type *from, size_t count) { \
         size_t whole = convert(NULL, from, 0);                                                           \

@@ -151,6 +151,10 @@ FLTWIN32_C double wcstod(const wchar_t *text, wchar_t **end) FLTWIN32_NOTHROW_SY
 FLTWIN32_C wchar_t *wmemmove(wchar_t *to, const wchar_t *from, size_t count) FLTWIN32_NOTHROW_SYMBOL(wmemcpy);
 FLTWIN32_C wchar_t *wcsdup(const wchar_t *text) FLTWIN32_WCSDUP;
 #ifdef __cplusplus
+/* So that the headers of C++ do not add these themselves. */
+#ifndef __CORRECT_ISO_CPP_WCHAR_H_PROTO
+#define __CORRECT_ISO_CPP_WCHAR_H_PROTO
+#endif
 extern "C++" const wchar_t *wcschr(const wchar_t *text, wchar_t character) FLTWIN32_NOTHROW_SYMBOL(wcschr);
 extern "C++" wchar_t *wcschr(wchar_t *text, wchar_t character) FLTWIN32_NOTHROW_SYMBOL(wcschr);
 extern "C++" const wchar_t *wcsrchr(const wchar_t *text, wchar_t character) FLTWIN32_NOTHROW_SYMBOL(wcsrchr);
