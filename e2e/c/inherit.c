@@ -36,6 +36,16 @@ CHILD(answers_one_message) {
     CHECK_ERROR(CloseHandle(port), ERROR_INVALID_HANDLE);
 }
 
+/* The last handle is closed when the filter has taken the answer: the end of a connection wins over an answer. */
+CHILD(answers_one_message_and_gets_another) {
+    HANDLE port = handle_of(argument);
+    struct message message;
+    CHECK_HR(FilterGetMessage(port, &message.header, MESSAGE_SIZE, NULL), S_OK);
+    CHECK_HR(reply_with(port, message.header.MessageId, 42, 4), S_OK);
+    CHECK_HR(FilterGetMessage(port, &message.header, MESSAGE_SIZE, NULL), S_OK);
+    CHECK(CloseHandle(port));
+}
+
 TEST(a_child_has_the_port_under_the_same_number_after_exec) {
     uint32_t number = next_number();
     HANDLE port = connect_inheritable(number);
@@ -51,10 +61,11 @@ TEST(a_child_has_the_port_under_the_same_number_after_exec) {
 TEST(a_child_keeps_the_connection_of_a_parent_that_has_closed_it) {
     uint32_t number = next_number();
     HANDLE port = connect_inheritable(number);
-    int child = start_child("answers_one_message", number_of(port));
+    int child = start_child("answers_one_message_and_gets_another", number_of(port));
     CHECK(CloseHandle(port));
     CHECK_IS(disconnects(number), 0);
     CHECK_IS(outcome(filter_asks(number, 100, 4, FOR_EVER)).status, 42);
+    CHECK_IS(outcome(filter_sends(number, 1, FOR_EVER)).status, 0);
     finish_child(child);
     UNTIL(disconnects(number) == 1);
 }

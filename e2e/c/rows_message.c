@@ -645,12 +645,13 @@ TEST(a_message_of_a_megabyte_comes_through) {
     uint32_t number = next_number();
     HANDLE port = connect_port(number, 0);
     const size_t length = 1 << 20;
-    struct message *message = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof(FILTER_MESSAGE_HEADER) + length);
+    FILTER_MESSAGE_HEADER *message = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof *message + length);
     uint64_t asked = filter_asks(number, length, 4, FOR_EVER);
-    CHECK_HR(FilterGetMessage(port, &message->header, (DWORD)(16 + length), NULL), S_OK);
+    CHECK_HR(FilterGetMessage(port, message, (DWORD)(16 + length), NULL), S_OK);
+    const uint8_t *body = (const uint8_t *)(message + 1);
     for (size_t at = 0; at < length; at++)
-        CHECK_IS(message->body[at], pattern(at));
-    CHECK_HR(reply_with(port, message->header.MessageId, 0, 4), S_OK);
+        CHECK_IS(body[at], pattern(at));
+    CHECK_HR(reply_with(port, message->MessageId, 0, 4), S_OK);
     CHECK_IS(outcome(asked).status, 0);
     HeapFree(GetProcessHeap(), 0, message);
     CHECK(CloseHandle(port));

@@ -2,5 +2,7 @@
 //! drive. They need a C compiler; without one they skip loudly.
 
 mod driven;
+mod headers;
 mod install;
+mod layouts;
 mod rows;

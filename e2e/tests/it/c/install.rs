@@ -1,6 +1,5 @@
 //! What `packaging/install-c` installs, once for all tests, and programs that are compiled against it.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -36,10 +35,11 @@ pub(crate) fn succeeded(output: &Output) {
     assert!(output.status.success(), "{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
 }
 
-/// What pkg-config says of fltlib.
-pub(crate) fn flags() -> Vec<String> {
+/// What pkg-config says of fltlib: asked for `--cflags`, `--libs`.
+pub(crate) fn flags(asked: &[&str]) -> Vec<String> {
     let output = Command::new("pkg-config")
-        .args(["--cflags", "--libs", "fltlib"])
+        .args(asked)
+        .arg("fltlib")
         .env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig"))
         .output()
         .expect("pkg-config runs");
@@ -53,18 +53,15 @@ pub(crate) fn compile(name: &str, compiler: &str, options: &[&str], sources: &[&
     let mut command = Command::new(compiler);
     command.args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Werror"]).args(options);
     command.args(sources.iter().map(|source| root().join("e2e/c").join(source)));
-    succeeded(&command.arg("-o").arg(&program).args(flags()).output().unwrap());
+    succeeded(&command.arg("-o").arg(&program).args(flags(&["--cflags", "--libs"])).output().unwrap());
     program
 }
 
 /// Runs a program in a namespace of the test's, and says what it said.
 pub(crate) fn run(command: &mut Command, namespace: &Path) -> String {
+    // as malloc does without the sanitizer
+    command.env("ASAN_OPTIONS", "allocator_may_return_null=1");
     let output = command.env("FLTMGR_NAMESPACE", namespace).output().unwrap();
     succeeded(&output);
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// A command of `program`.
-pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
-    Command::new(program)
 }
