@@ -3,6 +3,8 @@
 //! Internal to [`fltmgr`](https://docs.rs/fltmgr): no promise of stability. The only crate with `unsafe` that touches
 //! the system; every block names its invariant.
 
+#[cfg(feature = "sources")]
+pub mod actor;
 pub mod clock;
 pub mod costs;
 pub mod descriptors;
@@ -20,6 +22,8 @@ pub mod peer;
 pub mod probe;
 #[cfg(feature = "sources")]
 pub mod process;
+#[cfg(feature = "sources")]
+pub mod proxy;
 #[cfg(feature = "sources")]
 pub mod seccomp;
 pub mod socket;

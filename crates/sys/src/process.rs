@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use libc::c_void;
 use rustix::io::Errno;
@@ -30,24 +31,42 @@ pub fn read_memory(thread: u32, address: u64, into: &mut [u8], first: usize) -> 
 /// # Errors
 /// What prlimit reports.
 pub fn descriptor_limit(thread: u32) -> Result<u64, Errno> {
+    limit(thread, libc::RLIMIT_NOFILE, None).map(|limit| limit.rlim_cur)
+}
+
+/// The hard limit of file locks of a thread's process (RLIMIT_LOCKS), which limits nothing.
+///
+/// # Errors
+/// What prlimit reports.
+pub fn locks_limit(thread: u32) -> Result<u64, Errno> {
+    limit(thread, libc::RLIMIT_LOCKS, None).map(|limit| limit.rlim_max)
+}
+
+/// Sets the limit of file locks of a thread's process, soft and hard.
+///
+/// # Errors
+/// What prlimit reports.
+pub fn set_locks_limit(thread: u32, value: u64) -> Result<(), Errno> {
+    limit(thread, libc::RLIMIT_LOCKS, Some(libc::rlimit { rlim_cur: value, rlim_max: value })).map(drop)
+}
+
+/// A limit as it was, and sets it if `new` is given.
+fn limit(thread: u32, resource: libc::__rlimit_resource_t, new: Option<libc::rlimit>) -> Result<libc::rlimit, Errno> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: nothing is set, and `limit` is a struct rlimit to write to.
-    match unsafe { libc::prlimit(thread as i32, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit) } {
-        0 => Ok(limit.rlim_cur),
+    let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: `new` is null or a struct rlimit that lives through the call, and `limit` is one to write to.
+    match unsafe { libc::prlimit(thread as i32, resource, new, &raw mut limit) } {
+        0 => Ok(limit),
         _ => Err(last_errno()),
     }
 }
 
-/// Gives this thread a working directory, root and file mode mask of its own (CLONE_FS taken back).
-///
-/// # Errors
-/// What unshare reports.
-pub fn unshare_fs() -> Result<(), Errno> {
-    // SAFETY: this thread alone takes back what it shares; no memory is concerned.
-    match unsafe { libc::unshare(libc::CLONE_FS) } {
-        0 => Ok(()),
-        _ => Err(last_errno()),
-    }
+/// Whether two descriptors are of one open file. False where the kernel does not compare (CONFIG_KCMP).
+pub fn same_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    const FILE: libc::c_int = 0;
+    let us = std::process::id();
+    // SAFETY: takes numbers.
+    unsafe { libc::syscall(libc::SYS_kcmp, us, us, FILE, one.as_raw_fd(), other.as_raw_fd()) == 0 }
 }
 
 /// A child that has ended, which stays to be waited for; blocks. `None` if there is no child.
@@ -79,6 +98,28 @@ pub fn leaves_no_dead() -> bool {
     result == 0 && (action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0)
 }
 
-fn last_errno() -> Errno {
+/// Keeps signals from this thread until it is dropped.
+pub(crate) struct Quiet(libc::sigset_t);
+
+impl Quiet {
+    pub(crate) fn new() -> Self {
+        // SAFETY: all-zero is a valid sigset_t.
+        let [mut all, mut before]: [libc::sigset_t; 2] = unsafe { std::mem::zeroed() };
+        // SAFETY: `all` is a sigset_t to write to.
+        unsafe { libc::sigfillset(&raw mut all) };
+        // SAFETY: `all` is read and `before` written. It fails only for an unknown first argument.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+        Self(before)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // SAFETY: the set that the kernel gave us is read, and nothing is written.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
+
+pub(crate) fn last_errno() -> Errno {
     Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

@@ -93,6 +93,11 @@ impl Listener {
         self.respond(id, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
     }
 
+    /// Ends the system call with a result.
+    pub fn succeed(&self, id: u64, value: i64) -> io::Result<()> {
+        self.respond(id, value, 0, 0)
+    }
+
     /// Ends the system call with an error number.
     pub fn fail(&self, id: u64, errno: i32) -> io::Result<()> {
         self.respond(id, 0, -errno, 0)
@@ -116,7 +121,7 @@ impl Listener {
         }
         // A signal would make the caller begin again, and keep the descriptor: it gets both in one step, which leaves us
         // ours for a moment. If a signal comes to *us* the kernel may answer with 0, which is a descriptor too.
-        let _quiet = Quiet::new();
+        let _quiet = crate::process::Quiet::new();
         self.add(id, file.as_fd(), cloexec, libc::SECCOMP_ADDFD_FLAG_SEND as u32).map(drop)
     }
 
@@ -146,28 +151,6 @@ fn again(mut call: impl FnMut() -> libc::c_int) -> io::Result<libc::c_int> {
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
         }
-    }
-}
-
-/// Keeps signals from this thread until it is dropped.
-struct Quiet(libc::sigset_t);
-
-impl Quiet {
-    fn new() -> Self {
-        // SAFETY: all-zero is a valid sigset_t.
-        let [mut all, mut before]: [libc::sigset_t; 2] = unsafe { std::mem::zeroed() };
-        // SAFETY: `all` is a sigset_t to write to.
-        unsafe { libc::sigfillset(&raw mut all) };
-        // SAFETY: `all` is read and `before` written. It fails only for an unknown first argument.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
-        Self(before)
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        // SAFETY: the set that the kernel gave us is read, and nothing is written.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
     }
 }
 
