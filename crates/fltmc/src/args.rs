@@ -134,6 +134,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "MS", default_value = "60000", value_parser = milliseconds, requires = "port")]
     pub(crate) wait: Duration,
 
+    /// Refuse what fltmc cannot do in the program's place (a terminal that becomes its own, and the like), and what gives
+    /// files other names: new user and mount namespaces, setns, chroot, mounts
+    #[arg(long)]
+    pub(crate) strict: bool,
+
     /// The program and its arguments. What it leaves running when it ends is killed
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,

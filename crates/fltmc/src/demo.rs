@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fltmgr::filter::{By, OpKind, Record, Verdict};
-use fltmgr::source::Supervise;
+use fltmgr::source::{AtEnd, Supervise};
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
@@ -98,7 +98,7 @@ impl Stage {
     }
 
     /// A shell that runs them all and notes their exit codes.
-    fn command(&self) -> Command {
+    fn source(&self) -> Supervise {
         let mut script = String::from("exec 9> out/codes\n");
         for (sample, program, _) in self.steps() {
             let (name, program, line) = (sample.name, program.name, program.line);
@@ -107,7 +107,7 @@ impl Stage {
         let mut command = Command::new("sh");
         command.arg("-c").arg(script).current_dir(self.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command
+        Supervise::new(command).at_end(AtEnd::Kill)
     }
 
     /// Compares what the programs got with what they must get.
@@ -187,7 +187,7 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
         keep.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
         if json { output::json(&Line::from(record)) } else { row(record, scanner) }
     };
-    let (status, summary) = run::supervise(&mut filters, stage.command(), events, vec![Box::new(write)])?;
+    let (status, summary) = run::supervise(&mut filters, stage.source(), events, vec![Box::new(write)])?;
     filters.close();
     let summary = summary?;
     let status =

@@ -39,7 +39,8 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     let sinks = report.map(json_lines).into_iter().collect();
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]);
-    let (status, summary) = supervise(&mut filters, command, events, sinks)?;
+    let source = Supervise::new(command).at_end(AtEnd::Kill).strict(args.strict);
+    let (status, summary) = supervise(&mut filters, source, events, sinks)?;
     filters.close();
     let status = status.map_err(|error| not_run(&args.command[0], &error))?;
     let summary = summary?;
@@ -70,12 +71,12 @@ pub(crate) type Outcome = (Result<ExitStatus, Error>, Result<Summary, Failure>);
 /// Runs a command under filters until it and its children are gone.
 pub(crate) fn supervise(
     filters: &mut Filters,
-    command: Command,
+    source: Supervise,
     events: Events,
     sinks: Vec<Sink>,
 ) -> Result<Outcome, Failure> {
     let (builder, records) = filters.add_to(Manager::builder())?.records(QUEUE);
-    let source = Arc::new(Supervise::new(command).at_end(AtEnd::Kill));
+    let source = Arc::new(source);
     let collector = Collector::start(records, sinks)?;
     // Before the program runs, which must not go on without it.
     let (tell, forwarder) = forward(events, source.clone())?;

@@ -2,7 +2,7 @@
 //!
 //! | source | for | what it covers | what it can hold back |
 //! |---|---|---|---|
-//! | [`Supervise`] | any user | a command and its descendants | open, exec, rename, unlink, link, mkdir, truncate |
+//! | [`Supervise`] | any user | a command and its descendants | open, exec, names (rename, unlink, link, mkdir, mknod), truncate, attributes (chmod, chown, utimes, xattr, chattr) |
 //! | [`Fanotify`] | root | every process, on the file systems named | open, exec |
 //! | [`Synthetic`] | any program | what a test makes up | everything |
 //!

@@ -78,6 +78,23 @@ kinds! {
     /// Changing the length of a file by its path.
     #[doc(alias = "FileEndOfFileInformation")]
     Truncate = 7, TRUNCATE, "truncate";
+    /// Making a file that is neither opened nor a directory: a fifo, a device, a socket.
+    Mknod = 8, MKNOD, "mknod";
+    /// Changing the permission bits.
+    #[doc(alias = "IRP_MJ_SET_SECURITY")]
+    Chmod = 9, CHMOD, "chmod";
+    /// Changing the owner or the group.
+    #[doc(alias = "IRP_MJ_SET_SECURITY")]
+    Chown = 10, CHOWN, "chown";
+    /// Changing the times of access and change.
+    #[doc(alias = "FileBasicInformation")]
+    Utimes = 11, UTIMES, "utimes";
+    /// Setting or removing an extended attribute.
+    #[doc(alias = "IRP_MJ_SET_EA")]
+    Xattr = 12, XATTR, "xattr";
+    /// Changing the attributes of chattr(1): immutable, append only and the like.
+    #[doc(alias = "FileBasicInformation")]
+    Chattr = 13, CHATTR, "chattr";
 }
 
 impl OpKind {
@@ -132,9 +149,9 @@ bitflags! {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Arguments {
-    /// O_… of an open, RENAME_… of a rename, AT_… of an unlink, a link or an exec.
+    /// O_… of an open, RENAME_… of a rename, XATTR_… of an extended attribute, else AT_….
     pub flags: u64,
-    /// Permission bits of what is made.
+    /// Permission bits of what is made, and its kind; the new permission bits.
     pub mode: u32,
     /// RESOLVE_… of an openat2.
     pub resolve: u64,
@@ -142,6 +159,12 @@ pub struct Arguments {
     pub offset: u64,
     /// How many bytes of the file; of a truncation, how many are left.
     pub length: u64,
+    /// The new owner; [`u32::MAX`] leaves it.
+    pub user: u32,
+    /// The new group; [`u32::MAX`] leaves it.
+    pub group: u32,
+    /// The number of a device that is made.
+    pub device: u64,
 }
 
 /// A file operation before it happens.

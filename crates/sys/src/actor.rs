@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::c_long;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::path::Arg as _;
 
@@ -170,19 +170,21 @@ impl Actor<'_> {
         self.open(CWD, &path[..end], flags, Mode::empty(), exact.then(ResolveFlags::empty))
     }
 
-    /// Whether there is something by this name, which is not followed.
+    /// What there is by this name, which is not followed.
     ///
     /// # Errors
     /// Those of statx(2).
-    pub fn look(&self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+    pub fn look(&self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<FileType, Errno> {
         let mut stat = MaybeUninit::<libc::statx>::uninit();
         let [directory, into] = [directory.as_raw_fd() as usize, stat.as_mut_ptr() as usize];
         let flags = (libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT) as usize;
+        const STATX_TYPE: usize = libc::STATX_TYPE as usize;
         name.into_with_c_str(|name| {
             // SAFETY: the kernel reads a text that ends, and writes one struct statx.
-            unsafe { self.call(libc::SYS_statx, [directory, name.as_ptr() as usize, flags, 0, into, 0]) }
-        })
-        .map(drop)
+            unsafe { self.call(libc::SYS_statx, [directory, name.as_ptr() as usize, flags, STATX_TYPE, into, 0]) }
+        })?;
+        // SAFETY: the kernel has written one.
+        Ok(FileType::from_raw_mode(unsafe { stat.assume_init() }.stx_mode.into()))
     }
 
     /// Has an effect. Its arguments are those of its call, in their order.

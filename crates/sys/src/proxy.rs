@@ -5,7 +5,7 @@
 //! over as a pointer, and what it opens is open here. It needs no program, no rights and no unshare(2), and a call of it
 //! that waits for ever can be interrupted, which one of a thread here cannot without a signal handler of the program's.
 //!
-//! The code that runs in it ([`serve`]) makes system calls and touches the atomics of [`Shared`], and does nothing else: no
+//! The code that runs in it (`serve`) makes system calls and touches the atomics of `Shared`, and does nothing else: no
 //! allocation, no lock, no panic, no thread-local storage (so no libc). That is why it may be killed at any instruction,
 //! also by a process whose user it has become, and why it needs no storage of its own. Every signal but one is blocked in
 //! it, so no handler of this process runs there; it dies with this process (PR_SET_PDEATHSIG).

@@ -9,6 +9,7 @@ use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
 
 use proto::operation::CallerInfo;
+use sys::proxy::Rights;
 
 /// What can be told of a thread by its number.
 pub(super) fn look_up(tid: u32) -> CallerInfo {
@@ -28,15 +29,36 @@ pub(super) struct TaskStatus {
     pub(super) seccomp_filters: u32,
     /// How many descriptors its table holds before it must grow.
     table: u64,
-    uids: [u32; 4],
-    gids: [u32; 4],
-    groups: Vec<u32>,
-    capabilities: u64,
+    pub(super) rights: Rights,
+    /// Its process and itself, as the innermost PID namespace that it is in numbers them.
+    pub(super) inner: (u32, u32),
+    /// How many threads its process has.
+    threads: u32,
+    /// Signals that wait for it alone, and for its process.
+    pending: u64,
+    shared_pending: u64,
+    blocked: u64,
+}
+
+/// Whether a call that waits for long should end because of a signal, as it would in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interrupted {
+    /// None waits that it does not block.
+    No,
+    /// One does; perhaps another thread of its process takes it.
+    Perhaps,
+    /// One does that no other thread can take.
+    Yes,
 }
 
 impl TaskStatus {
     pub(super) fn of(tid: u32) -> io::Result<Self> {
-        Ok(Self::parse(&read(&format!("/proc/{tid}/status"))?))
+        Self::read(fs::File::open(format!("/proc/{tid}/status"))?)
+    }
+
+    /// Of an open `/proc/TID/status`: users and groups are in the numbers of the user namespace that opened it.
+    pub(super) fn read(file: fs::File) -> io::Result<Self> {
+        Ok(Self::parse(&read(file)?))
     }
 
     fn parse(text: &[u8]) -> Self {
@@ -51,6 +73,8 @@ impl TaskStatus {
             let value = value.trim();
             let numbers = || value.split_whitespace().map(|n| n.parse().unwrap_or(u32::MAX));
             let number = || value.parse().unwrap_or(0);
+            let bits = || u64::from_str_radix(value, 16).unwrap_or(0);
+            let innermost = || numbers().next_back().unwrap_or(0);
             let four = || {
                 let mut four = [u32::MAX; 4];
                 four.iter_mut().zip(numbers()).for_each(|(slot, n)| *slot = n);
@@ -62,10 +86,16 @@ impl TaskStatus {
                 "Umask" => status.umask = u32::from_str_radix(value, 8).unwrap_or(0o77),
                 "FDSize" => status.table = number().into(),
                 "Seccomp_filters" => status.seccomp_filters = number(),
-                "Uid" => status.uids = four(),
-                "Gid" => status.gids = four(),
-                "Groups" => status.groups = numbers().collect(),
-                "CapEff" => status.capabilities = u64::from_str_radix(value, 16).unwrap_or(0),
+                "Uid" => status.rights.uids = four(),
+                "Gid" => status.rights.gids = four(),
+                "Groups" => status.rights.groups = numbers().collect(),
+                "CapEff" => status.rights.capabilities = bits(),
+                "NStgid" => status.inner.0 = innermost(),
+                "NSpid" => status.inner.1 = innermost(),
+                "Threads" => status.threads = number(),
+                "SigPnd" => status.pending = bits(),
+                "ShdPnd" => status.shared_pending = bits(),
+                "SigBlk" => status.blocked = bits(),
                 _ => {}
             }
         }
@@ -74,7 +104,7 @@ impl TaskStatus {
 
     /// The real user.
     pub(super) fn uid(&self) -> u32 {
-        self.uids[0]
+        self.rights.uids[0]
     }
 
     /// Whether this thread can get one more descriptor. The kernel reserves it before an open makes or truncates a
@@ -84,16 +114,56 @@ impl TaskStatus {
         if self.table < limit {
             return true;
         }
-        let Ok(open) = fs::read_dir(format!("/proc/{tid}/fd")) else { return true };
+        let path = format!("/proc/{tid}/fd");
+        // Since 6.2 its size is how many there are.
+        if fs::metadata(&path).is_ok_and(|folder| (1..limit).contains(&folder.len())) {
+            return true;
+        }
+        let Ok(open) = fs::read_dir(path) else { return true };
         let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
         (numbers.filter(|number| *number < limit).count() as u64) < limit
     }
 
-    pub(super) fn same_rights(&self, other: &Self) -> bool {
-        self.uids == other.uids
-            && self.gids == other.gids
-            && self.groups == other.groups
-            && self.capabilities == other.capabilities
+    /// Whether a signal waits that would end a call which can be interrupted.
+    pub(super) fn interrupted(&self) -> Interrupted {
+        if self.pending & !self.blocked != 0 {
+            Interrupted::Yes
+        } else if self.shared_pending & !self.blocked == 0 {
+            Interrupted::No
+        } else if self.threads == 1 {
+            Interrupted::Yes
+        } else {
+            Interrupted::Perhaps
+        }
+    }
+}
+
+/// The session of a thread's process, from /proc/TID/stat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Session {
+    process: u32,
+    session: u32,
+    terminal: i32,
+}
+
+impl Session {
+    pub(super) fn of(tid: u32) -> io::Result<Self> {
+        let process = TaskStatus::of(tid)?.tgid;
+        Ok(Self::parse(process, &read(fs::File::open(format!("/proc/{tid}/stat"))?)?))
+    }
+
+    /// After the name, which ends with the last parenthesis: state, parent, group, session, terminal.
+    fn parse(process: u32, text: &[u8]) -> Self {
+        let after = text.iter().rposition(|&byte| byte == b')').map_or(0, |at| at + 1);
+        let numbers = String::from_utf8_lossy(&text[after..]);
+        let mut numbers = numbers.split_whitespace().skip(3).map(|number| number.parse::<i32>().unwrap_or(0));
+        let [session, terminal] = [(); 2].map(|()| numbers.next().unwrap_or(0));
+        Self { process, session: session as u32, terminal }
+    }
+
+    /// Whether a terminal that it opens would become its session's.
+    pub(super) fn lacks_terminal(&self) -> bool {
+        self.process == self.session && self.terminal == 0
     }
 }
 
@@ -116,8 +186,7 @@ fn unescaped(name: &[u8]) -> Vec<u8> {
 
 /// Reads a small file of procfs in one call where that is enough: each read makes its text anew, and the library's
 /// growing buffer would need eight.
-fn read(path: &str) -> io::Result<Vec<u8>> {
-    let mut file = fs::File::open(path)?;
+fn read(mut file: fs::File) -> io::Result<Vec<u8>> {
     let mut text = vec![0; 4096];
     let mut len = 0;
     loop {
@@ -142,24 +211,39 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "Name:\tcat: \\\\x\\n\nUmask:\t0027\nState:\tR (running)\nTgid:\t42\nNgid:\t0\nPid:\t43\nPPid:\t7\n\
-        Uid:\t1000\t1000\t1000\t1000\nGid:\t100\t101\t102\t103\nFDSize:\t64\nGroups:\t4 20 100 \nCapEff:\t000001ffffffffff\n\
-        Seccomp:\t2\nSeccomp_filters:\t3\n";
+        Uid:\t1000\t1000\t1000\t1000\nGid:\t100\t101\t102\t103\nFDSize:\t64\nGroups:\t4 20 100 \nNStgid:\t42\t2\n\
+        NSpid:\t43\t3\nThreads:\t2\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000000800\nSigBlk:\t0000000000000001\n\
+        CapEff:\t000001ffffffffff\nSeccomp:\t2\nSeccomp_filters:\t3\n";
 
     #[test]
     fn status_lines_are_read() {
         let status = TaskStatus::parse(TEXT.as_bytes());
         assert_eq!(status.command, *"cat: \\x\n");
         assert_eq!((status.tgid, status.parent, status.umask, status.seccomp_filters), (42, 7, 0o27, 3));
-        assert_eq!((status.uids, status.gids, status.table), ([1000; 4], [100, 101, 102, 103], 64));
-        assert_eq!((status.groups.as_slice(), status.capabilities), ([4, 20, 100].as_slice(), 0x1ff_ffff_ffff));
+        assert_eq!((status.inner, status.table), ((2, 3), 64));
+        let rights = Rights {
+            uids: [1000; 4],
+            gids: [100, 101, 102, 103],
+            groups: vec![4, 20, 100],
+            capabilities: 0x1ff_ffff_ffff,
+        };
+        assert_eq!(status.rights, rights);
     }
 
     #[test]
-    fn any_difference_in_rights_is_seen() {
-        let ours = TaskStatus::parse(TEXT.as_bytes());
-        for (from, to) in [("\t1000\n", "\t0\n"), ("\t103\n", "\t9\n"), ("4 20", "4 21"), ("1ffff", "0ffff")] {
-            assert!(!ours.same_rights(&TaskStatus::parse(TEXT.replace(from, to).as_bytes())), "{from}");
-        }
-        assert!(ours.same_rights(&TaskStatus::parse(TEXT.replace("0027", "0022").as_bytes())));
+    fn a_signal_that_waits_is_seen() {
+        let interrupted = |from: &str, to: &str| TaskStatus::parse(TEXT.replace(from, to).as_bytes()).interrupted();
+        assert_eq!(interrupted("", ""), Interrupted::Perhaps);
+        assert_eq!(interrupted("Threads:\t2", "Threads:\t1"), Interrupted::Yes);
+        assert_eq!(interrupted("SigPnd:\t0000000000000000", "SigPnd:\t0000000000000200"), Interrupted::Yes);
+        assert_eq!(interrupted("SigBlk:\t0000000000000001", "SigBlk:\t0000000000000801"), Interrupted::No);
+    }
+
+    #[test]
+    fn only_the_leader_of_a_session_without_terminal_gets_one() {
+        let lacks = |process, text: &str| Session::parse(process, text.as_bytes()).lacks_terminal();
+        assert!(lacks(7, "9 (a ) b) S 1 7 7 0 -1 4194304"));
+        assert!(!lacks(8, "9 (a ) b) S 1 7 7 0 -1 4194304"));
+        assert!(!lacks(7, "9 (a ) b) S 1 7 7 34816 -1 4194304"));
     }
 }

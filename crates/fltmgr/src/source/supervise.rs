@@ -1,20 +1,28 @@
 //! The operations of a command and its descendants, for any user.
 //!
 //! In the order of a call's life: `calls` is the table of what is held back and `program` the seccomp program of it,
-//! `command` starts the command under it, `tree` receives a call, `judge` finds out what it is about (`arguments` reads
-//! its memory, `identity` says whether we are what its thread is, `resolve` follows its path), `held` waits for the
-//! verdict and carries it out (`maker` creates files); `kill` and `orphans` leave no process behind.
+//! `command` starts the command under it, `tree` receives a call, `judge` finds out what it is about: `arguments` copies
+//! its memory, `identity` says what its thread may do and see, `actors` has a process that may do and see the same
+//! (`domains`: under Landlock too),
+//! `resolve` follows its paths by calls of that one, `procfiles` and `devices` know what depends on the process that opens.
+//! `held` waits for the verdict, `plan` is what happens then (`endless`: what may wait for ever). `kill` and `orphans` leave
+//! no process behind.
 
+mod actors;
 mod arguments;
 mod asked;
 mod calls;
 mod command;
+mod devices;
+mod domains;
+mod endless;
 mod held;
 mod identity;
 mod judge;
 mod kill;
-mod maker;
 mod orphans;
+mod plan;
+mod procfiles;
 mod program;
 mod resolve;
 mod tree;
@@ -32,7 +40,7 @@ use crate::Error;
 use command::Started;
 use fltport::internal::lock;
 pub use tree::CallCounters;
-use tree::{Tree, bump};
+use tree::Tree;
 
 /// What becomes of descendants that live longer than the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -51,20 +59,31 @@ pub enum AtEnd {
 /// Runs a command and holds back its file operations, and those of all its descendants: seccomp user notification, Linux
 /// 5.15 and later. The command's own exec is the first of them.
 ///
-/// **Opens** of regular files are answered by opening the very object that was asked about and injecting it, so the
-/// path is not read twice. Directories are injected without a question. O_PATH opens are not asked: they give no access
-/// to contents, and opening such a descriptor again through /proc is asked.
+/// **What was judged is what happens.** A call is looked at once: its texts are copied, its paths followed to objects and
+/// directories, and if it is allowed those are opened, made, renamed, removed, changed, in the caller's place: by this
+/// process, or where the thread is not what this process is (another user, root, namespace, Landlock domain) by a process of
+/// ours that has become the same. Neither the caller's memory nor its paths are read again. Directories are opened so without
+/// a question.
 ///
-/// **Everything else continues in the kernel, which reads the path again**: a second thread of the same process can
-/// change it between question and use. That holds for exec, rename, unlink, link, mkdir, truncate; for opens of fifos,
-/// sockets, devices and procfs; for openat2 with RESOLVE flags; and for threads that no longer have our rights or our
-/// view of the tree of files (another user, user or mount namespace, chroot, Landlock). seccomp_unotify(2) says the
-/// same: this is a way to ask about what cooperating programs do, not a wall against hostile ones.
+/// What **continues in the kernel** instead, which reads its path again, so that a second thread can change it between
+/// question and use:
+///
+/// | | why | [`strict`](Self::strict) |
+/// |---|---|---|
+/// | exec | no process can be executed in another's place | continues |
+/// | `O_PATH` by openat, and opens with `O_DIRECTORY` | they give no access to contents, are not asked about, and what is opened by them is | continue |
+/// | a terminal that is, or would become, the controlling one | it depends on the process that opens it | refused |
+/// | a device whose driver remembers the process that opens it, or is not known | so | refused |
+/// | `mem` of a process and what is in its `attr`, in procfs | so | refused |
+/// | every call of a thread that no process of ours can become: with another label of a security module, or rights that we have not | another would reach what it cannot | refused |
+///
+/// seccomp_unotify(2) tells of this too.
 ///
 /// Not asked at all: reading and writing of open files, descriptors that come over a socket, files that the kernel
-/// opens itself (a script's interpreter). Refused: io_uring (ENOSYS), opening by handle (EPERM), 32-bit and x32 system
-/// calls (ENOSYS), paths of a thread whose memory we may not read (EACCES, counted as [`CallCounters::unreadable`]), and
-/// what is so deep that its absolute path is longer than PATH_MAX (ENAMETOOLONG), however short the one that was given.
+/// opens itself (a script's interpreter). Refused: io_uring and clone3 (ENOSYS), openat2 with O_PATH (ENOSYS), opening by
+/// handle (EPERM), 32-bit and x32 system calls (ENOSYS), paths of a thread whose memory we may not read (EACCES, counted as
+/// [`CallCounters::unreadable`]), files of procfs that show this process, and what is so deep that its absolute path is
+/// longer than PATH_MAX (ENAMETOOLONG), however short the one that was given.
 ///
 /// The command has no_new_privs, so that sudo and other setuid programs get no rights in it. Denials appear as the error
 /// number that fits the status best, EACCES if none does. When this process dies, the command is killed
@@ -80,6 +99,7 @@ pub struct Supervise {
     state: Mutex<State>,
     changed: Condvar,
     at_end: AtEnd,
+    strict: bool,
 }
 
 #[derive(Debug)]
@@ -96,13 +116,26 @@ impl Supervise {
     /// Will run this command when the manager starts. Its standard streams and directory are as the command says; pipes
     /// made by `Stdio::piped` can not be had.
     pub fn new(command: Command) -> Self {
-        Self { state: Mutex::new(State::Ready(Some(command))), changed: Condvar::new(), at_end: AtEnd::Wait }
+        Self {
+            state: Mutex::new(State::Ready(Some(command))),
+            changed: Condvar::new(),
+            at_end: AtEnd::Wait,
+            strict: false,
+        }
     }
 
     /// Says what becomes of descendants that live longer than the command.
     #[must_use]
     pub fn at_end(mut self, at_end: AtEnd) -> Self {
         self.at_end = at_end;
+        self
+    }
+
+    /// Refuses (EPERM) what would have to continue in the kernel, which reads its path again, and what gives the tree of files
+    /// another shape for some of the command's processes: new user and mount namespaces, setns, chroot, mounts.
+    #[must_use]
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
         self
     }
 
@@ -198,7 +231,8 @@ impl Source for Supervise {
             return Err(Error::new(Status::INVALID_DEVICE_REQUEST, "starting a command that was started before"));
         };
         let adopted = if self.at_end == AtEnd::Kill { orphans::adopt() } else { Ok(()) };
-        let result = match adopted.and_then(|()| Tree::start(command, program::program(ops))) {
+        let result = match adopted.and_then(|()| Tree::start(command, program::program(ops, self.strict), self.strict))
+        {
             Ok((tree, started)) => {
                 *state = State::Running(tree, started);
                 descriptors::raise_limit();
@@ -219,7 +253,7 @@ impl Source for Supervise {
         while let Some(notification) = tree.receive().map_err(|error| failed("listening to the command", error))? {
             tree.asked.insert(notification.tid);
             if let Some(held) = judge::judge(&tree, notification) {
-                bump(&tree.tally.held);
+                tree.tally.held.bump();
                 return Ok(Some(Box::new(held)));
             }
         }

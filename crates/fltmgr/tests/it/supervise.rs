@@ -1,5 +1,7 @@
 //! Real programs under supervision. Everything here passes as root and as an ordinary user.
 
+mod callers;
+mod changes;
 mod errors;
 mod lives;
 mod mounts;

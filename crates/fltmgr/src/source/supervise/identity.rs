@@ -1,44 +1,40 @@
-//! What a thread may do and see, compared with what we may: how far it can be stood in for.
+//! What a thread may do and see: all that the result of a call on files depends on besides its arguments.
 //!
-//! Only for a thread that is alike in rights and in its view of the tree of files is what we open what it would have
-//! opened. Whatever is not known to be equal counts as different.
+//! Two threads with equal identities get the same from the same call. Whatever cannot be found out counts as different.
 
-use std::{fs, io};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags};
+use sys::proxy::Rights;
 
+use super::domains::Number;
 use crate::source::procfs::TaskStatus;
 
-/// How far a thread can be stood in for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Likeness {
-    /// Same rights, same view of the tree of files: what we open is what it would have opened.
-    Same,
-    /// Same view, other rights: we can find its file, but not open it in its name.
-    OtherRights,
-    /// Another root or mount namespace: not even the path means the same.
-    OtherPlace,
-}
+/// The namespaces that a path, or what is read by it, depends on; a user namespace first, because it gives the right to
+/// enter the others.
+pub(super) const NAMESPACES: [&str; 4] = ["user", "mnt", "net", "ipc"];
 
-/// The rights and the view of the tree of files that a thread has; ours is what others are compared with.
-#[derive(Debug)]
+/// What a thread may do and see.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
-    status: TaskStatus,
-    user_namespace: String,
-    mount_namespace: String,
-    root: Root,
+    /// In the numbers of our user namespace.
+    pub(super) rights: Rights,
+    pub(super) namespaces: [u64; NAMESPACES.len()],
+    pub(super) root: Root,
+    /// What a security module calls it; empty without one.
+    label: Vec<u8>,
+    /// Its Landlock domain, which is found out elsewhere.
+    pub(super) domain: Number,
 }
 
 /// A root directory. The same one on another mount (`mount --bind / DIR`) has other mounts below it.
-#[derive(Debug, PartialEq, Eq)]
-struct Root {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Root {
     device: (u32, u32),
     inode: u64,
     mount: u64,
-}
-
-fn link(path: String) -> io::Result<String> {
-    Ok(fs::read_link(path)?.to_string_lossy().into_owned())
 }
 
 impl Root {
@@ -50,34 +46,49 @@ impl Root {
 }
 
 impl Identity {
-    pub(super) fn of(tid: u32) -> io::Result<Self> {
-        Ok(Self {
-            status: TaskStatus::of(tid)?,
-            user_namespace: link(format!("/proc/{tid}/ns/user"))?,
-            mount_namespace: link(format!("/proc/{tid}/ns/mnt"))?,
-            root: Root::of(tid)?,
-        })
+    pub(super) fn of(tid: u32, status: TaskStatus) -> io::Result<Self> {
+        let mut namespaces = [0; NAMESPACES.len()];
+        for (inode, name) in namespaces.iter_mut().zip(NAMESPACES) {
+            *inode = fs::metadata(namespace(tid, name))?.ino();
+        }
+        Ok(Self { rights: status.rights, namespaces, root: Root::of(tid)?, label: label(tid), domain: 0 })
     }
 
     /// Our own.
     pub(super) fn ours() -> io::Result<Self> {
-        Self::of(std::process::id())
+        let us = std::process::id();
+        Self::of(us, TaskStatus::of(us)?)
     }
 
-    pub(super) fn uid(&self) -> u32 {
-        self.status.uid()
+    /// The same in this Landlock domain.
+    pub(super) fn in_domain(mut self, domain: Number) -> Self {
+        self.domain = domain;
+        self
     }
 
-    /// Whether `other` can be stood in for by us.
-    pub(super) fn likeness(&self, other: &Self) -> Likeness {
-        if self.mount_namespace != other.mount_namespace || self.root != other.root {
-            Likeness::OtherPlace
-        } else if self.user_namespace != other.user_namespace || !self.status.same_rights(&other.status) {
-            Likeness::OtherRights
-        } else {
-            Likeness::Same
-        }
+    /// The user by which files are judged.
+    pub(super) fn user(&self) -> u32 {
+        self.rights.uids[3]
     }
+
+    /// Whether it is confined by a security module as `other` is.
+    pub(super) fn labelled_as(&self, other: &Self) -> bool {
+        self.label == other.label
+    }
+}
+
+fn namespace(tid: u32, name: &str) -> String {
+    format!("/proc/{tid}/ns/{name}")
+}
+
+/// A namespace of a thread, to enter.
+pub(super) fn open_namespace(tid: u32, name: &str) -> io::Result<File> {
+    File::open(namespace(tid, name))
+}
+
+/// Without a security module there is no such file, or it cannot be read.
+fn label(tid: u32) -> Vec<u8> {
+    fs::read(format!("/proc/{tid}/attr/current")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -85,8 +96,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn we_are_like_ourselves() {
+    fn we_are_what_we_are() {
+        assert_eq!(Identity::ours().unwrap(), Identity::ours().unwrap());
+    }
+
+    #[test]
+    fn any_difference_in_rights_is_one() {
         let ours = Identity::ours().unwrap();
-        assert_eq!(ours.likeness(&Identity::ours().unwrap()), Likeness::Same);
+        let changes: [fn(&mut Rights); 4] = [
+            |rights| rights.uids[3] ^= 1,
+            |rights| rights.gids[1] ^= 1,
+            |rights| rights.groups.push(12_345),
+            |rights| rights.capabilities ^= 1,
+        ];
+        for change in changes {
+            let mut other = ours.clone();
+            change(&mut other.rights);
+            assert_ne!(other, ours);
+        }
     }
 }

@@ -4,7 +4,6 @@
 //! kills no other process; and only if it stands below us under our seccomp program.
 
 use std::fs;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, waitpid};
@@ -63,7 +62,7 @@ pub(super) fn kill_tree(tree: &Tree, child: u32) {
             let _ = waitpid(Some(id), WaitOptions::NOHANG);
         }
     }
-    tree.tally.killed.fetch_add(killed.len() as u64, Ordering::Relaxed);
+    tree.tally.killed.add(killed.len() as u64);
 }
 
 /// A process and those above it, up to the child of ours that it comes from; `None` if it may not be of a tree of ours.

@@ -45,8 +45,29 @@ fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
+/// New namespaces that change what a thread may do or see.
+const NAMESPACES: u32 = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC) as u32;
+/// Those in which files can have other names.
+const PLACES: u32 = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u32;
+
+/// Calls by which files get other names for some processes. Refused where the rules are strict.
+const MOUNTS: [c_long; 10] = [
+    libc::SYS_chroot,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_fsmount,
+    libc::SYS_mount_setattr,
+];
+/// As open_tree; since 6.15.
+const SYS_OPEN_TREE_ATTR: c_long = 467;
+
 /// The program for these operations.
-pub(super) fn program(ops: OpSet) -> Vec<sock_filter> {
+pub(super) fn program(ops: OpSet, strict: bool) -> Vec<sock_filter> {
     let mut code = vec![
         put(LOAD, ARCHITECTURE),
         jump(EQUAL, ARCH, 1, 0),
@@ -59,35 +80,79 @@ pub(super) fn program(ops: OpSet) -> Vec<sock_filter> {
     for call in calls::CALLS.iter().filter(|call| ops.contains(call.kind.set())) {
         rule(&mut code, call.nr, &body(call));
     }
-    // A ring would open files without a system call that we could see.
-    for nr in [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register] {
+    let requests = calls::REQUESTS.iter().filter(|(_, call)| ops.contains(call.kind.set()));
+    let mut body = vec![put(LOAD, argument(1))];
+    body.extend(requests.flat_map(|(request, _)| [jump(EQUAL, *request, 0, 1), put(RETURN, ASK)]));
+    body.push(put(RETURN, ALLOW));
+    rule(&mut code, libc::SYS_ioctl, &body);
+    // A ring would open files without a system call that we could see. The flags of clone3 are in memory; programs that
+    // find it missing use clone.
+    for nr in [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_clone3] {
         rule(&mut code, nr, &[put(RETURN, refuse(libc::ENOSYS))]);
     }
     if ops.contains(OpSet::OPEN) {
         // A handle has no path to ask about; this is what a process without CAP_DAC_READ_SEARCH gets.
         rule(&mut code, libc::SYS_open_by_handle_at, &[put(RETURN, refuse(libc::EPERM))]);
     }
+    places(&mut code, strict);
     for nr in calls::IDENTITY {
         rule(&mut code, nr, &[put(RETURN, ASK)]);
     }
-    let new = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u32;
-    for nr in [libc::SYS_unshare, libc::SYS_clone] {
-        rule(&mut code, nr, &[put(LOAD, argument(0)), jump(ANY_BIT, new, 0, 1), put(RETURN, ASK), put(RETURN, ALLOW)]);
-    }
-    let [drop, bits] = [libc::PR_CAPBSET_DROP as u32, libc::PR_SET_SECUREBITS as u32];
+    let [drop, bits, memory] = [libc::PR_CAPBSET_DROP, libc::PR_SET_SECUREBITS, libc::PR_SET_MM].map(|it| it as u32);
     rule(
         &mut code,
         libc::SYS_prctl,
         &[
             put(LOAD, argument(0)),
+            // By it a program could seem to be another one.
+            jump(EQUAL, memory, 0, 1),
+            put(RETURN, refuse(libc::EPERM)),
             jump(EQUAL, drop, 1, 0),
             jump(EQUAL, bits, 0, 1),
             put(RETURN, ASK),
             put(RETURN, ALLOW),
         ],
     );
+    marks(&mut code);
     code.push(put(RETURN, ALLOW));
     code
+}
+
+/// The limit that marks Landlock domains (`domains`) is not for the tree to set.
+fn marks(code: &mut Vec<sock_filter>) {
+    let locks = libc::RLIMIT_LOCKS;
+    let set = [put(LOAD, argument(0)), jump(EQUAL, locks, 0, 1), put(RETURN, refuse(libc::EPERM)), put(RETURN, ALLOW)];
+    rule(code, libc::SYS_setrlimit, &set);
+    let [lower, upper] = [argument(2), argument(2) ^ 4];
+    let change = [
+        put(LOAD, argument(1)),
+        jump(EQUAL, locks, 0, 5),
+        // a null pointer only asks
+        put(LOAD, lower),
+        jump(EQUAL, 0, 0, 2),
+        put(LOAD, upper),
+        jump(EQUAL, 0, 1, 0),
+        put(RETURN, refuse(libc::EPERM)),
+        put(RETURN, ALLOW),
+    ];
+    rule(code, libc::SYS_prlimit64, &change);
+}
+
+/// Namespaces and mounts.
+fn places(code: &mut Vec<sock_filter>, strict: bool) {
+    for nr in [libc::SYS_unshare, libc::SYS_clone] {
+        let mut body = vec![put(LOAD, argument(0))];
+        if strict {
+            body.extend([jump(ANY_BIT, PLACES, 0, 1), put(RETURN, refuse(libc::EPERM))]);
+        }
+        body.extend([jump(ANY_BIT, NAMESPACES, 0, 1), put(RETURN, ASK), put(RETURN, ALLOW)]);
+        rule(code, nr, &body);
+    }
+    if strict {
+        for nr in MOUNTS.into_iter().chain([SYS_OPEN_TREE_ATTR, libc::SYS_setns]) {
+            rule(code, nr, &[put(RETURN, refuse(libc::EPERM))]);
+        }
+    }
 }
 
 /// What to do about a call once its number has matched. Flags in registers can be judged here without a race.
@@ -145,7 +210,7 @@ mod tests {
     }
 
     fn verdict(ops: OpSet, nr: c_long, args: [u64; 6]) -> u32 {
-        run(&program(ops), ARCH, nr as u32, args)
+        run(&program(ops, false), ARCH, nr as u32, args)
     }
 
     #[test]
@@ -174,7 +239,7 @@ mod tests {
 
     #[test]
     fn other_architectures_are_refused() {
-        let open = program(OpSet::OPEN);
+        let open = program(OpSet::OPEN, false);
         assert_eq!(run(&open, 0x4000_0003, 5, [0; 6]), refuse(libc::ENOSYS));
         #[cfg(target_arch = "x86_64")]
         assert_eq!(run(&open, ARCH, X32 | libc::SYS_openat as u32, [0; 6]), refuse(libc::ENOSYS));
@@ -191,5 +256,41 @@ mod tests {
         assert_eq!(first(libc::SYS_prctl, libc::PR_CAPBSET_DROP as u64), ASK);
         assert_eq!(first(libc::SYS_setresuid, 0), ASK);
         assert_eq!(first(libc::SYS_landlock_restrict_self, 0), ASK);
+    }
+
+    #[test]
+    fn the_mark_of_a_domain_is_not_set() {
+        let locks = u64::from(libc::RLIMIT_LOCKS);
+        let prlimit = |resource: u64, new: u64| verdict(OpSet::OPEN, libc::SYS_prlimit64, [0, resource, new, 0, 0, 0]);
+        assert_eq!(prlimit(locks, 0), ALLOW);
+        for new in [8, 8 << 32] {
+            assert_eq!(prlimit(locks, new), refuse(libc::EPERM));
+            assert_eq!(prlimit(libc::RLIMIT_NOFILE.into(), new), ALLOW);
+        }
+        assert_eq!(verdict(OpSet::OPEN, libc::SYS_setrlimit, [locks, 8, 0, 0, 0, 0]), refuse(libc::EPERM));
+        assert_eq!(verdict(OpSet::OPEN, libc::SYS_setrlimit, [0, 8, 0, 0, 0, 0]), ALLOW);
+    }
+
+    #[test]
+    fn a_request_of_ioctl_is_asked_about_by_its_number() {
+        let ioctl = |request: u32| verdict(OpSet::CHATTR, libc::SYS_ioctl, [3, request.into(), 0, 0, 0, 0]);
+        assert_eq!(ioctl(sys::actor::FS_IOC_SETFLAGS), ASK);
+        assert_eq!(ioctl(sys::actor::FS_IOC_FSSETXATTR), ASK);
+        assert_eq!(ioctl(libc::TCGETS as u32), ALLOW);
+        assert_eq!(verdict(OpSet::OPEN, libc::SYS_ioctl, [3, sys::actor::FS_IOC_SETFLAGS.into(), 0, 0, 0, 0]), ALLOW);
+    }
+
+    #[test]
+    fn strict_rules_leave_the_tree_of_files_as_it_is() {
+        let strict = program(OpSet::OPEN, true);
+        let first = |nr: c_long, value: i32| run(&strict, ARCH, nr as u32, [value as u64, 0, 0, 0, 0, 0]);
+        assert_eq!(first(libc::SYS_unshare, libc::CLONE_NEWUSER), refuse(libc::EPERM));
+        assert_eq!(first(libc::SYS_unshare, libc::CLONE_FS), ALLOW);
+        assert_eq!(first(libc::SYS_clone, libc::CLONE_NEWNS | libc::SIGCHLD), refuse(libc::EPERM));
+        assert_eq!(first(libc::SYS_clone, libc::SIGCHLD), ALLOW);
+        for nr in MOUNTS.into_iter().chain([libc::SYS_setns]) {
+            assert_eq!(first(nr, 0), refuse(libc::EPERM));
+            assert_ne!(verdict(OpSet::OPEN, nr, [0; 6]), refuse(libc::EPERM));
+        }
     }
 }

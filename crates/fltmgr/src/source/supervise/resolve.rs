@@ -1,32 +1,36 @@
-//! From a path to the object that the waiting thread would reach.
+//! From a path to the object that the waiting thread would reach, by calls of the actor that has its rights and its view.
 //!
 //! The fast way is one openat2 that refuses magic links. Paths that use those (/proc/self/fd/3), and paths that may be
-//! created, are walked here, component by component: `self` and `thread-self` are then the waiting thread, not us, and
-//! the parent of the final object is known.
+//! created, are walked here, component by component: `self` and `thread-self` are then the waiting thread, not the actor,
+//! and the parent of the final object is known.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{self, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
+use sys::actor::Actor;
 
+use super::procfiles::{Procfs, on_procfs};
 use crate::source::descriptors::is_exhausted;
 use crate::source::procfs::TaskStatus;
 
-const HERE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+pub(super) const HERE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 /// More symbolic links than this are a loop to the kernel too (MAXSYMLINKS).
 const MAX_LINKS: u32 = 40;
-const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 const PROC_ROOT_INO: u64 = 1;
 /// ST_NOSYMFOLLOW: mounted so that symbolic links are not followed.
 const NOSYMFOLLOW: i64 = 0x2000;
 
-/// The thread that names the path.
+/// Follows the paths of one thread.
 #[derive(Clone, Copy)]
-pub(super) struct Walker {
+pub(super) struct Walker<'a> {
+    pub(super) actor: &'a Actor<'a>,
+    /// The thread that names the path.
     pub(super) tid: u32,
     /// Its user, by which sticky directories are judged.
-    pub(super) uid: u32,
+    pub(super) user: u32,
     pub(super) guards: Guards,
+    pub(super) procfs: &'a Procfs,
 }
 
 /// The fs.protected_* switches, which the kernel applies in world-writable sticky directories.
@@ -34,6 +38,7 @@ pub(super) struct Walker {
 pub(super) struct Guards {
     symlinks: bool,
     regular: u8,
+    fifos: u8,
 }
 
 impl Guards {
@@ -42,88 +47,101 @@ impl Guards {
             let text = std::fs::read_to_string(format!("/proc/sys/fs/{name}")).unwrap_or_default();
             text.trim().parse().unwrap_or(0)
         };
-        Self { symlinks: number("protected_symlinks") != 0, regular: number("protected_regular") }
+        let [regular, fifos] = ["protected_regular", "protected_fifos"].map(number);
+        Self { symlinks: number("protected_symlinks") != 0, regular, fifos }
     }
+}
+
+/// An object that a path leads to (O_PATH).
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) object: OwnedFd,
+    /// The directory that holds its name, if the way was walked to its end.
+    pub(super) parent: Option<OwnedFd>,
 }
 
 /// Where a path leads.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// To this object (O_PATH); the directory that holds its name is known if the way was walked.
-    Object { object: OwnedFd, parent: Option<OwnedFd> },
+    Object(Object),
     /// To a name that is free, in this directory.
-    Missing { parent: OwnedFd, name: Vec<u8> },
-}
-
-/// By openat2. ELOOP may also mean a magic link.
-pub(super) fn fast(
-    start: BorrowedFd<'_>,
-    path: &[u8],
-    follow: bool,
-    resolve: ResolveFlags,
-) -> Result<(OwnedFd, Stat), Errno> {
-    let flags = if follow { HERE } else { HERE | OFlags::NOFOLLOW };
-    let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
-    let look = |flags| {
-        // EAGAIN is the kernel's "a rename was under way, try again".
-        for _ in 0..16 {
-            match fs::openat2(start, path, flags, Mode::empty(), resolve) {
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                other => return other,
-            }
-        }
-        Err(Errno::AGAIN)
-    };
-    let mut object = look(flags)?;
-    let mut stat = fs::fstat(&object)?;
-    if is_directory(&stat) && !path.ends_with(b"/") {
-        // O_PATH alone stops before what is mounted there when the directory is opened (autofs and the like).
-        object = look(flags | OFlags::DIRECTORY)?;
-        stat = fs::fstat(&object)?;
-    }
-    Ok((object, stat))
+    Missing {
+        parent: OwnedFd,
+        name: Vec<u8>,
+    },
 }
 
 fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
-/// Whether an object is procfs's. `stat` spares the question for disks, where statfs is dear.
-pub(super) fn on_proc(object: BorrowedFd<'_>, stat: &Stat) -> Result<bool, Errno> {
-    Ok(fs::major(stat.st_dev) == 0 && fs::fstatfs(object)?.f_type == PROC_SUPER_MAGIC)
-}
+impl Walker<'_> {
+    /// One step, or a whole path without limits.
+    fn step(&self, start: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.actor.open(start, path, flags, Mode::empty(), None)
+    }
 
-impl Walker {
+    fn root(&self) -> Result<OwnedFd, Errno> {
+        self.step(CWD, b"/", HERE | OFlags::DIRECTORY)
+    }
+
+    /// By openat2. ELOOP may also mean a magic link.
+    fn fast(
+        &self,
+        start: BorrowedFd<'_>,
+        path: &[u8],
+        follow: bool,
+        limits: ResolveFlags,
+    ) -> Result<(OwnedFd, Stat), Errno> {
+        let flags = if follow { HERE } else { HERE | OFlags::NOFOLLOW };
+        let look = |flags| {
+            // EAGAIN is the kernel's "a rename was under way, try again".
+            for _ in 0..16 {
+                match self.actor.open(start, path, flags, Mode::empty(), Some(limits | ResolveFlags::NO_MAGICLINKS)) {
+                    Err(Errno::AGAIN) if !limits.contains(ResolveFlags::CACHED) => {}
+                    Err(Errno::INTR) => {}
+                    other => return other,
+                }
+            }
+            Err(Errno::AGAIN)
+        };
+        let mut object = look(flags)?;
+        let mut stat = fs::fstat(&object)?;
+        if is_directory(&stat) && !path.ends_with(b"/") {
+            // O_PATH alone stops before what is mounted there when the directory is opened (autofs and the like).
+            object = look(flags | OFlags::DIRECTORY)?;
+            stat = fs::fstat(&object)?;
+        }
+        Ok((object, stat))
+    }
+
     /// Walks the path. With `create` a free final name is not an error.
-    pub(super) fn walk(&self, start: BorrowedFd<'_>, path: &[u8], follow: bool, create: bool) -> Result<Found, Errno> {
+    fn walk(&self, start: BorrowedFd<'_>, path: &[u8], follow: bool, create: bool) -> Result<Found, Errno> {
         if path.is_empty() {
             return Err(Errno::NOENT);
         }
-        let mut at = if path[0] == b'/' { root()? } else { start.try_clone_to_owned().map_err(|_| Errno::MFILE)? };
+        let mut at =
+            if path[0] == b'/' { self.root()? } else { start.try_clone_to_owned().map_err(|_| Errno::MFILE)? };
         let mut parent = None;
         let mut rest = path.to_vec();
         let mut links = 0;
         while let Some((component, remaining)) = next(&rest) {
             if component == b"." {
-                // Not only a no-op: "file/." must fail.
-                if !is_directory(&fs::fstat(&at)?) {
-                    return Err(Errno::NOTDIR);
-                }
-                fs::accessat(&at, ".", fs::Access::EXISTS, AtFlags::empty())?;
+                // Not only a no-op: "file/." must fail, and so must a directory that may not be searched.
+                self.step(at.as_fd(), b".", HERE)?;
                 rest = remaining.to_vec();
                 continue;
             }
             let last = remaining.iter().all(|&byte| byte == b'/');
             let slash = last && !remaining.is_empty();
             // As a directory first, which mounts what is mounted there on demand (autofs and the like).
-            let step = HERE | OFlags::NOFOLLOW;
-            let object = match fs::openat(&at, component, step | OFlags::DIRECTORY, Mode::empty()) {
+            let object = match self.step(at.as_fd(), component, HERE | OFlags::NOFOLLOW | OFlags::DIRECTORY) {
                 Ok(directory) => {
                     parent = Some(std::mem::replace(&mut at, directory));
                     rest = remaining.to_vec();
                     continue;
                 }
-                Err(Errno::NOTDIR) => fs::openat(&at, component, step, Mode::empty()),
+                Err(Errno::NOTDIR) => self.step(at.as_fd(), component, HERE | OFlags::NOFOLLOW),
                 other => other,
             };
             let object = match object {
@@ -142,7 +160,7 @@ impl Walker {
                 continue;
             }
             if last && !slash && !follow {
-                return Ok(Found::Object { object, parent: Some(at) });
+                return Ok(Found::Object(Object { object, parent: Some(at) }));
             }
             links += 1;
             if links > MAX_LINKS {
@@ -153,19 +171,19 @@ impl Walker {
                     if slash && !is_directory(&fs::fstat(&object)?) {
                         return Err(Errno::NOTDIR);
                     }
-                    parent = Some(std::mem::replace(&mut at, object));
+                    (at, parent) = (object, None);
                     rest = remaining.to_vec();
                 }
                 Target::Text(text) => {
                     if text.first() == Some(&b'/') {
-                        at = root()?;
+                        at = self.root()?;
                         parent = None;
                     }
                     rest = [&text, remaining].concat();
                 }
             }
         }
-        Ok(Found::Object { object: at, parent })
+        Ok(Found::Object(Object { object: at, parent }))
     }
 
     /// Where a symbolic link leads. `last`: nothing follows it in the path.
@@ -174,23 +192,24 @@ impl Walker {
         if file_system.f_flags & NOSYMFOLLOW != 0 {
             return Err(Errno::LOOP);
         }
-        if file_system.f_type == PROC_SUPER_MAGIC {
-            if fs::fstat(dir)?.st_ino != PROC_ROOT_INO {
+        let directory = fs::fstat(dir)?;
+        if on_procfs(dir.as_fd(), &directory)? {
+            if directory.st_ino != PROC_ROOT_INO {
                 // A magic link: the kernel goes to the object itself, whatever its text says.
-                return Ok(Target::Jump(fs::openat(dir, name, HERE, Mode::empty())?));
+                if self.procfs.is_ours(dir.as_fd(), &directory) {
+                    return Err(Errno::ACCESS);
+                }
+                return Ok(Target::Jump(self.step(dir.as_fd(), name, HERE)?));
             }
             if name == b"self" || name == b"thread-self" {
-                let status = TaskStatus::of(self.tid).map_err(|error| {
-                    Errno::from_io_error(&error).filter(|errno| is_exhausted(*errno)).unwrap_or(Errno::SRCH)
-                });
-                let tgid = status?.tgid;
-                let thread = if name == b"self" { String::new() } else { format!("/task/{}", self.tid) };
-                return Ok(Target::Text(format!("{tgid}{thread}").into_bytes()));
+                let (process, thread) = self.numbers(&directory)?;
+                let thread = if name == b"self" { String::new() } else { format!("/task/{thread}") };
+                return Ok(Target::Text(format!("{process}{thread}").into_bytes()));
             }
         }
         // The kernel looks at no other link of the path: one to a directory does not choose the file.
-        if last && self.guards.symlinks && stat.st_uid != self.uid {
-            let dir = fs::fstat(dir)?;
+        if last && self.guards.symlinks && stat.st_uid != self.user {
+            let dir = directory;
             if dir.st_mode & 0o1002 == 0o1002 && dir.st_uid != stat.st_uid {
                 return Err(Errno::ACCESS);
             }
@@ -199,45 +218,124 @@ impl Walker {
         if text.is_empty() { Err(Errno::NOENT) } else { Ok(Target::Text(text)) }
     }
 
-    /// For an open that may create: a free name, or what stands there.
-    pub(super) fn creation(&self, start: BorrowedFd<'_>, path: &[u8], follow: bool) -> Result<Found, Errno> {
-        match split(path) {
-            // A file can not be made by a name that ends in a slash, whatever stands there.
-            Some((dir, _)) if path.ends_with(b"/") => self.object(start, dir, true).and(Err(Errno::ISDIR)),
-            _ => self.walk(start, path, follow, true),
-        }
+    /// The thread's process and the thread itself, as this procfs numbers them.
+    fn numbers(&self, procfs_root: &Stat) -> Result<(u32, u32), Errno> {
+        let status = TaskStatus::of(self.tid).map_err(|error| {
+            Errno::from_io_error(&error).filter(|errno| is_exhausted(*errno)).unwrap_or(Errno::SRCH)
+        })?;
+        // Another procfs than ours is taken for that of the thread's own PID namespace.
+        Ok(if self.procfs.is_at(procfs_root) { (status.tgid, self.tid) } else { status.inner })
     }
 
-    /// Whether fs.protected_regular forbids to open this existing file with O_CREAT.
-    pub(super) fn refuses_create(&self, parent: &OwnedFd, file: &Stat) -> Result<bool, Errno> {
-        if self.guards.regular == 0 || file.st_uid == self.uid {
-            return Ok(false);
-        }
-        let dir = fs::fstat(parent)?;
-        let shared = dir.st_mode & 0o002 != 0 || (self.guards.regular >= 2 && dir.st_mode & 0o020 != 0);
-        Ok(dir.st_mode & 0o1000 != 0 && shared && dir.st_uid != file.st_uid)
-    }
-
-    /// The object, by the fast way if possible.
-    pub(super) fn object(&self, start: BorrowedFd<'_>, path: &[u8], follow: bool) -> Result<OwnedFd, Errno> {
-        let object = match fast(start, path, follow, ResolveFlags::empty()) {
-            Err(Errno::LOOP) => None,
-            // An object of procfs may have been reached through *our* /proc/self, and so may an error, unless it comes
-            // without following any symbolic link.
-            Ok((object, stat)) if on_proc(object.as_fd(), &stat)? => None,
+    /// The object that a path leads to, within limits.
+    pub(super) fn object(
+        &self,
+        start: BorrowedFd<'_>,
+        path: &[u8],
+        follow: bool,
+        limits: ResolveFlags,
+    ) -> Result<Object, Errno> {
+        let way = match self.fast(start, path, follow, limits) {
+            // A magic link leads out of every limit, and is one that a limit may exclude.
+            Err(Errno::LOOP) if limits.intersects(ResolveFlags::BENEATH | ResolveFlags::IN_ROOT) => {
+                return self.actor.open(start, path, HERE, Mode::empty(), Some(limits)).and(Err(Errno::XDEV));
+            }
+            Err(Errno::LOOP) if limits.intersects(ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS) => {
+                return Err(Errno::LOOP);
+            }
+            Err(Errno::XDEV) => return Err(Errno::XDEV),
+            Err(Errno::LOOP | Errno::NOSYS) => None,
+            // An object of procfs may have been reached through the actor's /proc/self, and so may an error, unless it
+            // comes without following any symbolic link.
+            Ok((object, stat)) if on_procfs(object.as_fd(), &stat)? => None,
             Ok((object, _)) => Some(object),
-            Err(errno) => match fast(start, path, follow, ResolveFlags::NO_SYMLINKS) {
+            Err(errno) => match self.fast(start, path, follow, limits | ResolveFlags::NO_SYMLINKS) {
                 Err(again) if again == errno => return Err(errno),
                 _ => None,
             },
         };
-        match object {
-            Some(object) => Ok(object),
-            None => match self.walk(start, path, follow, false)? {
-                Found::Object { object, .. } => Ok(object),
-                Found::Missing { .. } => Err(Errno::NOENT),
-            },
+        if let Some(object) = way {
+            return Ok(Object { object, parent: None });
         }
+        if limits.contains(ResolveFlags::CACHED) {
+            return Err(Errno::AGAIN);
+        }
+        // Under a root of its own an absolute path starts there; what else the limits exclude, the fast way has found.
+        let path = if limits.contains(ResolveFlags::IN_ROOT) { relative(path) } else { path };
+        match self.walk(start, path, follow, false)? {
+            Found::Object(found) => Ok(found),
+            Found::Missing { .. } => Err(Errno::NOENT),
+        }
+    }
+
+    /// For an open that may create: a free name, or what stands there.
+    pub(super) fn creation(
+        &self,
+        start: BorrowedFd<'_>,
+        path: &[u8],
+        follow: bool,
+        limits: ResolveFlags,
+    ) -> Result<Found, Errno> {
+        match split(path) {
+            // A file can not be made by a name that ends in a slash, whatever stands there.
+            Some((dir, _)) if path.ends_with(b"/") => self.object(start, dir, true, limits).and(Err(Errno::ISDIR)),
+            _ if limits.is_empty() => self.walk(start, path, follow, true),
+            _ => self.creation_within(start, path, follow, limits),
+        }
+    }
+
+    /// The kernel follows the links of each path within the limits; only from what is no longer there, or not yet, it is
+    /// gone on here.
+    fn creation_within(
+        &self,
+        start: BorrowedFd<'_>,
+        path: &[u8],
+        follow: bool,
+        limits: ResolveFlags,
+    ) -> Result<Found, Errno> {
+        let mut path = path.to_vec();
+        for _ in 0..MAX_LINKS {
+            let found = self.object(start, &path, follow, limits);
+            let Some((dir, name)) = split(&path) else { return found.map(Found::Object) };
+            let parent = match found {
+                // Where its name is a link, the kernel has judged that.
+                Ok(Object { object, .. }) => {
+                    let parent = self.object(start, dir, true, limits).ok().map(|dir| dir.object);
+                    return Ok(Found::Object(Object { object, parent }));
+                }
+                Err(Errno::NOENT) => self.object(start, dir, true, limits)?.object,
+                Err(errno) => return Err(errno),
+            };
+            let link = match self.step(parent.as_fd(), name, HERE | OFlags::NOFOLLOW) {
+                Err(Errno::NOENT) => return Ok(Found::Missing { parent, name: name.to_vec() }),
+                other => other?,
+            };
+            if FileType::from_raw_mode(fs::fstat(&link)?.st_mode) != FileType::Symlink {
+                continue; // it was made a moment ago
+            }
+            let text = fs::readlinkat(&link, "", Vec::new())?.into_bytes();
+            let absolute = text.starts_with(b"/");
+            if absolute && limits.contains(ResolveFlags::BENEATH) {
+                return Err(Errno::XDEV);
+            }
+            path = if absolute { text } else { join(dir, &text) };
+        }
+        Err(Errno::LOOP)
+    }
+
+    /// Whether fs.protected_regular or fs.protected_fifos forbids to open this existing file with O_CREAT.
+    pub(super) fn refuses_create(&self, parent: &OwnedFd, file: &Stat) -> Result<bool, Errno> {
+        let guard = match FileType::from_raw_mode(file.st_mode) {
+            FileType::RegularFile => self.guards.regular,
+            FileType::Fifo => self.guards.fifos,
+            _ => 0,
+        };
+        if guard == 0 || file.st_uid == self.user {
+            return Ok(false);
+        }
+        let dir = fs::fstat(parent)?;
+        let shared = dir.st_mode & 0o002 != 0 || (guard >= 2 && dir.st_mode & 0o020 != 0);
+        Ok(dir.st_mode & 0o1000 != 0 && shared && dir.st_uid != file.st_uid)
     }
 }
 
@@ -246,8 +344,13 @@ enum Target {
     Text(Vec<u8>),
 }
 
-fn root() -> Result<OwnedFd, Errno> {
-    fs::open("/", HERE | OFlags::DIRECTORY, Mode::empty())
+/// An absolute path as one from the root.
+fn relative(path: &[u8]) -> &[u8] {
+    match path.iter().position(|&byte| byte != b'/') {
+        Some(at) => &path[at..],
+        None if path.is_empty() => path,
+        None => b".",
+    }
 }
 
 /// The first component and what follows it (with its slash). `None` if there is none.
@@ -315,9 +418,11 @@ mod tests {
         }
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
         let start = fs::open(dir.path(), HERE, Mode::empty()).unwrap();
-        let guards = Guards { symlinks: true, regular: 0 };
-        let walk = |path: &str| Walker { tid: 0, uid: 0, guards }.walk(start.as_fd(), path.as_bytes(), true, true);
-        assert!(matches!(walk("to-dir/file"), Ok(Found::Object { .. })));
+        let guards = Guards { symlinks: true, ..Guards::default() };
+        let procfs = Procfs::new().unwrap();
+        let walker = Walker { actor: &Actor::Ours, tid: 0, user: 0, guards, procfs: &procfs };
+        let walk = |path: &str| walker.walk(start.as_fd(), path.as_bytes(), true, true);
+        assert!(matches!(walk("to-dir/file"), Ok(Found::Object(_))));
         assert!(matches!(walk("to-dir/new"), Ok(Found::Missing { .. })));
         for last in ["to-file", "to-dir", "to-dir/"] {
             assert_eq!(walk(last).unwrap_err(), Errno::ACCESS, "{last}");

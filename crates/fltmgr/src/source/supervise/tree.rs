@@ -1,4 +1,4 @@
-//! One supervised tree of processes: its listener, whether we are what its threads are, and what was counted.
+//! One supervised tree of processes: its listener, what acts for its threads, and what was counted.
 //!
 //! Every thread that receives a call and every operation that waits has it. An answer goes through [`Tree`] alone, which
 //! counts those that reach no thread any more.
@@ -7,21 +7,23 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use libc::sock_filter;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
 use sys::seccomp::{Listener, Notification};
 
+use super::actors::Actors;
 use super::asked::Asked;
 use super::command::{self, Started};
-use super::identity::{Identity, Likeness};
-use super::maker::Maker;
+use super::endless::Endless;
+use super::plan::Done;
+use super::procfiles::Procfs;
 use super::resolve::Guards;
-use crate::source::descriptors::is_exhausted;
 use fltport::internal::lock;
 
 /// What the threads of a supervisor and its operations share.
@@ -34,15 +36,12 @@ pub(super) struct Tree {
     stopped: AtomicBool,
     /// Calls whose object changed between question and answer.
     again: Mutex<VecDeque<Notification>>,
-    ours: Identity,
-    /// Whether all in the tree are what we are, see [`Tree::likeness`].
-    alike: AtomicU8,
-    /// Some thread may have fewer rights than can be read from procfs.
-    landlocked: AtomicBool,
+    pub(super) actors: Actors,
     pub(super) guards: Guards,
-    /// Since 6.4 O_CREAT with O_DIRECTORY is an error; before, it made a file.
-    pub(super) refuses_create_directory: bool,
-    pub(super) maker: Maker,
+    pub(super) procfs: Procfs,
+    pub(super) endless: Endless,
+    /// What the kernel would have to run is refused.
+    pub(super) strict: bool,
     pub(super) asked: Arc<Asked>,
     pub(super) tally: Tally,
 }
@@ -56,14 +55,33 @@ impl Drop for Tree {
     }
 }
 
+/// A number while it changes.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    pub(super) fn bump(&self) {
+        self.add(1);
+    }
+
+    pub(super) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The numbers while they change.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    pub(super) held: AtomicU64,
-    continued: AtomicU64,
-    pub(super) unreadable: AtomicU64,
-    gone: AtomicU64,
-    pub(super) killed: AtomicU64,
+    pub(super) held: Count,
+    continued: Count,
+    pub(super) strict: Count,
+    pub(super) unreadable: Count,
+    pub(super) gone: Count,
+    pub(super) killed: Count,
 }
 
 /// What happened to the calls of a tree so far.
@@ -74,6 +92,8 @@ pub struct CallCounters {
     pub held: u64,
     /// Allowed calls that continued in the kernel with their path unprotected.
     pub continued: u64,
+    /// Calls denied because they would have had to continue in the kernel ([`Supervise::strict`](super::Supervise::strict)).
+    pub strict: u64,
     /// Calls denied because the memory of their thread is closed to us.
     pub unreadable: u64,
     /// Answers that came after the thread had died or been interrupted.
@@ -82,24 +102,6 @@ pub struct CallCounters {
     pub killed: u64,
 }
 
-pub(super) fn bump(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-fn refuses_create_directory() -> bool {
-    use rustix::fs::{Mode, OFlags, open};
-    // Makes nothing: the root is a directory already, so a kernel that accepts the flags says so.
-    let result = open("/", OFlags::CREATE | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    matches!(result, Err(Errno::INVAL))
-}
-
-/// No thread has been looked at.
-const UNKNOWN: u8 = 0;
-/// The tree started as what we are, and no thread has made a call that changes that.
-const ALIKE: u8 = 1;
-/// Some thread has: each is looked at.
-const CHANGED: u8 = 2;
-
 impl Tree {
     /// Starts `command` so that the calls that `program` names wait. If its execve is among them, another thread must
     /// already receive when [`Started::pid`] is waited for.
@@ -107,9 +109,12 @@ impl Tree {
     /// # Errors
     /// What fork or seccomp report: EBUSY in a tree that is already supervised, `Unsupported` where the kernel has no
     /// user notification. Whether the program could be executed is told by [`Started::pid`].
-    pub(super) fn start(command: Command, program: Vec<sock_filter>) -> io::Result<(Arc<Self>, Arc<Started>)> {
-        let ours = Identity::ours()?;
-        let maker = Maker::start()?;
+    pub(super) fn start(
+        command: Command,
+        program: Vec<sock_filter>,
+        strict: bool,
+    ) -> io::Result<(Arc<Self>, Arc<Started>)> {
+        let (actors, procfs, endless) = (Actors::new()?, Procfs::new()?, Endless::new()?);
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE)?;
         let asked = Arc::new(Asked::default());
         let (listener, started) = command::start(command, program, asked.clone())?;
@@ -119,12 +124,11 @@ impl Tree {
             wake,
             stopped: AtomicBool::new(false),
             again: Mutex::default(),
-            ours,
-            alike: AtomicU8::new(UNKNOWN),
-            landlocked: AtomicBool::new(false),
+            actors,
             guards: Guards::read(),
-            refuses_create_directory: refuses_create_directory(),
-            maker,
+            procfs,
+            endless,
+            strict,
             asked,
             tally: Tally::default(),
         };
@@ -139,13 +143,14 @@ impl Tree {
 
     /// What happened so far.
     pub(super) fn counters(&self) -> CallCounters {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let tally = &self.tally;
         CallCounters {
-            held: read(&self.tally.held),
-            continued: read(&self.tally.continued),
-            unreadable: read(&self.tally.unreadable),
-            gone: read(&self.tally.gone),
-            killed: read(&self.tally.killed),
+            held: tally.held.read(),
+            continued: tally.continued.read(),
+            strict: tally.strict.read(),
+            unreadable: tally.unreadable.read(),
+            gone: tally.gone.read(),
+            killed: tally.killed.read(),
         }
     }
 
@@ -154,41 +159,7 @@ impl Tree {
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         self.ring();
-    }
-
-    /// How far this thread can be stood in for. Identity only changes by system calls, which are noted, and is
-    /// inherited: while no thread has made one, one look at the first is good for all. Not at one that is about to
-    /// execute the command: an exec gives and takes capabilities, the second one no others.
-    ///
-    /// # Errors
-    /// We have no descriptor to look with. That must not be taken for a thread of which only the text of its paths can be
-    /// judged.
-    pub(super) fn likeness(&self, tid: u32, executes: bool) -> Result<(Likeness, u32), Errno> {
-        let (likeness, uid) = match self.alike.load(Ordering::Acquire) {
-            ALIKE => (Likeness::Same, self.ours.uid()),
-            state => {
-                let (likeness, uid) = match Identity::of(tid) {
-                    Ok(theirs) => (self.ours.likeness(&theirs), theirs.uid()),
-                    Err(error) if Errno::from_io_error(&error).is_some_and(is_exhausted) => return Err(Errno::NFILE),
-                    Err(_) => (Likeness::OtherPlace, u32::MAX),
-                };
-                if state == UNKNOWN && !executes {
-                    let new = if likeness == Likeness::Same { ALIKE } else { CHANGED };
-                    let _ = self.alike.compare_exchange(UNKNOWN, new, Ordering::AcqRel, Ordering::Acquire);
-                }
-                (likeness, uid)
-            }
-        };
-        let least = if self.landlocked.load(Ordering::Acquire) { Likeness::OtherRights } else { Likeness::Same };
-        Ok((likeness.max(least), uid))
-    }
-
-    pub(super) fn identity_changes(&self, landlock: bool) {
-        if landlock {
-            self.landlocked.store(true, Ordering::Release);
-        } else {
-            self.alike.store(CHANGED, Ordering::Release);
-        }
+        self.endless.end();
     }
 
     /// The next call that waits. `None` at the end.
@@ -216,7 +187,7 @@ impl Tree {
             if event.contains(PollFlags::IN) {
                 match self.listener.receive() {
                     Ok(Some(notification)) => return Ok(Some(notification)),
-                    Ok(None) => bump(&self.tally.gone),
+                    Ok(None) => self.tally.gone.bump(),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => return Err(error),
                 }
@@ -238,18 +209,32 @@ impl Tree {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    pub(super) fn ask_again(&self, notification: Notification) {
-        lock(&self.again).push_back(notification);
-        self.ring();
+    /// Lets a call run that is not asked about.
+    pub(super) fn let_run(&self, call: Notification) {
+        self.sent(self.listener.go_on(call.id));
     }
 
-    pub(super) fn go_on(&self, id: u64) -> io::Result<()> {
-        bump(&self.tally.continued);
-        self.listener.go_on(id)
+    /// Gives a call its result. False if no thread waits for it any more.
+    pub(super) fn deliver(&self, call: Notification, done: Done) -> bool {
+        self.sent(match done {
+            Done::Continue => {
+                self.tally.continued.bump();
+                self.listener.go_on(call.id)
+            }
+            Done::Value(Ok(value)) => self.listener.succeed(call.id, value as i64),
+            Done::Value(Err(errno)) => self.listener.fail(call.id, errno.raw_os_error()),
+            Done::File(file, flags) => self.give(call.id, file, flags),
+            Done::Again => {
+                lock(&self.again).push_back(call);
+                self.ring();
+                Ok(())
+            }
+            Done::Later => Ok(()),
+        })
     }
 
     /// Gives a file as the result of an open.
-    pub(super) fn give(&self, id: u64, file: OwnedFd, flags: OFlags) -> io::Result<()> {
+    fn give(&self, id: u64, file: OwnedFd, flags: OFlags) -> io::Result<()> {
         match self.listener.inject(id, file, flags.contains(OFlags::CLOEXEC)) {
             // The thread's own table is full (EMFILE): that is its error, not ours.
             Err(error) if error.raw_os_error() != Some(libc::ENOENT) => {
@@ -259,10 +244,19 @@ impl Tree {
         }
     }
 
+    /// The kernel has done something else than what was judged: ends the process that saw to it.
+    pub(super) fn differs(&self, call: Notification) {
+        if let Some(pid) = i32::try_from(call.tid).ok().and_then(Pid::from_raw)
+            && self.listener.is_valid(call.id)
+        {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+
     /// Whether an answer reached its thread.
-    pub(super) fn sent(&self, result: io::Result<()>) -> bool {
+    fn sent(&self, result: io::Result<()>) -> bool {
         if result.is_err() {
-            bump(&self.tally.gone);
+            self.tally.gone.bump();
         }
         result.is_ok()
     }

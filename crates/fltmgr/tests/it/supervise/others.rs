@@ -144,7 +144,7 @@ fn the_arguments_of_a_call_come_with_its_operation() {
     let creates = flag(libc::O_CREAT | libc::O_WRONLY | libc::O_CLOEXEC);
     let expected = [
         (call(OpKind::Mkdir, "made"), (0, 0o750, 0, 0), none),
-        (call(OpKind::Rename, "precious"), (libc::RENAME_NOREPLACE.into(), 0, 0, 0), none),
+        (call(OpKind::Rename, "precious"), (libc::RENAME_NOREPLACE.into(), 0, 0, 0), OpFlags::LEAF),
         (call(OpKind::Truncate, "moved"), (0, 0, 0, 3), OpFlags::WRITE),
         (call(OpKind::Unlink, "made"), (flag(libc::AT_REMOVEDIR), 0, 0, 0), none),
         (call(OpKind::Open, "new"), (creates, 0o640, 0, 0), OpFlags::WRITE | OpFlags::CREATE),

@@ -34,6 +34,7 @@ pub(crate) fn play(role: &Role) {
         "chroot" => super::mounts::supervise_chroot(),
         "slow-make" => super::mounts::supervise_slow_make(),
         "openat2" => print!("{}", super::openat2::table()),
+        "openat2-path" => super::openat2::path(),
         "openat2-denied" => super::openat2::denied(),
         "namespace" => namespace(),
         "nested" => nested(),
@@ -41,6 +42,15 @@ pub(crate) fn play(role: &Role) {
         "leave-others" => leave_others(),
         "hold" => hold(),
         "arguments" => super::others::arguments(),
+        "changes" => print!("{}", super::changes::table()),
+        "landlocked" => super::callers::landlocked(),
+        "landlocked-threads" => super::callers::landlocked_threads(),
+        "landlocked-all-threads" => super::callers::landlocked_all_threads(),
+        "own-user-namespace" => super::callers::own_user_namespace(),
+        "other-users" => super::callers::other_users(),
+        "try-closed" => super::callers::try_closed(),
+        "fifos" => super::callers::fifos(),
+        "look-into-the-supervisor" => super::callers::look_into_the_supervisor(),
         other => panic!("no program {other}"),
     }
 }
