@@ -7,22 +7,12 @@ use testkit::{World, is_root, skip};
 
 use super::runs::{alone, path, printed, supervised};
 
-/// What is different, by the beginning of a row's name and of what it gives natively, and why.
-const DIFFERENT: &[(&str, &str, &str)] = &[
-    ("renameat2", "error 22", "flags are looked at after names"),
-    ("linkat", "error 22", "flags are looked at after names"),
-    ("unlinkat", "error 22", "flags are looked at after names"),
-    ("execveat", "error 22", "flags are looked at after names"),
-    ("truncate", "error 22", "a length is looked at after the name"),
-    ("renameat2", "error", "of two names with an error each the other one is looked at first"),
-    ("symlinkat nothing", "error 2", "an empty target is looked at after the name"),
-    ("openat from", "error 2", "a descriptor that is none is looked at before an empty path"),
-    ("unlinkat from", "error 2", "a descriptor that is none is looked at before an empty path"),
-    ("mkdirat from", "error 2", "a descriptor that is none is looked at before an empty path"),
-];
-
-/// F_GETFL tells of O_NOFOLLOW where the name is followed for the caller, and not where it is made for it.
-const FLAG: &str = "NOFOLLOW | ";
+/// What is different, by the beginning of a row's name and what is in it, and why.
+const DIFFERENT: &[(&str, &str, &str)] = &[(
+    "openat2 ",
+    "PATH",
+    "error 38: no such descriptor can be handed over, and that the struct asks for one could change",
+)];
 
 fn rows(world: &World, name: &str, rules: Option<&str>) -> BTreeMap<String, String> {
     let dir = path(world, name);
@@ -39,13 +29,11 @@ fn compare(world: &World) {
     let native = rows(world, "native", None);
     let supervised = rows(world, "supervised", Some("--deny=/nowhere"));
     assert!(native.len() > 3_000 && native.len() == supervised.len());
-    let listed = |name: &str, text: &str| {
-        DIFFERENT.iter().any(|(call, native, _)| name.starts_with(call) && text.starts_with(native))
+    let listed = |name: &str| {
+        let said = DIFFERENT.iter().find(|(call, with, _)| name.starts_with(call) && name.contains(with));
+        said.is_some_and(|(_, _, why)| why.starts_with(&supervised[name]))
     };
-    let different = native.iter().filter(|(name, text)| {
-        let there = &supervised[*name];
-        there != *text && there.replace(FLAG, "") != text.replace(FLAG, "") && !listed(name, text)
-    });
+    let different = native.iter().filter(|(name, text)| supervised[*name] != **text && !listed(name));
     let shown: Vec<String> =
         different.map(|(name, text)| format!("{name}: {text}, but supervised: {}", supervised[name])).collect();
     assert!(shown.is_empty(), "{} of {} calls: {shown:#?}", shown.len(), native.len());

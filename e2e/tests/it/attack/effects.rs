@@ -102,3 +102,160 @@ fn a_file_is_made_in_a_directory_that_changes() {
     never("openat", "directory");
     never("openat", "cwd");
 }
+
+fn never_by_root(ways: &str, style: &str) {
+    if !testkit::is_root() {
+        return testkit::skip::privileged("an attack by root");
+    }
+    never_in(&World::new(), ways, style);
+}
+
+#[test]
+fn a_node_is_made() {
+    refused("mknodat");
+}
+
+#[test]
+fn a_socket_is_bound() {
+    refused("bind");
+}
+
+#[test]
+fn a_mode_is_changed() {
+    refused("fchmodat fchmodat2 fchmodat-by-number fchmodat2-by-handle");
+}
+
+#[test]
+fn an_owner_is_changed() {
+    refused("fchownat fchownat-by-handle");
+}
+
+#[test]
+fn a_time_is_changed() {
+    refused("utimensat utimensat-by-handle");
+}
+
+#[test]
+fn an_attribute_is_changed() {
+    refused("setxattr lsetxattr removexattr lremovexattr setxattrat removexattrat setxattr-by-number file_setattr");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn what_is_said_is_changed_by_the_calls_without_a_directory() {
+    refused("mknod chmod chown lchown utime utimes futimesat");
+}
+
+#[test]
+fn a_name_is_removed_by_a_path_that_changes() {
+    never("unlinkat unlinkat-folder", "path");
+}
+
+#[test]
+fn a_name_is_removed_in_a_directory_that_changes() {
+    never("unlinkat", "directory");
+    never("unlinkat", "cwd");
+}
+
+#[test]
+fn a_name_is_moved_by_a_path_that_changes() {
+    never("renameat2 renameat2-folder", "path");
+}
+
+#[test]
+fn a_name_is_replaced_by_a_path_that_changes() {
+    never("renameat2-to renameat2-exchange", "path");
+}
+
+#[test]
+fn a_name_is_moved_in_a_directory_that_changes() {
+    never("renameat2", "directory");
+    never("renameat2-to", "cwd");
+}
+
+#[test]
+fn a_name_is_linked_by_a_path_that_changes() {
+    never("linkat linkat-to linkat-by-number linkat-by-handle", "path");
+}
+
+#[test]
+fn a_name_is_linked_in_a_directory_that_changes() {
+    never("linkat", "directory");
+    never("linkat-to", "cwd");
+}
+
+#[test]
+fn a_link_or_folder_is_made_by_a_path_that_changes() {
+    never("symlinkat mkdirat", "path");
+}
+
+#[test]
+fn a_link_or_folder_is_made_in_a_directory_that_changes() {
+    never("symlinkat", "directory");
+    never("mkdirat", "cwd");
+}
+
+#[test]
+fn a_node_is_made_by_a_path_that_changes() {
+    never("mknodat", "path");
+    never("mknodat", "directory");
+}
+
+#[test]
+fn a_socket_is_bound_by_a_path_that_changes() {
+    never("bind", "path");
+    never("bind", "cwd");
+}
+
+#[test]
+fn content_is_cut_by_a_path_that_changes() {
+    never("truncate truncate-by-number", "path");
+    never("truncate", "cwd");
+}
+
+#[test]
+fn a_mode_is_changed_by_a_path_that_changes() {
+    never("fchmodat fchmodat2 fchmodat-by-number fchmodat2-by-handle", "path");
+    never("fchmodat", "directory");
+}
+
+#[test]
+fn an_owner_is_changed_by_a_path_that_changes() {
+    never("fchownat fchownat-by-handle", "path");
+    never("fchownat", "directory");
+}
+
+#[test]
+fn a_time_is_changed_by_a_path_that_changes() {
+    never("utimensat utimensat-by-handle", "path");
+    never("utimensat", "directory");
+}
+
+#[test]
+fn an_attribute_is_changed_by_a_path_that_changes() {
+    never("setxattr lsetxattr removexattr lremovexattr", "path");
+    never("setxattr", "cwd");
+}
+
+#[test]
+fn an_attribute_is_changed_in_a_directory_that_changes() {
+    never("setxattrat removexattrat file_setattr", "path");
+    never("setxattrat", "directory");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_name_is_changed_by_the_calls_without_a_directory_and_a_path_that_changes() {
+    never("unlink rmdir rename rename-to link symlink mkdir mknod", "path");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn what_is_said_is_changed_by_the_calls_without_a_directory_and_a_path_that_changes() {
+    never("chmod chown lchown utime utimes futimesat", "path");
+}
+
+#[test]
+fn a_name_of_roots_is_changed_by_a_path_that_changes() {
+    never_by_root("unlinkat renameat2 renameat2-to linkat mkdirat truncate fchmodat fchownat", "path");
+}

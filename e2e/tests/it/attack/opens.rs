@@ -144,3 +144,161 @@ fn a_file_by_its_number_its_root_or_its_handle() {
     assert_eq!(other_ways(&World::new(), None, &["handle=FILE"]), [0]);
     assert_eq!(other_ways(&World::new(), Some(RULE), &["handle=FILE"]), [i64::from(libc::EPERM)]);
 }
+
+#[test]
+fn a_memory_device() {
+    never_once("read:null read:zero read:full read:random write:null");
+}
+
+#[test]
+fn a_file_of_procfs() {
+    never_once("read:proc read:status read:maps");
+}
+
+#[test]
+fn a_file_of_procfs_judged_by_its_content() {
+    never(&World::ordinary(), &["--deny-content=NEEDLE"], "read:proc", &[]);
+}
+
+#[test]
+fn a_fifo() {
+    never_once("read:fifo write:fifo");
+}
+
+#[test]
+fn a_socket() {
+    never_once("read:sock");
+}
+
+#[test]
+fn a_terminal_that_does_not_become_the_controlling_one() {
+    never_once("read:ptmx");
+}
+
+/// What depends on who opens it is refused by `--strict`.
+#[test]
+fn a_terminal_under_strict_rules() {
+    never(&World::ordinary(), &[RULE, "--strict"], "read:tty controlling:tty controlling:ptmx", &[]);
+}
+
+#[test]
+fn a_device_that_may_be_made() {
+    never_once("create:null controlling:null");
+}
+
+#[test]
+fn a_struct_longer_than_the_kernels() {
+    never_once("long:file long:null page:file");
+}
+
+#[test]
+fn a_file_that_may_be_made_within_limits() {
+    never_once("no-links:file no-links:new beneath:file in-root:file");
+}
+
+#[test]
+fn a_device_within_limits() {
+    never_once("read-beneath:null");
+}
+
+#[test]
+fn a_struct_that_asks_for_a_path_at_first() {
+    never_once("flags:path");
+}
+
+#[test]
+fn a_number_of_a_device_below_proc() {
+    never_once("number:thread number:dev number:pid");
+}
+
+#[test]
+fn a_root_below_proc() {
+    never_once("through:root through:task");
+}
+
+#[test]
+fn a_directory_that_another_thread_replaces() {
+    never_once("directory:thread");
+}
+
+#[test]
+fn a_directory_that_a_process_with_the_same_table_replaces() {
+    never_once("directory:process");
+}
+
+#[test]
+fn a_working_directory_that_a_process_with_the_same_one_changes() {
+    never_once("cwd:relative cwd:link");
+}
+
+#[test]
+fn a_link_that_changes_places_with_another() {
+    never_once("link");
+}
+
+#[test]
+fn a_path_in_the_memory_of_two_processes() {
+    never_once("memory:shared memory:written");
+}
+
+/// The only one that is sure of each try.
+#[test]
+fn a_path_in_a_page_that_is_not_there() {
+    never_once_as_root("memory:paged", &[]);
+}
+
+#[test]
+fn a_file_with_a_lease_of_its_own() {
+    never_once("lease");
+}
+
+#[test]
+fn a_path_that_a_handler_of_a_signal_changes() {
+    never_once("signal");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_device_by_the_calls_without_a_directory() {
+    never_once("open:null creat:null");
+}
+
+#[test]
+fn after_an_empty_landlock_domain() {
+    never_once_after("landlock");
+}
+
+#[test]
+fn after_a_user_namespace() {
+    never_once_after("user-namespace");
+}
+
+#[test]
+fn after_a_user_and_a_mount_namespace() {
+    never_once_after("both-namespaces");
+}
+
+#[test]
+fn in_a_child_in_a_user_namespace() {
+    never_once_after("child-of-user-namespace");
+}
+
+#[test]
+fn in_a_child_in_a_pid_namespace() {
+    never_once_after("child-of-pid-namespace");
+}
+
+#[test]
+fn of_root_after_a_mount_namespace() {
+    never_once_as_root("read:file", &["mount-namespace"]);
+}
+
+#[test]
+fn of_root_after_giving_up_a_capability() {
+    never_once_as_root("read:file", &["capability"]);
+}
+
+#[test]
+fn of_root_after_another_group() {
+    never_once_as_root("read:file", &["group"]);
+}
