@@ -167,12 +167,15 @@ fn each_receive_that_is_taken_back_as_it_is_posted_is_told() {
             }
             cancels.join().unwrap();
         });
-        // what is posted is what nobody was told of
+        // what is posted in the end is what was not told; the thread that watches may still be posting some of it
         let mut told = 0;
+        let mut since = Instant::now();
         while 40 - told != posted() {
-            let is_told = readable_within(&pollable, LONG / 4);
-            assert!(is_told, "round {round}: of {} nobody is told", 40 - told - posted());
-            told += usize::from(pollable.try_next().unwrap().is_some());
+            if readable_within(&pollable, Duration::from_millis(1)) {
+                told += usize::from(pollable.try_next().unwrap().is_some());
+                since = Instant::now();
+            }
+            assert!(since.elapsed() < LONG / 4, "round {round}: an end is not told");
         }
         told += app.cancel_receives();
         assert_eq!(told, 40);
