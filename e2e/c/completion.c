@@ -409,7 +409,7 @@ static DWORD scan(void *parameter) {
     }
 }
 
-TEST(more_receives_than_slots_and_many_threads_lose_nothing) {
+TEST(row_079_more_receives_than_slots_and_many_threads_lose_nothing) {
     enum { THREADS = 6, POSTED = 100, MESSAGES = 2000 };
     uint32_t number = next_number();
     struct scanner scanner = {.file = connect_port(number, 0)};

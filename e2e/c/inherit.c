@@ -1,8 +1,10 @@
 /* Handles in other processes: inherited by a child after fork and exec under the same number, or not there at all. */
 #include "drive.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static SECURITY_ATTRIBUTES inheritable = {sizeof(SECURITY_ATTRIBUTES), NULL, TRUE};
@@ -58,7 +60,7 @@ TEST(a_child_has_the_port_under_the_same_number_after_exec) {
     CHECK_IS(disconnects(number), 1);
 }
 
-TEST(a_child_keeps_the_connection_of_a_parent_that_has_closed_it) {
+TEST(row_036_a_child_keeps_the_connection_of_a_parent_that_has_closed_it) {
     uint32_t number = next_number();
     HANDLE port = connect_inheritable(number);
     int child = start_child("answers_one_message_and_gets_another", number_of(port));
@@ -68,6 +70,29 @@ TEST(a_child_keeps_the_connection_of_a_parent_that_has_closed_it) {
     CHECK_IS(outcome(filter_sends(number, 1, FOR_EVER)).status, 0);
     finish_child(child);
     UNTIL(disconnects(number) == 1);
+}
+
+CHILD(waits_for_a_message) {
+    struct message message;
+    FilterGetMessage(handle_of(argument), &message.header, MESSAGE_SIZE, NULL);
+}
+
+TEST(row_035_a_child_that_is_killed_takes_its_receives_along_and_leaves_the_connection) {
+    uint32_t number = next_number();
+    HANDLE port = connect_inheritable(number);
+    int child = start_child("waits_for_a_message", number_of(port)), status;
+    UNTIL(is_asleep((DWORD)child));
+    CHECK_IS(kill(child, SIGKILL), 0);
+    CHECK_IS(waitpid(child, &status, 0), child);
+    CHECK_IS(disconnects(number), 0);
+    struct message message;
+    uint64_t ticket = filter_asks(number, 100, 4, FOR_EVER);
+    CHECK_HR(FilterGetMessage(port, &message.header, MESSAGE_SIZE, NULL), S_OK);
+    check_message(&message, 100);
+    CHECK_HR(reply_with(port, message.header.MessageId, 42, 4), S_OK);
+    CHECK_IS(outcome(ticket).status, 42);
+    CHECK(CloseHandle(port));
+    CHECK_IS(disconnects(number), 1);
 }
 
 TEST(a_forked_child_has_the_port_too) {

@@ -217,7 +217,7 @@ TEST(row_028_a_name_is_free_when_its_port_closes_and_the_new_port_counts_for_its
     close_port("\\Row28");
 }
 
-TEST(row_029_032_033_101_after_an_unload_a_handle_is_dead_and_stays_so) {
+TEST(row_029_031_032_033_101_after_an_unload_a_handle_is_dead_and_stays_so) {
     uint32_t number = next_number();
     HANDLE port, again;
     struct message message;

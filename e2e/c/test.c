@@ -40,7 +40,7 @@ void pause_briefly(void) {
 
 bool is_asleep(DWORD thread) {
     char path[64], line[256];
-    snprintf(path, sizeof path, "/proc/self/task/%u/stat", thread);
+    snprintf(path, sizeof path, "/proc/%u/stat", thread);
     FILE *file = fopen(path, "r");
     if (file == NULL)
         return false;

@@ -91,7 +91,7 @@ void finish_child(int process);
     } while (0)
 
 void pause_briefly(void);
-/* Whether a thread of this process sleeps in the kernel. */
+/* Whether a thread, or the first of a process, sleeps in the kernel. */
 bool is_asleep(DWORD thread);
 
 /* A thread that runs `routine` with `parameter`. */
