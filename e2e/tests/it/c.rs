@@ -1,8 +1,10 @@
 //! The C face, from C: programs that are compiled against the installed libraries and headers, and a filter that they
 //! drive. They need a C compiler; without one they skip loudly.
 
+mod document;
 mod driven;
 mod headers;
 mod install;
 mod layouts;
+mod linux;
 mod rows;

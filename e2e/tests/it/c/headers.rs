@@ -7,13 +7,13 @@ use std::process::Command;
 
 use super::install::{flags, has, prefix, root, run, succeeded};
 
-/// The headers that a program may name, as they lie in the repository.
+/// The headers that a program for Windows may name, as they lie in the repository.
 fn headers() -> Vec<String> {
     let folders = [root().join("include"), root().join("include/win32")];
     let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
     let mut names: Vec<String> = files
         .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".h") && name != "redirect.h")
+        .filter(|name| name.ends_with(".h") && !["redirect.h", "fltmgr.h"].contains(&name.as_str()))
         .collect();
     names.sort();
     names
@@ -22,7 +22,11 @@ fn headers() -> Vec<String> {
 /// Compiles a source without warnings, and makes nothing of it.
 fn compiles(compiler: &str, options: &[&str], source: &Path) {
     let mut command = Command::new(compiler);
-    command.args(["-fsyntax-only", "-Wall", "-Wextra", "-Werror"]).args(flags(&["--cflags"])).args(options).arg(source);
+    command
+        .args(["-fsyntax-only", "-Wall", "-Wextra", "-Werror"])
+        .args(flags("fltlib", &["--cflags"]))
+        .args(options)
+        .arg(source);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -100,7 +104,7 @@ fn headers_are_found_in_any_case() {
 }
 
 /// What a library exports, by `nm`.
-fn exports(library: &str) -> BTreeSet<String> {
+pub(super) fn exports(library: &str) -> BTreeSet<String> {
     let library = prefix().join("lib").join(library);
     let output = Command::new("nm").args(["-D", "--defined-only"]).arg(library).output().unwrap();
     succeeded(&output);
@@ -114,12 +118,12 @@ fn exports(library: &str) -> BTreeSet<String> {
     symbols.collect()
 }
 
-fn text(header: &str) -> String {
+pub(super) fn text(header: &str) -> String {
     fs::read_to_string(root().join("include").join(header)).unwrap()
 }
 
 /// The names that `before` stands before in a text.
-fn names_after(text: &str, before: &str) -> BTreeSet<String> {
+pub(super) fn names_after(text: &str, before: &str) -> BTreeSet<String> {
     let names = text.split(before).skip(1).map(|after| {
         let end = after.find(|character: char| !character.is_alphanumeric() && character != '_');
         after[..end.unwrap_or(after.len())].to_owned()
@@ -173,7 +177,7 @@ fn a_program_in_c_plus_plus_runs() {
         let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cplusplus-{compiler}"));
         let mut command = Command::new(compiler);
         command.args(["-std=c++17", "-Wall", "-Wextra", "-Werror"]).arg(root().join("e2e/c/cplusplus.cpp"));
-        succeeded(&command.arg("-o").arg(&program).args(flags(&["--cflags", "--libs"])).output().unwrap());
+        succeeded(&command.arg("-o").arg(&program).args(flags("fltlib", &["--cflags", "--libs"])).output().unwrap());
         assert_eq!(run(&mut Command::new(program), Path::new("/nowhere")), "good\n");
     }
 }

@@ -35,11 +35,11 @@ pub(crate) fn succeeded(output: &Output) {
     assert!(output.status.success(), "{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
 }
 
-/// What pkg-config says of fltlib: asked for `--cflags`, `--libs`.
-pub(crate) fn flags(asked: &[&str]) -> Vec<String> {
+/// What pkg-config says of fltlib or fltmgr: asked for `--cflags`, `--libs`.
+pub(crate) fn flags(package: &str, asked: &[&str]) -> Vec<String> {
     let output = Command::new("pkg-config")
         .args(asked)
-        .arg("fltlib")
+        .arg(package)
         .env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig"))
         .output()
         .expect("pkg-config runs");
@@ -53,7 +53,7 @@ pub(crate) fn compile(name: &str, compiler: &str, options: &[&str], sources: &[&
     let mut command = Command::new(compiler);
     command.args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Werror"]).args(options);
     command.args(sources.iter().map(|source| root().join("e2e/c").join(source)));
-    succeeded(&command.arg("-o").arg(&program).args(flags(&["--cflags", "--libs"])).output().unwrap());
+    succeeded(&command.arg("-o").arg(&program).args(flags("fltlib", &["--cflags", "--libs"])).output().unwrap());
     program
 }
 
