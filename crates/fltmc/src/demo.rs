@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use crate::args::{self, Demo};
 use crate::exit::{Code, Doing, Failure};
 use crate::filters::{Filters, Setting};
+use crate::needs;
 use crate::output::{self, DIM, ERROR, GOOD, HEAD, Safe};
 use crate::report::{Line, Summary};
 use crate::run;
@@ -164,13 +165,14 @@ struct Ended<'a> {
 }
 
 pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
+    needs::check()?;
     // Ctrl-C ends the programs, and then the demo cleans up.
     let events = Events::new()?;
     let stage = Stage::new()?;
     let files = stage.files()?;
     let rules = args::RuleArgs::content(MARKER);
     let setting =
-        Setting { under: Vec::new(), ops: Supervise::OPS, on_miss: args::Miss::Deny, announce: Arc::new(|| ()) };
+        Setting { under: Vec::new(), ops: Supervise::OPS, on_miss: args::Miss::Deny, admit: Arc::new(|_| Ok(())) };
     let mut filters = Filters::new(&rules, &setting)?;
     if let Some(signal) = events.signal() {
         return Ok(run::ended_by(signal));
@@ -187,7 +189,7 @@ pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
         keep.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
         if json { output::json(&Line::from(record)) } else { row(record, scanner) }
     };
-    let (status, summary) = run::supervise(&mut filters, stage.source(), events, vec![Box::new(write)])?;
+    let (status, summary) = run::supervise(&mut filters, Arc::new(stage.source()), events, vec![Box::new(write)])?;
     filters.close();
     let summary = summary?;
     let status =

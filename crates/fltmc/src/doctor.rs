@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::args::Doctor;
 use crate::exit::{Code, Failure, cause};
+use crate::needs;
 use crate::output::{self, DIM, ERROR, GOOD, HEAD, WARN};
 
 /// The oldest kernel with everything that the core needs: F_SEAL_FUTURE_WRITE, ADDFD with SEND, pidfd.
@@ -164,13 +165,7 @@ fn supervise() -> Vec<Check> {
     let notify = sys::probe::notify();
     let found = match &notify {
         Ok(_) => Ok("a call was held and answered".into()),
-        Err(e) => Err(match e.kind() {
-            std::io::ErrorKind::ResourceBusy => "this process is under a supervisor already".into(),
-            std::io::ErrorKind::PermissionDenied => {
-                format!("{}: a container's profile may forbid it", cause(e))
-            }
-            _ => cause(e),
-        }),
+        Err(error) => Err(needs::why(error)),
     };
     let mut checks = vec![Check::of("seccomp notification", found, WHAT).needed()];
     let Ok(notify) = notify else { return checks };

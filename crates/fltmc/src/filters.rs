@@ -12,7 +12,7 @@ use fltmgr::namespace::Namespace;
 use fltmgr::policy::{Rule, Rules};
 
 use crate::args::{Miss, RuleArgs};
-use crate::asked_port::{Announce, AskedPort, GLANCE};
+use crate::asked_port::{Admit, AskedPort, GLANCE};
 use crate::exit::{Code, Failure};
 use crate::output::{HEAD, Safe, WARN, noteln};
 use crate::port;
@@ -39,8 +39,8 @@ pub(crate) struct Setting {
     /// What the source can hold back.
     pub(crate) ops: OpSet,
     pub(crate) on_miss: Miss,
-    /// Called for each application that connects to the port.
-    pub(crate) announce: Announce,
+    /// Called for each application that connects to the port, which it may refuse.
+    pub(crate) admit: Admit,
 }
 
 impl Filters {
@@ -61,7 +61,7 @@ impl Filters {
         let ask = compiled(Rule::ask(if rules.ask.is_empty() { &everything } else { rules.ask.as_slice() }))?;
         if let Some(typed) = &rules.port {
             let namespace = Namespace::current();
-            let asked = AskedPort::open(&port::full_name(typed), namespace.clone(), setting.announce.clone());
+            let asked = AskedPort::open(&port::full_name(typed), namespace.clone(), setting.admit.clone());
             let asked = asked.map_err(|error| port::creating(error, namespace.dir(), "FLTMGR_NAMESPACE"))?;
             filters.guards.push(guard("--port", PORT_ALTITUDE, ask).ask(Arc::new(asked.applications.clone())));
             filters.asked = Some(asked);

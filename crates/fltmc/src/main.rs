@@ -12,6 +12,7 @@ mod filters;
 mod kernel;
 mod latency;
 mod load;
+mod needs;
 mod output;
 mod port;
 mod ports;

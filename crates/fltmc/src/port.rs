@@ -1,20 +1,39 @@
 //! What the commands that use ports share: names as people type them, and errors as exit codes.
 
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use fltmgr::{Connection, Error, Status};
+use rustix::process::DumpableBehavior;
 
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, Doing as _, Failure};
 
 /// A port's name as typed: the leading backslash, which a shell eats so easily, may be left out.
 pub(crate) fn full_name(typed: &str) -> String {
     if typed.starts_with('\\') { typed.to_owned() } else { format!("\\{typed}") }
 }
 
-/// Connects to a port by the name that was typed.
+/// Connects to a port by the name that was typed; `-` stands for the connection whose handle is standard input.
 pub(crate) fn connect(typed: &str, context: &[u8]) -> Result<Connection, Failure> {
-    Connection::connect(&full_name(typed), context).map_err(connecting)
+    let connection = if typed == INHERITED {
+        let handle = std::io::stdin().as_fd().try_clone_to_owned();
+        Connection::from_handle(handle.doing(|| "taking standard input".into())?).map_err(other)
+    } else {
+        Connection::connect(&full_name(typed), context).map_err(connecting)
+    }?;
+    close_to_debuggers();
+    Ok(connection)
 }
+
+/// Closes this process to debuggers of the same user, as which what it decides about runs: they could look into it, or
+/// answer in its place. It can then open no file itself where it is supervised by an ordinary user.
+pub(crate) fn close_to_debuggers() {
+    let closed = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    debug_assert!(closed.is_ok(), "the kernel takes this value from every process");
+}
+
+/// What is typed for a connection whose handle is standard input.
+pub(crate) const INHERITED: &str = "-";
 
 /// Why connecting failed. The library's sentence says what is there and what it admits.
 pub(crate) fn connecting(error: Error) -> Failure {

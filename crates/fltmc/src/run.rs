@@ -5,8 +5,8 @@ use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
 
 use fltmgr::filter::Manager;
@@ -16,30 +16,31 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGQUIT};
 
 use crate::args::Run;
-use crate::asked_port::Announce;
+use crate::asked_port::Admit;
 use crate::exit::{Code, Doing, Failure, no_thread};
 use crate::filters::{Filters, Setting};
+use crate::needs;
+use crate::output::{WARN, noteln};
+use crate::port;
 use crate::report::{Collector, QUEUE, Sink, Summary, json_lines};
 use crate::signals::{Event, Events};
 
 pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     args.rules.check()?;
     // What can fail without the program having run fails first.
+    needs::check()?;
     let report = args.rules.report.as_deref().map(create).transpose()?;
     let events = Events::new()?;
-    let tell = events.sender();
-    let announce: Announce = Arc::new(move || {
-        let _ = tell.try_send(Event::Connected);
-    });
-    let setting = Setting { under: Vec::new(), ops: Supervise::OPS, on_miss: args.on_miss, announce };
+    let mut command = Command::new(&args.command[0]);
+    command.args(&args.command[1..]);
+    let source = Arc::new(Supervise::new(command).at_end(AtEnd::Kill).strict(args.strict));
+    let admit = outsiders(source.clone(), events.sender());
+    let setting = Setting { under: Vec::new(), ops: Supervise::OPS, on_miss: args.on_miss, admit };
     let mut filters = Filters::new(&args.rules, &setting)?;
     if let Some(signal) = filters.wait_for_application(&events, args.wait)? {
         return Ok(ended_by(signal));
     }
     let sinks = report.map(json_lines).into_iter().collect();
-    let mut command = Command::new(&args.command[0]);
-    command.args(&args.command[1..]);
-    let source = Supervise::new(command).at_end(AtEnd::Kill).strict(args.strict);
     let (status, summary) = supervise(&mut filters, source, events, sinks)?;
     filters.close();
     let status = status.map_err(|error| not_run(&args.command[0], &error))?;
@@ -52,6 +53,19 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
         (None, Some(signal)) => ended_by(signal),
         // A process that was waited for ended one way or the other.
         (None, None) => ExitCode::FAILURE,
+    })
+}
+
+/// Admits applications, and tells of them, but none that the source decides about: it would answer its own questions.
+fn outsiders(source: Arc<Supervise>, tell: SyncSender<Event>) -> Admit {
+    let told = Once::new();
+    Arc::new(move |client| {
+        if source.contains(client.peer().pid) {
+            told.call_once(|| noteln!("{WARN}fltmc:{WARN:#} the program tried to answer for itself, and was refused"));
+            return Err(Status::ACCESS_DENIED);
+        }
+        let _ = tell.try_send(Event::Connected);
+        Ok(())
     })
 }
 
@@ -71,15 +85,15 @@ pub(crate) type Outcome = (Result<ExitStatus, Error>, Result<Summary, Failure>);
 /// Runs a command under filters until it and its children are gone.
 pub(crate) fn supervise(
     filters: &mut Filters,
-    source: Supervise,
+    source: Arc<Supervise>,
     events: Events,
     sinks: Vec<Sink>,
 ) -> Result<Outcome, Failure> {
     let (builder, records) = filters.add_to(Manager::builder())?.records(QUEUE);
-    let source = Arc::new(source);
     let collector = Collector::start(records, sinks)?;
     // Before the program runs, which must not go on without it.
     let (tell, forwarder) = forward(events, source.clone())?;
+    port::close_to_debuggers();
     let manager = builder.start(source.clone()).map_err(not_started)?;
     let status = source.wait();
     // Blocks at most until the forwarder has taken one of a full queue.
@@ -117,10 +131,6 @@ fn forward(events: Events, source: Arc<Supervise>) -> Result<(SyncSender<Event>,
 /// Why supervision did not start.
 fn not_started(error: Error) -> Failure {
     match error.status() {
-        Status::DEVICE_BUSY => Failure::new(
-            Code::Unsupported,
-            "this process is under a supervisor already, and the kernel allows one; run it outside of the other fltmc run",
-        ),
         Status::NOT_SUPPORTED => Failure::new(
             Code::Unsupported,
             format!("{error}; fltmc doctor shows what is missing, and as root fltmc watch does without it"),

@@ -43,7 +43,7 @@ pub(crate) fn watch(args: &Watch) -> Result<ExitCode, Failure> {
     let events = Events::new()?;
 
     let setting =
-        Setting { under: paths.clone(), ops: Fanotify::OPS, on_miss: args.on_miss, announce: Arc::new(|| ()) };
+        Setting { under: paths.clone(), ops: Fanotify::OPS, on_miss: args.on_miss, admit: Arc::new(|_| Ok(())) };
     let mut filters = Filters::new(&args.rules, &setting)?;
     // An application must not wait for its own verdicts.
     filters.applications().for_each(|applications| source.exempt(Arc::new(applications.clone())));

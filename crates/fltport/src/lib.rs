@@ -60,6 +60,7 @@
 
 mod application;
 mod error;
+mod handle;
 pub mod namespace;
 mod pool;
 mod port;

@@ -28,6 +28,7 @@ mod served;
 mod socket;
 mod violations;
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use proto::name::PortName;
@@ -65,6 +66,36 @@ impl Port {
     #[doc(alias = "FltCreateCommunicationPort")]
     pub fn create<S: Serve>(name: &str, options: PortOptions, serve: S) -> Result<Self, Error> {
         listener::listen(name, options, serve).map(|core| Self { core })
+    }
+
+    /// Creates a port that is in no namespace, and its one connection, to which this gives a handle: for a process that
+    /// this one starts and that no other must take the place of. That calls [`Connection::from_handle`]; the connection
+    /// lives as long as the handle, or a process that uses it. Nothing else can connect, now or later. Of the options the
+    /// descriptor, the namespace and the number of connections have no effect. `name` is what both ends call it in errors;
+    /// another port may have the same.
+    ///
+    /// [`Connection::from_handle`]: crate::Connection::from_handle
+    ///
+    /// ```no_run
+    /// # use std::process::Command;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # struct Nothing; impl fltport::Serve for Nothing { type Session = ();
+    /// #   fn connect(&self, _: &fltport::Client, _: &[u8]) -> Result<(), fltport::Status> { Ok(()) } }
+    /// # let serve = Nothing;
+    /// let (port, handle) = fltport::Port::unlisted(r"\WorkerPort", fltport::PortOptions::default(), serve)?;
+    /// let worker = Command::new("worker").stdin(handle).spawn()?;
+    ///
+    /// // … in the worker:
+    /// use std::os::fd::AsFd;
+    /// let port = fltport::Connection::from_handle(std::io::stdin().as_fd().try_clone_to_owned()?)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// What the connect callback refuses with. [`crate::Status::OBJECT_PATH_SYNTAX_BAD`] and the like: the name.
+    /// [`crate::Status::INSUFFICIENT_RESOURCES`]: no descriptors or memory.
+    pub fn unlisted<S: Serve>(name: &str, options: PortOptions, serve: S) -> Result<(Self, OwnedFd), Error> {
+        listener::unlisted(name, options, serve).map(|(core, handle)| (Self { core }, handle))
     }
 
     /// The port's name.

@@ -148,6 +148,11 @@ impl HostEnd {
         Ok((Self { socket: ours, harmless, names: true }, theirs))
     }
 
+    /// Whether a client connected by it, and the host did not make it.
+    pub fn was_accepted(&self) -> bool {
+        !self.names
+    }
+
     /// Whether nothing that a client made can lie in the socket: then it may be closed anywhere.
     pub fn is_harmless(&self) -> bool {
         self.harmless

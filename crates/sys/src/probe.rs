@@ -104,7 +104,14 @@ fn answer((listener, wait_killable): (OwnedFd, bool)) -> io::Result<Notify> {
         newfd_flags: libc::O_CLOEXEC as u32,
     };
     // SAFETY: the kernel reads one struct seccomp_notif_addfd, which `inject` is.
-    let inject = unsafe { libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw const inject) } >= 0;
+    let inject = if unsafe { libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw const inject) } >= 0 {
+        true
+    } else {
+        match io::Error::last_os_error() {
+            unknown if unknown.raw_os_error() == Some(libc::EINVAL) => false,
+            error => return Err(error),
+        }
+    };
     Ok(Notify { inject, wait_killable, sync_wake_up })
 }
 

@@ -18,14 +18,14 @@ use super::turns::{Party, Turns};
 use super::{Ask, question_of, settle};
 use crate::filter::{By, PreOperation};
 use crate::source::Exempt;
-use crate::{Client, Credentials, OutgoingMessage, Serve, Timeout};
+use crate::{Client, OutgoingMessage, Serve, Timeout};
 
 /// Questions that are under way at one time: some fewer than a connection has waiters.
 const UNDER_WAY: usize = 1_000;
 /// A user alone may have most of them.
 const TIMES: usize = 8;
 
-type Announce = Box<dyn Fn(&Credentials) + Send + Sync>;
+type Admit = Box<dyn Fn(&Client) -> Result<(), Status> + Send + Sync>;
 
 /// Applications that connected to a port, asked in turn.
 ///
@@ -56,7 +56,7 @@ struct Shared {
     clients: RwLock<Vec<(u64, Client)>>,
     next_id: AtomicU64,
     turn: AtomicUsize,
-    announce: Option<Announce>,
+    admit: Option<Admit>,
     /// Operations about which an application is to be asked.
     waiting: Mutex<Turns<PreOperation>>,
 }
@@ -78,7 +78,7 @@ impl Default for Shared {
             clients: RwLock::default(),
             next_id: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
-            announce: None,
+            admit: None,
             waiting: Mutex::new(Turns::new(UNDER_WAY, TIMES)),
         }
     }
@@ -100,10 +100,12 @@ impl Applications {
         Self::default()
     }
 
-    /// None yet; `announce` is told of each one that connects, on a thread of the port, a moment before that one knows
-    /// that it is connected.
-    pub fn announced(announce: impl Fn(&Credentials) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Shared { announce: Some(Box::new(announce)), ..Shared::default() }))
+    /// None yet; `admit` is told of each one that connects, on a thread of the port, a moment before that one knows that it
+    /// is connected, and may refuse it with a status: one that is decided about, say ([`Supervise::contains`]).
+    ///
+    /// [`Supervise::contains`]: crate::source::Supervise::contains
+    pub fn admitted_by(admit: impl Fn(&Client) -> Result<(), Status> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Shared { admit: Some(Box::new(admit)), ..Shared::default() }))
     }
 
     /// How many are connected.
@@ -184,11 +186,11 @@ impl Serve for Applications {
     type Session = Place;
 
     fn connect(&self, client: &Client, _context: &[u8]) -> Result<Place, Status> {
+        if let Some(admit) = &self.0.admit {
+            admit(client)?;
+        }
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         self.0.write().push((id, client.clone()));
-        if let Some(announce) = &self.0.announce {
-            announce(client.peer());
-        }
         Ok(Place(id))
     }
 

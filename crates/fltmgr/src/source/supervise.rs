@@ -20,6 +20,7 @@ mod held;
 mod identity;
 mod judge;
 mod kill;
+mod members;
 mod orphans;
 mod plan;
 mod procfiles;
@@ -81,9 +82,9 @@ pub enum AtEnd {
 ///
 /// Not asked at all: reading and writing of open files, descriptors that come over a socket, files that the kernel
 /// opens itself (a script's interpreter). Refused: io_uring and clone3 (ENOSYS), openat2 with O_PATH (ENOSYS), opening by
-/// handle (EPERM), 32-bit and x32 system calls (ENOSYS), paths of a thread whose memory we may not read (EACCES, counted as
-/// [`CallCounters::unreadable`]), files of procfs that show this process, and what is so deep that its absolute path is
-/// longer than PATH_MAX (ENAMETOOLONG), however short the one that was given.
+/// handle and pidfd_getfd (EPERM), 32-bit and x32 system calls (ENOSYS), paths of a thread whose memory we may not read
+/// (EACCES, counted as [`CallCounters::unreadable`]), files of procfs that show this process, and what is so deep that its
+/// absolute path is longer than PATH_MAX (ENAMETOOLONG), however short the one that was given.
 ///
 /// The command has no_new_privs, so that sudo and other setuid programs get no rights in it. Denials appear as the error
 /// number that fits the status best, EACCES if none does. When this process dies, the command is killed
@@ -177,6 +178,17 @@ impl Supervise {
     /// Why it could not be executed.
     pub fn pid(&self) -> Result<u32, Error> {
         self.running()?.1.pid().map_err(|error| failed("executing the command", error))
+    }
+
+    /// Whether this process is the command, or was started by it or below it; true too where that cannot be told, and false
+    /// before the command is started. For ports: what is decided about must not be the one that decides. Orphans are only
+    /// known with [`AtEnd::Kill`], or when they have asked. A number is used again: of a process that may end meanwhile,
+    /// have a descriptor, and look at that afterwards.
+    pub fn contains(&self, process: u32) -> bool {
+        match &*self.lock() {
+            State::Running(tree, _) => members::contains(tree, process),
+            State::Ready(_) | State::Failed => false,
+        }
     }
 
     /// What happened below the filters.

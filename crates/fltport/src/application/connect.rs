@@ -23,7 +23,7 @@ use super::attachment::{Alarm, Attachment};
 use super::register::Register;
 use crate::namespace::Namespace;
 use crate::sync::lock;
-use crate::{Error, wait};
+use crate::{Error, handle, wait};
 
 /// How to connect: where to look, and what the handle may do.
 #[derive(Debug, Clone, Default)]
@@ -181,11 +181,9 @@ pub(super) fn duplicate(attachment: &Attachment) -> Result<OwnedFd, Error> {
     said.map_err(|error| unanswered(doing(), error))?;
     let answer = attachment.handle(deadline).map_err(|error| unanswered(doing(), error))?;
     let way = answer.map_err(|refused| refusal(doing(), &refused))?;
-    let (handle, inside) = Socket::pair().map_err(|error| Error::resources(doing(), error))?;
-    let content = FromHost::Welcome { holder: None, name: attachment.name.clone() }.encode();
     let [host, shared] = &attachment.passed_on;
-    inside.send(&content, &[way.as_fd(), host.as_fd(), shared.as_fd()]).map_err(|error| unanswered(doing(), error))?;
-    Ok(handle.into())
+    handle::filled(&attachment.name, [way.as_fd(), host.as_fd(), shared.as_fd()])
+        .map_err(|error| unanswered(doing(), error))
 }
 
 fn refusal(doing: String, refused: &Refused) -> Error {

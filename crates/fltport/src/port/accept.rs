@@ -208,6 +208,16 @@ impl<S: Serve> Acceptor<S> {
             let whom = explain(&self.port.options.security);
             return Err(Refused::new(status, format!("{} admits {whom}, you are user {}", self.port.name, peer.uid)));
         }
+        self.place(hello, peer, socket)
+    }
+
+    /// Makes the connection of a client that may have one, if there is a place.
+    pub(super) fn place(
+        self: &Arc<Self>,
+        hello: &Hello<'_>,
+        peer: Credentials,
+        socket: Arc<ClientSocket>,
+    ) -> Result<(), Refused> {
         // charged first: a user who has all the connections that one may have takes no place, not for a moment in which
         // another could have it
         let charged = self.user(peer.uid).charge(Kind::Connections, 1);

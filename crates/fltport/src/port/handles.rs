@@ -33,13 +33,17 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// The handle that a connection begins with, which the process that connected uses.
+    /// The handle that a connection begins with: the process that connected uses it, and of one that the host made none
+    /// does yet.
     ///
     /// # Errors
     /// There is no descriptor for the process but those of the reserve.
     pub(super) fn first(socket: Arc<ClientSocket>, peer: &Arc<Credentials>) -> io::Result<Self> {
-        let process = Process::of_peer(&socket, Arc::clone(peer))?;
-        Ok(Self { user: OnceLock::from((Holder::FIRST, process)), ..Self::new(socket, None) })
+        let user = match socket.was_accepted() {
+            true => OnceLock::from((Holder::FIRST, Process::of_peer(&socket, Arc::clone(peer))?)),
+            false => OnceLock::new(),
+        };
+        Ok(Self { user, ..Self::new(socket, None) })
     }
 
     pub(super) fn new(socket: Arc<ClientSocket>, charge: Option<Charge>) -> Self {

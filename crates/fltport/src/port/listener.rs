@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use proto::name::PortName;
 use proto::status::Status;
-use proto::wire::Refused;
+use proto::wire::{Hello, MAX_MESSAGE_LEN, Refused, WELCOME_FILES};
 use sys::descriptors;
 use sys::host_end::HostEnd;
 use sys::monitor::{Interest, Monitor, Watch};
-use sys::peer;
+use sys::peer::{self, Credentials};
 
 use super::accept::{Acceptor, OpenSocket};
 use super::handshake::{Handshakes, refuse};
@@ -22,7 +22,7 @@ use super::served::ServedPort;
 use super::socket::ClientSocket;
 use crate::namespace::{Claim, Namespace};
 use crate::sync::lock;
-use crate::{Error, pool, wait};
+use crate::{Error, handle, pool, wait};
 
 /// Creates a port, and takes clients from its queue.
 ///
@@ -40,10 +40,8 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
         tracing::warn!(port = %name, "{note}");
     }
     let sddl = options.security.to_string();
-    wait::warm_up();
     let system = |error| Error::resources(doing(), error);
-    let monitor = Monitor::of_this_process().map_err(system)?;
-    pool::start().map_err(system)?;
+    let monitor = begin().map_err(system)?;
     let namespace = options.namespace.clone().unwrap_or_else(Namespace::current);
     let claim = Arc::new(namespace.claim(&name, options.case_insensitive, &sddl)?);
     let acceptor = Arc::new(Acceptor::new(ServedPort::new(name, options, serve)));
@@ -55,6 +53,44 @@ pub(super) fn listen<S: Serve>(name: &str, options: PortOptions, serve: S) -> Re
     *listening = Some(OpenSocket { watching, claim });
     drop(listening);
     Ok(acceptor)
+}
+
+/// Creates a port that does not listen, with a connection, and gives a handle to that.
+///
+/// # Errors
+/// As [`super::Port::unlisted`].
+pub(super) fn unlisted<S: Serve>(
+    name: &str,
+    options: PortOptions,
+    serve: S,
+) -> Result<(Arc<Acceptor<S>>, OwnedFd), Error> {
+    let doing = || format!("creating {name}");
+    let failed = |status| Error::new(status, doing());
+    let system = |error| Error::resources(doing(), error);
+    let name = PortName::parse(name).map_err(failed)?;
+    let hello = Hello::new(name.clone(), &[]).map_err(failed)?;
+    begin().map_err(system)?;
+    let acceptor = Arc::new(Acceptor::new(ServedPort::new(name.clone(), options.max_connections(1), serve)));
+    let (ours, way) = HostEnd::pair().map_err(system)?;
+    let us = Credentials::of_peer(&way).map_err(system)?;
+    let ours = Arc::new(ClientSocket::new(ours, us.uid));
+    acceptor
+        .place(&hello, us, ours)
+        .map_err(|refused| Error::new(refused.status(), doing()).hint(refused.sentence()))?;
+    // the answer, which brings the memory, and the way to the host, as they lie in every handle
+    let welcome = way.recv(&mut [0; MAX_MESSAGE_LEN]).map_err(system)?;
+    let [host, shared] = <[OwnedFd; WELCOME_FILES]>::try_from(welcome.files)
+        .map_err(|_| failed(Status::INSUFFICIENT_RESOURCES).hint("the connection's memory was lost on its way"))?;
+    let handle = handle::filled(&name, [way.as_fd(), host.as_fd(), shared.as_fd()]).map_err(system)?;
+    Ok((acceptor, handle))
+}
+
+/// What every port needs of its process: the monitor that watches its sockets, threads, and the cost of a wait.
+fn begin() -> io::Result<&'static Monitor> {
+    wait::warm_up();
+    let monitor = Monitor::of_this_process()?;
+    pool::start()?;
+    Ok(monitor)
 }
 
 /// A claim's listener, for the monitor.

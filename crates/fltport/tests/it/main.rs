@@ -36,6 +36,7 @@ mod slots;
 mod stopped;
 mod stopped_requests;
 mod timeout;
+mod unlisted;
 mod unload;
 mod violations;
 mod windows_document;

@@ -22,12 +22,14 @@ fn on_the_port(how: &str) -> Value {
     let secret = path(&world, "secret");
     world.file("secret", "text");
     let namespace = path(&world, "namespace");
+    // its application is found by the name, among those of other tests
+    let gate = format!("Gate-{how}");
     let mut command = world.fltmc();
-    command.args(["run", "-q", "--port", "Gate", "--ask", "**/secret", "--deadline", "500", "--"]);
-    command.arg(world.program("attacker")).args(["forge", "port", how, "Gate", &namespace, &secret]);
+    command.args(["run", "-q", "--port", &gate, "--ask", "**/secret", "--deadline", "500", "--"]);
+    command.arg(world.program("attacker")).args(["forge", "port", how, &gate, &namespace, &secret]);
     let mut run = world.spawn(&mut command);
     run.says("waiting for an application");
-    let mut application = world.spawn(world.fltmc().args(["connect", "Gate", "--deny-all"]));
+    let mut application = world.spawn(world.fltmc().args(["connect", &gate, "--deny-all"]));
     let said = run.says("{");
     run.end();
     application.end();
@@ -58,4 +60,59 @@ fn what_outlives_the_filter_opens_nothing() {
     let said: Value = serde_json::from_str(&run.says("{")).expect("JSON");
     assert_ne!(said["open"], 0, "{said}");
     assert_eq!(run.end(), 128 + libc::SIGKILL);
+}
+
+#[test]
+fn nothing_takes_the_place_of_the_scanner() {
+    let said = on_the_scanner(&[], "scanner");
+    assert_ne!(said["connected"], true, "{said}");
+    assert_ne!(said["open"], 0, "{said}");
+}
+
+#[test]
+fn nothing_from_inside_takes_the_place_of_an_application() {
+    let said = on_the_port("instead");
+    assert_eq!((&said["applications"], &said["connected"]), (&1.into(), &false.into()), "{said}");
+    assert_ne!(said["open"], 0, "{said}");
+}
+
+/// It has left its parent and its session, but not the tree.
+#[test]
+fn no_daemon_from_inside_takes_the_place_of_an_application() {
+    let said = on_the_port("as-daemon");
+    assert_eq!((&said["applications"], &said["connected"]), (&1.into(), &false.into()), "{said}");
+    assert_ne!(said["open"], 0, "{said}");
+}
+
+/// By no way that a debugger has.
+#[test]
+fn nothing_from_inside_looks_into_what_decides() {
+    let world = World::ordinary();
+    let ended = supervised(&world, &["--deny-content=NEEDLE"], &["forge", "look"]);
+    let said = printed(&ended);
+    let processes = said.as_array().expect("a list");
+    assert_eq!(processes.len(), 2, "the filter and the scanner: {said}");
+    for (way, error) in processes.iter().flat_map(|process| process.as_object().expect("ways")) {
+        // what is not there cannot be looked into either
+        assert!(error != 0 && (way != "write" || *error != libc::EFAULT), "{way}: {said}");
+    }
+}
+
+#[test]
+fn no_descriptor_is_taken_out_of_a_process() {
+    let world = World::ordinary();
+    let ended = supervised(&world, &["--deny=/nowhere"], &["forge", "take"]);
+    assert_ne!(printed(&ended), 0, "{ended:?}");
+}
+
+/// The scanner needs no name that others find.
+#[test]
+fn the_scanner_has_no_port_that_can_be_found() {
+    let world = World::ordinary();
+    let temporary = path(&world, "tmp");
+    assert_eq!(testkit::finish(world.command("mkdir").arg(&temporary)).code, Some(0));
+    let mut command = world.fltmc();
+    command.env("TMPDIR", &temporary).args(["run", "-q", "--deny-content=NEEDLE", "--", "find"]);
+    let ended = testkit::finish(command.args([&temporary, "-type", "s"]));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""), "{}", ended.err);
 }

@@ -95,6 +95,8 @@ pub(super) fn program(ops: OpSet, strict: bool) -> Vec<sock_filter> {
         rule(&mut code, libc::SYS_open_by_handle_at, &[put(RETURN, refuse(libc::EPERM))]);
     }
     places(&mut code, strict);
+    // What another process has open was opened in its name, and may be its way to us.
+    rule(&mut code, libc::SYS_pidfd_getfd, &[put(RETURN, refuse(libc::EPERM))]);
     for nr in calls::IDENTITY {
         rule(&mut code, nr, &[put(RETURN, ASK)]);
     }
@@ -222,6 +224,7 @@ mod tests {
             }
             assert_eq!(verdict(kind.set(), libc::SYS_read, [0; 6]), ALLOW);
             assert_eq!(verdict(kind.set(), libc::SYS_io_uring_setup, [0; 6]), refuse(libc::ENOSYS));
+            assert_eq!(verdict(kind.set(), libc::SYS_pidfd_getfd, [0; 6]), refuse(libc::EPERM));
         }
     }
 
