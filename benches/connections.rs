@@ -1,6 +1,6 @@
 //! What connections cost: making one, and keeping many that do nothing.
 //!
-//! `cargo bench -p fltmgr --bench connections` opens 10,000 connections (`-- 500` opens 500) from as many other processes
+//! `cargo bench -p fltport --bench connections` opens 10,000 connections (`-- 500` opens 500) from as many other processes
 //! as the limit of descriptors asks for, and prints the time to make one, the memory and the descriptors that one takes
 //! at both ends together, and the processor time that all of them use in a second of silence.
 

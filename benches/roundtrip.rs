@@ -1,6 +1,6 @@
 //! What a message costs, against the least that shared memory, a futex and a socket cost: two processes, one run.
 //!
-//! `cargo bench -p fltmgr --bench roundtrip` runs all cases in turn, several rounds of them, and prints medians and the
+//! `cargo bench -p fltport --bench roundtrip` runs all cases in turn, several rounds of them, and prints medians and the
 //! ratios within each round; `-- hot` runs one of `blocking`, `hot`, `outstanding`. A message has 64 bytes, its reply
 //! 16; every reply is checked.
 //!

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use proto::pieces::Look;
 use proto::wait::Patience;
 use sys::clock::{self, Deadline};
 use sys::costs::{self, Costs};
@@ -198,44 +199,51 @@ pub(crate) fn warm_up() {
 /// is on its way.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// How the wait for a counter ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Counted {
-    /// It got there.
-    Reached,
-    /// The connection is gone.
+/// Why there is no next piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The connection is gone, or what else `gone` looked for.
     Gone,
     /// The deadline passed.
     TimedOut,
+    /// One of the ends gave up in the middle.
+    Aborted,
 }
 
-/// Waits until `reached` accepts the counter, which the peer moves and always wakes.
-pub(crate) fn wait_counter(
-    counter: &AtomicU32,
+/// Waits until an end of a long payload can move its next piece; false when all have been.
+pub(crate) fn wait_piece<'a>(
+    look: impl Fn() -> Look<'a>,
     deadline: Option<Deadline>,
-    reached: impl Fn(u32) -> bool,
     gone: impl Fn() -> bool,
-) -> Counted {
+) -> Result<bool, Stopped> {
+    let mut stopped = None;
     loop {
-        let now = counter.load(Ordering::Acquire);
-        if reached(now) {
-            return Counted::Reached;
+        let (counter, seen) = match look() {
+            Look::Ready => return Ok(true),
+            Look::Whole => return Ok(false),
+            Look::Aborted => return Err(Stopped::Aborted),
+            Look::Waits(counter, seen) => (counter, seen),
+        };
+        if let Some(stopped) = stopped {
+            return Err(stopped);
         }
         if gone() {
-            // looked at again: what came before the end counts
-            return if reached(counter.load(Ordering::Acquire)) { Counted::Reached } else { Counted::Gone };
+            stopped = Some(Stopped::Gone);
+        } else if deadline.is_some_and(Deadline::passed) {
+            stopped = Some(Stopped::TimedOut);
+        } else {
+            let left = deadline.map_or(SLICE, |deadline| deadline.remaining().min(SLICE));
+            // spurious or not, the loop looks
+            let _ = futex::wait(counter, seen, futex::ANY, Some(Deadline::Monotonic(clock::monotonic() + left)));
         }
-        if deadline.is_some_and(Deadline::passed) {
-            return Counted::TimedOut;
-        }
-        let left = deadline.map_or(SLICE, |deadline| deadline.remaining().min(SLICE));
-        // spurious or not, the loop looks
-        let _ = futex::wait(counter, now, futex::ANY, Some(Deadline::Monotonic(clock::monotonic() + left)));
+        // once more after the end too: what came before it counts
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU32;
+
     use super::*;
 
     #[test]
@@ -279,14 +287,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_before_the_end_counts() {
+    fn a_piece_that_came_before_the_end_counts() {
         let counter = AtomicU32::new(0);
+        let look = || match counter.load(Ordering::Acquire) {
+            2 => Look::Ready,
+            seen => Look::Waits(&counter, seen),
+        };
         // the other end, which ends between the two looks
         let ends = |last| {
             counter.store(last, Ordering::Release);
             true
         };
-        assert_eq!(wait_counter(&counter, None, |now| now == 2, || ends(1)), Counted::Gone);
-        assert_eq!(wait_counter(&counter, None, |now| now == 2, || ends(2)), Counted::Reached);
+        assert_eq!(wait_piece(look, None, || ends(1)), Err(Stopped::Gone));
+        assert_eq!(wait_piece(look, None, || ends(2)), Ok(true));
     }
 }

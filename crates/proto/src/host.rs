@@ -8,9 +8,10 @@ pub mod holders;
 
 use std::collections::VecDeque;
 
+use crate::pieces;
 use crate::slots::{
     ATTENTION_AWAITS_GET, ATTENTION_REPLIED, Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, SharedRegion,
-    State, WAITERS, WINDOW, Word, index_number, write_words,
+    State, WAITERS, Word, index_number, write_words,
 };
 use crate::sync::{AtomicU32, Ordering, fence, swap, swap_at_last};
 
@@ -20,8 +21,6 @@ pub const FLAG_REPLY: u32 = 1;
 pub const FLAG_FILE: u32 = 2;
 /// [`crate::slots::HostSlot::flags`]: no thread sleeps on the waiter itself; the reply must ring the attention word too.
 pub const FLAG_ATTENTION: u32 = 4;
-/// [`crate::slots::HostSlot::filled`]: the filter gave up in the middle of a long message.
-pub const ABORTED: u32 = u32::MAX;
 
 /// How a slot was completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -435,7 +434,7 @@ fn place(host: &HostRegion, slot: usize, payload: &[u8]) {
     if payload.len() <= HOST_INLINE {
         write_words(&ours.inline, payload);
     } else {
-        write_words(&host.window(slot).words, payload.get(..WINDOW).unwrap_or(payload));
+        write_words(&host.window(slot).words, pieces::first(payload));
     }
 }
 

@@ -23,6 +23,7 @@ pub mod integrity;
 pub mod mask;
 pub mod name;
 pub mod operation;
+pub mod pieces;
 pub mod question;
 pub mod quota;
 pub mod sddl;

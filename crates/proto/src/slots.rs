@@ -20,7 +20,7 @@ mod layout;
 mod requests;
 mod word;
 
-pub use bytes::{Chunks, read_words, write_words};
+pub use bytes::{read_words, write_words};
 pub use counts::{
     ATTENTION_SLOTS, GETS, HOST_INLINE, NO_WINDOW, REPLY_INLINE, SENDS, SLOTS, WAITERS, WINDOW, WINDOW_WORDS,
 };

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use fltport::namespace::Namespace;
 use fltport::{PortName, Status};
 use proto::client::{self, Completion, Posted, Publish, ReplyTo, Wake};
-use proto::slots::{Chunks, Holder, HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, read_words, write_words};
+use proto::pieces;
+use proto::slots::{Holder, HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, WINDOW, read_words, write_words};
 use proto::wire::{FromClient, FromHost, Hello, MAX_ANSWER_LEN, MAX_MESSAGE_LEN};
 use sys::futex::{self, Upper};
 use sys::memory::Memory;
@@ -92,10 +93,9 @@ impl Raw {
             read_words(&theirs.inline, &mut body);
             return body;
         }
-        let chunks = Chunks::new(len);
-        for index in 0..chunks.count() {
+        for (index, piece) in body.chunks_mut(WINDOW).enumerate() {
             until(|| theirs.filled.load(Ordering::Acquire) as usize > index);
-            read_words(&self.host().windows[posted.slot].words, &mut body[chunks.range(index)]);
+            read_words(&self.host().windows[posted.slot].words, piece);
             move_counter(&self.shared().slots[posted.slot].drained, index as u32 + 1);
         }
         body
@@ -112,7 +112,7 @@ impl Raw {
     pub fn begin_reply(&self, to: ReplyTo, payload: &[u8]) -> usize {
         assert!(client::claim(self.shared(), to, Holder::FIRST, 0));
         let window = client::reserve_send(self.shared(), Holder::FIRST).expect("a free window");
-        write_words(&self.shared().windows[window].words, &payload[Chunks::new(payload.len()).range(0)]);
+        write_words(&self.shared().windows[window].words, pieces::first(payload));
         self.shared().slots[window].filled.store(1, Ordering::Release);
         client::write_reply(self.shared(), to, Status::SUCCESS.0, &[], payload.len() as u64, Some(window));
         assert!(matches!(self.publish(to), Publish::Delivered { .. }));
@@ -121,11 +121,10 @@ impl Raw {
 
     /// Writes the other pieces as they are read.
     pub fn finish_reply(&self, to: ReplyTo, window: usize, payload: &[u8]) {
-        let chunks = Chunks::new(payload.len());
         let drained = &self.host().waiters[to.waiter].drained;
-        for index in 1..chunks.count() {
+        for (index, piece) in payload.chunks(WINDOW).enumerate().skip(1) {
             until(|| drained.load(Ordering::Acquire) as usize >= index);
-            write_words(&self.shared().windows[window].words, &payload[chunks.range(index)]);
+            write_words(&self.shared().windows[window].words, piece);
             move_counter(&self.shared().slots[window].filled, index as u32 + 1);
         }
         until(|| !client::reading(self.host(), to));

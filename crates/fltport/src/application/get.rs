@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use proto::client::{self, Completion, Posted};
 use proto::host::{FLAG_FILE, Outcome};
-use proto::slots::{REASON_BUFFER, read_words};
+use proto::slots::REASON_BUFFER;
 use proto::status::Status;
 use sys::clock::Deadline;
 use sys::futex;
@@ -239,7 +239,6 @@ impl Get {
 
     fn body(&self, completion: &Completion) -> Result<Option<Body>, Error> {
         let attachment = &self.attachment;
-        let (host, slot) = (attachment.memory.host(), self.posted.slot);
         let len = usize::try_from(completion.len).map_err(|_| attachment.disconnected(RECEIVING))?;
         let mut body = Body::new();
         if body.try_reserve_exact(len).is_err() {
@@ -248,11 +247,7 @@ impl Get {
                 .hint(format!("a message of {len} bytes does not fit into memory")));
         }
         body.resize(len, 0);
-        if client::lies_inline(len) {
-            read_words(&host.slots[slot].inline, &mut body);
-            return Ok(Some(body));
-        }
-        match attachment.read_pieces(slot, &mut body) {
+        match attachment.read_payload(self.posted.slot, &mut body) {
             Some(whole) => Ok(whole.then_some(body)),
             None => Err(attachment.disconnected(RECEIVING)),
         }

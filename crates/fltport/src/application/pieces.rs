@@ -1,36 +1,37 @@
-//! What the host writes into a completed slot, piece after piece.
+//! What the host puts into a completed slot: a message, or the answer to a request.
 
-use std::sync::atomic::Ordering;
-
-use proto::host::ABORTED;
-use proto::slots::{Chunks, read_words};
+use proto::client;
+use proto::pieces::{Reader, Stream};
+use proto::slots::{WINDOW, read_words};
 use sys::futex;
 
 use super::attachment::Attachment;
-use crate::wait::{Counted, wait_counter};
+use crate::wait::{Stopped, wait_piece};
 
 impl Attachment {
-    /// Copies what comes through a completed slot's window, of which the first piece is there. False: the host gave up
-    /// in the middle. `None`: the connection is gone.
-    pub(super) fn read_pieces(&self, slot: usize, into: &mut [u8]) -> Option<bool> {
-        let (host, shared) = (self.memory.host(), self.memory.shared());
-        let chunks = Chunks::new(into.len());
-        for index in 0..chunks.count() {
-            if index > 0 {
-                let filled = &host.slots[slot].filled;
-                match wait_counter(filled, None, |filled| filled as usize > index, || self.gone()) {
-                    Counted::Reached if filled.load(Ordering::Relaxed) == ABORTED => return Some(false),
-                    Counted::Reached => {}
-                    _ => return None,
-                }
-            }
-            read_words(&host.windows[slot].words, &mut into[chunks.range(index)]);
-            if chunks.count() > 1 {
-                let drained = &shared.slots[slot].drained;
-                drained.store(index as u32 + 1, Ordering::Release);
-                futex::wake(drained, 1, futex::ANY);
-            }
-        }
+    /// Copies the payload of a completed slot, of which the first piece is there. False: the host gave up in the middle.
+    /// `None`: the connection is gone.
+    pub(super) fn read_payload(&self, slot: usize, into: &mut [u8]) -> Option<bool> {
+        let host = self.memory.host();
+        let words = match into.len() {
+            len if client::lies_inline(len) => &host.slots[slot].inline[..],
+            len if len <= WINDOW => &host.windows[slot].words[..],
+            _ => return self.read_pieces(slot, into),
+        };
+        read_words(words, into);
         Some(true)
+    }
+
+    fn read_pieces(&self, slot: usize, into: &mut [u8]) -> Option<bool> {
+        let stream = Stream::completed(self.memory.host(), self.memory.shared(), slot);
+        let mut reader = Reader::new(into.len());
+        loop {
+            match wait_piece(|| reader.look(&stream), None, || self.gone()) {
+                Ok(true) => futex::wake(reader.read(&stream, into), 1, futex::ANY),
+                Ok(false) => return Some(true),
+                Err(Stopped::Aborted) => return Some(false),
+                Err(_) => return None,
+            };
+        }
     }
 }

@@ -3,9 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use proto::client::{self, Publish, ReplyTo};
-#[cfg(feature = "async")]
-use proto::slots::WINDOW;
-use proto::slots::{Chunks, REASON_BUFFER, REASON_REPLY, REPLY_INLINE, write_words};
+use proto::pieces::{self, Stream, Writer};
+use proto::slots::{REASON_BUFFER, REASON_REPLY, REPLY_INLINE, WINDOW, write_words};
 use proto::status::Status;
 use sys::futex::{self, Upper};
 
@@ -13,7 +12,7 @@ use super::attachment::{Attachment, LentWindow};
 use super::connection::Connection;
 use crate::Error;
 use crate::sync::lock;
-use crate::wait::{Counted, wait_counter};
+use crate::wait::wait_piece;
 
 impl Connection {
     /// Answers message `id`, which any thread of any process with a handle to this connection has received.
@@ -115,7 +114,7 @@ impl Attachment {
             }
         }
         let streamed = window.is_none_or(|slot| {
-            let streamed = published != Publish::NoWaiter && self.stream(slot, to, fits);
+            let streamed = published != Publish::NoWaiter && (fits.len() <= WINDOW || self.write_rest(slot, to, fits));
             lock(&self.windows).push(LentWindow { slot, to });
             self.reclaim_windows();
             streamed
@@ -157,30 +156,25 @@ impl Attachment {
     /// Puts the first piece of `payload` into the window of a reserved slot.
     fn lend(&self, slot: usize, payload: &[u8]) -> usize {
         let shared = self.memory.shared();
-        write_words(&shared.windows[slot].words, &payload[Chunks::new(payload.len()).range(0)]);
+        write_words(&shared.windows[slot].words, pieces::first(payload));
         shared.slots[slot].filled.store(1, Ordering::Release);
         slot
     }
 
-    /// Sends the other pieces of a long reply as the filter reads them. False: it stopped reading.
-    fn stream(&self, slot: usize, to: ReplyTo, payload: &[u8]) -> bool {
+    /// Writes the other pieces of a long reply as the filter reads them. False: it stopped reading.
+    fn write_rest(&self, slot: usize, to: ReplyTo, payload: &[u8]) -> bool {
         let (host, shared) = (self.memory.host(), self.memory.shared());
-        let theirs = &host.waiters[to.waiter];
+        let stream = Stream::reply(host, shared, slot, to.waiter);
         let ended = || self.gone() || !client::reading(host, to);
-        let chunks = Chunks::new(payload.len());
-        for index in 1..chunks.count() {
-            if wait_counter(&theirs.drained, None, |drained| drained as usize >= index, ended) != Counted::Reached {
-                return false;
-            }
-            write_words(&shared.windows[slot].words, &payload[chunks.range(index)]);
-            let filled = &shared.slots[slot].filled;
-            // fails when the filter's time ran out: exactly one of both happens
-            let (before, now) = (index as u32, index as u32 + 1);
-            if filled.compare_exchange(before, now, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-                return false;
-            }
-            futex::wake(filled, 1, futex::ANY);
+        let mut writer = Writer::new(payload.len());
+        loop {
+            match wait_piece(|| writer.look(&stream), None, ended) {
+                Ok(true) => match writer.write(&stream, payload) {
+                    Some(written) => futex::wake(written, 1, futex::ANY),
+                    None => return false,
+                },
+                whole => return whole == Ok(false),
+            };
         }
-        true
     }
 }

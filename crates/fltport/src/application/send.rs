@@ -1,9 +1,8 @@
 //! Sending: a request goes to the filter's message callback, which answers.
 
-use std::sync::atomic::Ordering;
-
 use proto::client::{self, Posted};
-use proto::slots::{Chunks, read_words, write_words};
+use proto::pieces::{self, Stream, Writer};
+use proto::slots::{WINDOW, write_words};
 use proto::status::Status;
 use sys::futex;
 
@@ -11,7 +10,7 @@ use super::attachment::Attachment;
 use super::connection::Connection;
 use crate::Error;
 use crate::response::Response;
-use crate::wait::{Counted, On, wait, wait_counter};
+use crate::wait::{On, wait, wait_piece};
 
 const SENDING: &str = "sending to";
 
@@ -67,25 +66,28 @@ impl Connection {
 impl Attachment {
     /// One request in a reserved slot.
     fn exchange(&self, slot: usize, input: &[u8], output: &mut [u8]) -> Result<Response, Error> {
-        let (host, shared) = (self.memory.host(), self.memory.shared());
-        let chunks = Chunks::new(input.len());
-        write_words(&shared.windows[slot].words, &input[chunks.range(0)]);
+        let shared = self.memory.shared();
+        write_words(&shared.windows[slot].words, pieces::first(input));
         let (posted, wake) = client::post_send(shared, slot, input.len() as u64, output.len() as u64)
             .ok_or_else(|| self.disconnected(SENDING))?;
         self.wake(wake, &shared.requests.word, futex::ANY);
-        for index in 1..chunks.count() {
-            let read = |drained: u32| drained as usize >= index;
-            // a host that refuses the request completes it without reading on
-            let done = || self.gone() || client::completed(host, posted);
-            if wait_counter(&host.slots[slot].drained, None, read, done) != Counted::Reached {
-                break;
-            }
-            write_words(&shared.windows[slot].words, &input[chunks.range(index)]);
-            let filled = &shared.slots[slot].filled;
-            filled.store(index as u32 + 1, Ordering::Release);
-            futex::wake(filled, 1, futex::ANY);
+        if input.len() > WINDOW {
+            self.write_input(posted, input);
         }
         self.answer(posted, output)
+    }
+
+    /// Writes the other pieces of a long request, as far as the host reads them.
+    fn write_input(&self, posted: Posted, input: &[u8]) {
+        let (host, shared) = (self.memory.host(), self.memory.shared());
+        let stream = Stream::request(host, shared, posted.slot);
+        let mut writer = Writer::new(input.len());
+        // a host that refuses the request completes it without reading on
+        let done = || self.gone() || client::completed(host, posted);
+        while wait_piece(|| writer.look(&stream), None, done) == Ok(true) {
+            let Some(written) = writer.write(&stream, input) else { return };
+            futex::wake(written, 1, futex::ANY);
+        }
     }
 
     fn answer(&self, posted: Posted, output: &mut [u8]) -> Result<Response, Error> {
@@ -111,12 +113,7 @@ impl Attachment {
         let len = usize::try_from(completion.len).unwrap_or(usize::MAX);
         let written = completion.written as usize;
         let output = output.get_mut(..written).ok_or_else(|| self.disconnected(SENDING))?;
-        let whole = if client::lies_inline(written) {
-            read_words(&host.slots[posted.slot].inline, output);
-            true
-        } else {
-            self.read_pieces(posted.slot, output).ok_or_else(|| self.disconnected(SENDING))?
-        };
+        let whole = self.read_payload(posted.slot, output).ok_or_else(|| self.disconnected(SENDING))?;
         if !whole {
             return Err(self.error(Status::TIMEOUT, SENDING).hint(
                 "the filter no longer waits for this process to read the answer: was it stopped? \

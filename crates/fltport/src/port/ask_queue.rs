@@ -234,7 +234,7 @@ impl AskQueue {
             Ok(Attempt::Take(taken)) => {
                 let begun = self.link.begin(taken, &outgoing, asked.progress.waiter());
                 if begun.is_ok() && asked.body.len() > WINDOW {
-                    stage = Stage::Sending(Sending::new(taken), std::mem::take(&mut asked.body));
+                    stage = Stage::Sending(Sending::new(taken, asked.body.len()), std::mem::take(&mut asked.body));
                 } else {
                     // its receiver may have ended while it was written
                     self.link.take_back();

@@ -2,7 +2,7 @@
 //! a time.
 
 use proto::host::{self, Waiter};
-use proto::slots::{GETS, REPLY_INLINE, SLOTS, read_words};
+use proto::slots::{GETS, SLOTS};
 use proto::status::Status;
 use smallvec::SmallVec;
 use sys::clock::Deadline;
@@ -99,14 +99,14 @@ impl Link {
         let step = match stage {
             Stage::Sending(sending, message) => match self.send_piece(sending, message) {
                 Ok(Step::Waits(..)) if over => {
-                    let unsent = self.abort_sending(sending, message.len());
+                    let unsent = self.abort_sending(sending);
                     let error = self.unsent(unsent, message.len());
                     *stage = Stage::Asked;
                     return self.out_of_time(asked, error);
                 }
                 Ok(Step::Waits(..)) if host::replied(self.memory.shared(), waiter) => {
                     // by an application that had no memory for it, or by the id: then another thread may be reading
-                    self.abort_sending(sending, message.len());
+                    self.abort_sending(sending);
                     *stage = Stage::Asked;
                     return self.begin_reading(asked);
                 }
@@ -178,12 +178,12 @@ impl Link {
                 return Next::Ended(Err(error));
             }
         };
-        if let Some(window) = replied.window {
-            asked.stage = Stage::Reading(Reading::new(waiter, window, replied.fits), replied.status);
+        if let Some(reading) = replied.in_pieces(waiter) {
+            asked.stage = Stage::Reading(reading, replied.status);
             return Next::Moved;
         }
-        let mut payload = vec![0; replied.fits.min(REPLY_INLINE)];
-        read_words(&self.memory.shared().waiters[waiter.index].inline, &mut payload);
+        let mut payload = vec![0; replied.fits];
+        self.read_at_once(waiter, &replied, &mut payload);
         self.end(waiter);
         Next::Ended(Ok(OwnedReply { status: replied.status, payload }))
     }

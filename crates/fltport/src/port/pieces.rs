@@ -6,14 +6,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proto::host::{self, Taken, Waiter};
-use proto::slots::{Chunks, read_words, write_words};
+use proto::pieces::{Look, Reader, Stream, Writer};
+use proto::slots::WINDOW;
 use proto::status::Status;
 use sys::clock::Deadline;
 use sys::futex;
 
 use super::link::Link;
 use crate::Error;
-use crate::wait::{Asleep, Counted, wait_counter};
+use crate::wait::{Asleep, Stopped, wait_piece};
 
 /// Why the rest of a payload was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +32,13 @@ pub(super) enum Unsent {
 #[derive(Debug)]
 pub(super) struct Sending {
     taken: Taken,
-    next: usize,
+    writer: Writer,
 }
 
 impl Sending {
-    /// All pieces but the first are still to be sent.
-    pub(super) const fn new(taken: Taken) -> Self {
-        Self { taken, next: 1 }
+    /// Of a message of `len` bytes, all pieces but the first are still to be sent.
+    pub(super) const fn new(taken: Taken, len: usize) -> Self {
+        Self { taken, writer: Writer::new(len) }
     }
 }
 
@@ -46,8 +47,7 @@ impl Sending {
 pub(super) struct Reading {
     waiter: Waiter,
     window: usize,
-    len: usize,
-    next: usize,
+    reader: Reader,
     /// What has arrived: memory follows that, not what was announced.
     payload: Vec<u8>,
 }
@@ -55,7 +55,7 @@ pub(super) struct Reading {
 impl Reading {
     /// `len` bytes of reply will come through `window`.
     pub(super) const fn new(waiter: Waiter, window: usize, len: usize) -> Self {
-        Self { waiter, window, len, next: 0, payload: Vec::new() }
+        Self { waiter, window, reader: Reader::new(len), payload: Vec::new() }
     }
 
     /// What was read.
@@ -75,11 +75,11 @@ pub(super) enum Step<'a> {
 }
 
 impl Link {
-    /// Sends the pieces after the first of a payload in a completed slot, as the application reads them, each within
-    /// the `deadline` that it gets when it is the next. A reply to `waiter` ends that: the application has seen enough,
-    /// or had no memory for the message. Calls `last` before the last piece is there to be read, when there are
-    /// several.
-    pub(super) fn stream(
+    /// Sends what of a payload in a completed slot did not fit into its first piece, as the application reads it, each
+    /// piece within the `deadline` that it gets when it is the next. A reply to `waiter` ends that: the application has
+    /// seen enough, or had no memory for the message. Calls `last` before the last piece is there to be read, when there
+    /// are several.
+    pub(super) fn send_rest(
         &self,
         taken: Taken,
         payload: &[u8],
@@ -87,6 +87,11 @@ impl Link {
         waiter: Option<Waiter>,
         last: impl FnMut(),
     ) -> Result<(), Unsent> {
+        // a message of one piece is the hot one, and waits for nothing
+        if payload.len() <= WINDOW {
+            self.take_back();
+            return Ok(());
+        }
         let sent = self.send_pieces(taken, payload, deadline, waiter, last);
         if sent == Err(Unsent::LetGo) {
             // of the thread that sends the next message in this slot: one is woken there, and that may have been this
@@ -106,30 +111,35 @@ impl Link {
         waiter: Option<Waiter>,
         mut last: impl FnMut(),
     ) -> Result<(), Unsent> {
-        let drained = &self.memory.shared().slots[taken.slot].drained;
-        let chunks = Chunks::new(payload.len());
-        // a message of one piece is the hot one, and waits for nothing
-        let _asleep = (chunks.count() > 1).then(|| Asleep::count(&self.asleep));
-        for index in 1..chunks.count() {
-            let replied = || waiter.is_some_and(|waiter| host::replied(self.memory.shared(), waiter));
-            let let_go = || self.orphaned(taken.slot) || host::let_go(self.memory.shared(), taken);
-            let ended = || self.closed() || let_go() || replied();
-            match wait_counter(drained, deadline(), |drained| drained as usize >= index, ended) {
-                Counted::Reached => {}
-                Counted::Gone if self.closed() => return Err(Unsent::Gone),
-                Counted::Gone => {
+        let stream = self.sent_in(taken);
+        let mut sending = Sending::new(taken, payload.len());
+        let _asleep = Asleep::count(&self.asleep);
+        let replied = || waiter.is_some_and(|waiter| host::replied(self.memory.shared(), waiter));
+        let let_go = || self.orphaned(taken.slot) || host::let_go(self.memory.shared(), taken);
+        let ended = || self.closed() || let_go() || replied();
+        loop {
+            match wait_piece(|| sending.writer.look(&stream), deadline(), ended) {
+                Ok(true) => {
+                    if sending.writer.is_at_last() {
+                        last();
+                    }
+                    self.write_piece(&mut sending, payload)?;
+                }
+                Ok(false) => return Ok(()),
+                Err(Stopped::Gone) if self.closed() => return Err(Unsent::Gone),
+                Err(Stopped::Gone | Stopped::Aborted) => {
                     // the reply may be another thread's, by the id: then the receiver still reads here
-                    self.abort(taken, payload.len(), index);
+                    self.abort(&sending);
                     return Err(Unsent::LetGo);
                 }
-                Counted::TimedOut => return Err(self.abort(taken, payload.len(), index)),
+                Err(Stopped::TimedOut) => return Err(self.abort(&sending)),
             }
-            if index + 1 == chunks.count() {
-                last();
-            }
-            self.write_piece(taken, payload, index)?;
         }
-        Ok(())
+    }
+
+    /// Where the pieces of a message, or an answer, pass.
+    fn sent_in(&self, taken: Taken) -> Stream<'_> {
+        Stream::completed(self.memory.host(), self.memory.shared(), taken.slot)
     }
 
     /// A payload has gone, as far as it will: its slot can be taken back from a process that has ended.
@@ -148,41 +158,33 @@ impl Link {
     }
 
     fn try_send_piece(&self, sending: &mut Sending, payload: &[u8]) -> Result<Step<'_>, Unsent> {
-        let Sending { taken, next } = *sending;
-        if next >= Chunks::new(payload.len()).count() {
-            return Ok(Step::Whole);
+        match sending.writer.look(&self.sent_in(sending.taken)) {
+            Look::Whole => Ok(Step::Whole),
+            Look::Ready => self.write_piece(sending, payload).map(|()| Step::Moved),
+            Look::Waits(..) if self.orphaned(sending.taken.slot) => Err(Unsent::LetGo),
+            Look::Waits(drained, read) => Ok(Step::Waits(drained, read)),
+            Look::Aborted => Err(Unsent::LetGo),
         }
-        let drained = &self.memory.shared().slots[taken.slot].drained;
-        let read = drained.load(Ordering::Acquire);
-        if (read as usize) < next {
-            return if self.orphaned(taken.slot) { Err(Unsent::LetGo) } else { Ok(Step::Waits(drained, read)) };
-        }
-        self.write_piece(taken, payload, next)?;
-        sending.next += 1;
-        Ok(Step::Moved)
     }
 
     /// Tells the application that the rest of a message will not come.
-    pub(super) fn abort_sending(&self, sending: &Sending, len: usize) -> Unsent {
-        let unsent = self.abort(sending.taken, len, sending.next);
+    pub(super) fn abort_sending(&self, sending: &Sending) -> Unsent {
+        let unsent = self.abort(sending);
         self.sent(sending.taken);
         unsent
     }
 
-    fn abort(&self, taken: Taken, len: usize, next: usize) -> Unsent {
-        let filled = &self.memory.host().slots[taken.slot].filled;
+    fn abort(&self, sending: &Sending) -> Unsent {
+        let Sending { taken, ref writer } = *sending;
         // held: the slot is not taken for another message, which this would end, between the look and the store
         let ledger = self.ledger();
         let ours = ledger.host.is_last(taken) && self.has(taken);
-        if ours {
-            filled.store(host::ABORTED, Ordering::Release);
-        }
+        let filled = ours.then(|| writer.abort(&self.sent_in(taken)));
         drop(ledger);
-        if ours {
+        if let Some(filled) = filled {
             futex::wake(filled, 1, futex::ANY);
         }
-        // what would have been next waits for the one before to be read
-        Unsent::TimedOut(Chunks::new(len).range(next - 1).start)
+        Unsent::TimedOut(writer.read())
     }
 
     /// Whether the slot still has what it was completed with, as far as we wrote it: an application that lets go of a
@@ -191,14 +193,10 @@ impl Link {
         self.memory.host().slots[taken.slot].done.load(Ordering::Acquire) == taken.generation.number()
     }
 
-    fn write_piece(&self, taken: Taken, payload: &[u8], index: usize) -> Result<(), Unsent> {
-        if !self.has(taken) {
-            return Err(Unsent::LetGo);
-        }
-        write_words(&self.memory.host().windows[taken.slot].words, &payload[Chunks::new(payload.len()).range(index)]);
-        let filled = &self.memory.host().slots[taken.slot].filled;
-        filled.store(index as u32 + 1, Ordering::Release);
-        futex::wake(filled, 1, futex::ANY);
+    fn write_piece(&self, sending: &mut Sending, payload: &[u8]) -> Result<(), Unsent> {
+        let stream = self.sent_in(sending.taken);
+        let written = if self.has(sending.taken) { sending.writer.write(&stream, payload) } else { None };
+        futex::wake(written.ok_or(Unsent::LetGo)?, 1, futex::ANY);
         Ok(())
     }
 
@@ -215,36 +213,34 @@ impl Link {
         }
     }
 
-    /// Reads a reply of `len` bytes that comes through `window`, as far as `reply` holds it. What a smaller buffer does
-    /// not hold is awaited all the same, so that the replier learns that its reply was taken.
-    pub(super) fn read_window(
+    /// Reads a long reply, as far as `reply` holds it. What a smaller buffer does not hold is awaited all the same, so
+    /// that the replier learns that its reply was taken.
+    pub(super) fn read_pieces(
         &self,
-        waiter: Waiter,
-        window: usize,
+        mut reading: Reading,
         reply: &mut [u8],
-        len: usize,
         deadline: Option<Deadline>,
     ) -> Result<(), Error> {
-        let filled = &self.memory.shared().slots[window].filled;
-        let chunks = Chunks::new(len);
+        let stream = self.replied_in(&reading);
         let _asleep = Asleep::count(&self.asleep);
-        for index in 0..chunks.count() {
-            if index > 0 {
-                let ended = || self.closed() || self.orphaned(window);
-                match wait_counter(filled, deadline, |filled| filled as usize > index, ended) {
-                    Counted::Reached => {}
-                    Counted::Gone if self.closed() => return Err(self.disconnected()),
-                    Counted::Gone if self.stop_replier(window, chunks) => return Err(self.torn()),
-                    Counted::TimedOut if self.stop_replier(window, chunks) => return Err(self.no_reply()),
-                    // it wrote the last piece at the last moment
-                    Counted::Gone | Counted::TimedOut => {}
+        let ended = || self.closed() || self.orphaned(reading.window);
+        loop {
+            match wait_piece(|| reading.reader.look(&stream), deadline, ended) {
+                Ok(true) => futex::wake(reading.reader.read(&stream, reply), 1, futex::ANY),
+                Ok(false) => return Ok(()),
+                Err(Stopped::Gone) if self.closed() => return Err(self.disconnected()),
+                Err(stopped) if reading.reader.abort(&stream) => {
+                    return Err(if stopped == Stopped::TimedOut { self.no_reply() } else { self.torn() });
                 }
-            }
-            let range = chunks.range(index);
-            let held = range.start.min(reply.len())..range.end.min(reply.len());
-            self.read_piece(waiter, window, chunks, index, &mut reply[held]);
+                // the next piece was written at the last moment
+                Err(_) => futex::wake(reading.reader.read(&stream, reply), 1, futex::ANY),
+            };
         }
-        Ok(())
+    }
+
+    /// Where the pieces of a reply pass.
+    fn replied_in(&self, reading: &Reading) -> Stream<'_> {
+        Stream::reply(self.memory.host(), self.memory.shared(), reading.window, reading.waiter.index)
     }
 
     /// The process that replied has ended in the middle of its reply, and others use the connection.
@@ -252,45 +248,25 @@ impl Link {
         self.error(Status::CANCELLED).hint("the process that replied ended in the middle of its reply")
     }
 
-    /// Gives up in the middle of a reply: keeps the replier from writing the rest, so that it learns that it comes too
-    /// late. False when it has written all, and been told that its reply was taken.
-    fn stop_replier(&self, window: usize, chunks: Chunks) -> bool {
-        let filled = &self.memory.shared().slots[window].filled;
-        (filled.swap(host::ABORTED, Ordering::AcqRel) as usize) < chunks.count()
-    }
-
-    /// The deadline has passed: as [`Link::stop_replier`], for a reply that is read piece by piece.
+    /// The deadline has passed: keeps the replier from writing the rest, so that it learns that it comes too late. False
+    /// when the next piece is there.
     pub(super) fn abort_reading(&self, reading: &Reading) -> bool {
-        self.stop_replier(reading.window, Chunks::new(reading.len))
+        reading.reader.abort(&self.replied_in(reading))
     }
 
     /// Reads one piece more of a reply, if it is there.
     pub(super) fn receive_piece(&self, reading: &mut Reading) -> Result<Step<'_>, Error> {
-        let chunks = Chunks::new(reading.len);
-        let index = reading.next;
-        if index >= chunks.count() {
-            return Ok(Step::Whole);
-        }
-        let filled = &self.memory.shared().slots[reading.window].filled;
-        let written = filled.load(Ordering::Acquire);
-        // the first is there since the reply was published
-        if index > 0 && written as usize <= index {
-            let torn = self.orphaned(reading.window) && self.stop_replier(reading.window, chunks);
-            return if torn { Err(self.torn()) } else { Ok(Step::Waits(filled, written)) };
-        }
-        let range = chunks.range(index);
-        reading.payload.resize(range.end, 0);
-        self.read_piece(reading.waiter, reading.window, chunks, index, &mut reading.payload[range]);
-        reading.next += 1;
-        Ok(if reading.next == chunks.count() { Step::Whole } else { Step::Moved })
-    }
-
-    fn read_piece(&self, waiter: Waiter, window: usize, chunks: Chunks, index: usize, piece: &mut [u8]) {
-        read_words(&self.memory.shared().windows[window].words, piece);
-        let drained = &self.memory.host().waiters[waiter.index].drained;
-        drained.store(index as u32 + 1, Ordering::Release);
-        if chunks.count() > 1 {
-            futex::wake(drained, 1, futex::ANY);
+        let stream = self.replied_in(reading);
+        match reading.reader.look(&stream) {
+            Look::Whole => Ok(Step::Whole),
+            Look::Ready => {
+                reading.payload.resize(reading.reader.end(), 0);
+                futex::wake(reading.reader.read(&stream, &mut reading.payload), 1, futex::ANY);
+                Ok(Step::Moved)
+            }
+            Look::Waits(..) if self.orphaned(reading.window) && reading.reader.abort(&stream) => Err(self.torn()),
+            Look::Waits(filled, written) => Ok(Step::Waits(filled, written)),
+            Look::Aborted => Err(self.torn()),
         }
     }
 }

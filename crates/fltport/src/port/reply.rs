@@ -10,6 +10,7 @@ use sys::clock::Deadline;
 use sys::futex;
 
 use super::link::Link;
+use super::pieces::Reading;
 use crate::Error;
 use crate::wait::{On, wait};
 
@@ -31,8 +32,15 @@ pub(super) struct Replied {
     pub(super) fits: usize,
     /// Bytes that the replier sends: it was told a capacity that the buffer need not have.
     pub(super) len: usize,
-    /// The window in whose pieces they come; `None` when they lie beside the waiter's words.
+    /// The window through which they come; `None` when they lie beside the waiter's words.
     pub(super) window: Option<usize>,
+}
+
+impl Replied {
+    /// Where its pieces come, when it has several.
+    pub(super) fn in_pieces(&self, waiter: Waiter) -> Option<Reading> {
+        self.window.filter(|_| self.len > WINDOW).map(|window| Reading::new(waiter, window, self.len))
+    }
 }
 
 impl Link {
@@ -89,11 +97,20 @@ impl Link {
     fn read_reply(&self, waiter: Waiter, reply: &mut [u8], deadline: Option<Deadline>) -> Result<Reply, Error> {
         let replied = self.judge(waiter, reply.len())?;
         let fits = &mut reply[..replied.fits];
-        match replied.window {
-            None => read_words(&self.memory.shared().waiters[waiter.index].inline, fits),
-            Some(window) => self.read_window(waiter, window, fits, replied.len, deadline)?,
+        match replied.in_pieces(waiter) {
+            None => self.read_at_once(waiter, &replied, fits),
+            Some(reading) => self.read_pieces(reading, fits, deadline)?,
         }
         Ok(Reply { status: replied.status, len: replied.fits })
+    }
+
+    /// Reads a reply that is there as a whole.
+    pub(super) fn read_at_once(&self, waiter: Waiter, replied: &Replied, into: &mut [u8]) {
+        let shared = self.memory.shared();
+        match replied.window {
+            None => read_words(&shared.waiters[waiter.index].inline, into),
+            Some(window) => read_words(&shared.windows[window].words, into),
+        }
     }
 
     /// Reads what lies beside a published reply, once, and judges it. There is `room` for so many bytes of payload.

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proto::host::{self, Header, Outcome, Request};
+use proto::pieces::{Reader, Stream};
 use proto::quota::{Charge, Kind};
-use proto::slots::{Chunks, GETS, Requests, Wake, read_words};
+use proto::slots::{GETS, Requests, WINDOW, Wake, read_words};
 use proto::status::Status;
 use proto::violation::Violation;
 use smallvec::SmallVec;
@@ -23,7 +24,7 @@ use super::serve::Serve;
 use super::served::Served;
 use crate::pool;
 use crate::response::Response;
-use crate::wait::{Counted, On, wait, wait_counter};
+use crate::wait::{On, Stopped, wait, wait_piece};
 
 /// How long a worker waits for the next request before it leaves the connection.
 const LINGER: Duration = Duration::from_millis(20);
@@ -162,11 +163,11 @@ impl<S: Serve> Served<S> {
         // the next request in this slot counts from nothing
         link.memory.host().slots[slot].drained.store(0, Ordering::Relaxed);
         // given back before the client can know that it has its answer, which may be followed by its next request
-        if Chunks::new(written).count() <= 1 {
+        if written <= WINDOW {
             held = None;
         }
         link.complete(request.taken, &header, &output[..written]);
-        let sent = link.stream(request.taken, &output[..written], || Some(self.stalled()), None, || held = None);
+        let sent = link.send_rest(request.taken, &output[..written], || Some(self.stalled()), None, || held = None);
         if sent == Err(Unsent::Gone) {
             link.close();
         }
@@ -214,31 +215,28 @@ impl<S: Serve> Served<S> {
     fn input(&self, request: &Request) -> Result<Vec<u8>, Status> {
         let link = &self.client.link;
         let slot = request.taken.slot;
-        let (ours, theirs) = (&link.memory.host().slots[slot], &link.memory.shared().slots[slot]);
-        let memory = Status::INSUFFICIENT_RESOURCES;
-        let chunks = Chunks::new(usize::try_from(request.len).map_err(|_| memory)?);
+        let len = usize::try_from(request.len).map_err(|_| Status::INSUFFICIENT_RESOURCES)?;
         let mut input = Vec::new();
-        for index in 0..chunks.count() {
-            if index > 0 {
-                let read = |filled: u32| filled as usize > index;
-                let ended = || link.closed() || link.orphaned(slot);
-                match wait_counter(&theirs.filled, Some(self.stalled()), read, ended) {
-                    Counted::Reached => {}
-                    Counted::Gone => return Err(Status::PORT_DISCONNECTED),
-                    Counted::TimedOut => return Err(Status::TIMEOUT),
+        if len <= WINDOW {
+            grow(&mut input, len)?;
+            read_words(&link.memory.shared().windows[slot].words, &mut input);
+            return Ok(input);
+        }
+        let stream = Stream::request(link.memory.host(), link.memory.shared(), slot);
+        let mut reader = Reader::new(len);
+        let ended = || link.closed() || link.orphaned(slot);
+        loop {
+            match wait_piece(|| reader.look(&stream), Some(self.stalled()), ended) {
+                Ok(true) => {
+                    // memory follows what has arrived, not what was announced
+                    grow(&mut input, reader.end())?;
+                    futex::wake(reader.read(&stream, &mut input), 1, futex::ANY);
                 }
-            }
-            // memory follows what has arrived, not what was announced
-            let range = chunks.range(index);
-            input.try_reserve(range.len()).map_err(|_| memory)?;
-            input.resize(range.end, 0);
-            read_words(&link.memory.shared().windows[slot].words, &mut input[range]);
-            if chunks.count() > 1 {
-                ours.drained.store(index as u32 + 1, Ordering::Release);
-                futex::wake(&ours.drained, 1, futex::ANY);
+                Ok(false) => return Ok(input),
+                Err(Stopped::TimedOut) => return Err(Status::TIMEOUT),
+                Err(_) => return Err(Status::PORT_DISCONNECTED),
             }
         }
-        Ok(input)
     }
 
     fn call(&self, from: &Process, input: &[u8], output: &mut [u8]) -> Response {
@@ -263,6 +261,13 @@ impl<S: Serve> Served<S> {
         }
         answer
     }
+}
+
+/// Makes room in an input of which more has arrived.
+fn grow(input: &mut Vec<u8>, to: usize) -> Result<(), Status> {
+    input.try_reserve(to - input.len()).map_err(|_| Status::INSUFFICIENT_RESOURCES)?;
+    input.resize(to, 0);
+    Ok(())
 }
 
 fn slots(mut bits: u64) -> impl Iterator<Item = usize> {

@@ -235,7 +235,7 @@ impl Link {
     /// Fills a taken receive with the message.
     fn fill(&self, taken: Taken, outgoing: &Outgoing<'_>, waiter: Option<Waiter>) -> Result<(), Error> {
         self.begin(taken, outgoing, waiter)?;
-        match self.stream(taken, outgoing.message, || outgoing.deadline, waiter, || {}) {
+        match self.send_rest(taken, outgoing.message, || outgoing.deadline, waiter, || {}) {
             // the application that let go of it has answered, or will be seen not to have
             Err(Unsent::LetGo) if waiter.is_some() => Ok(()),
             streamed => streamed.map_err(|unsent| self.unsent(unsent, outgoing.message.len())),

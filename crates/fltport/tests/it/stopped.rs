@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fltport::{Client, Connection, Error, OutgoingMessage, Status, Timeout};
 use proto::client::{Posted, ReplyTo};
-use proto::host::ABORTED;
+use proto::pieces::ABORTED;
 use testkit::raw::Raw;
 use testkit::{Host, LONG, this_thread, until, until_it_sleeps};
 

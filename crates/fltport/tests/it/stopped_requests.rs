@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use fltport::{Response, Status};
-use proto::host::ABORTED;
+use proto::pieces::ABORTED;
 use proto::slots::WINDOW;
 use testkit::raw::Raw;
 use testkit::worker::Worker;

@@ -39,32 +39,6 @@ pub fn read_words(from: &[AtomicU64], bytes: &mut [u8]) {
     }
 }
 
-/// The pieces in which a payload travels when it is longer than its inline room: `window` bytes each, the last one
-/// shorter.
-#[derive(Debug, Clone, Copy)]
-pub struct Chunks {
-    len: usize,
-    window: usize,
-}
-
-impl Chunks {
-    /// The pieces of `len` bytes.
-    pub const fn new(len: usize) -> Self {
-        Self { len, window: super::WINDOW }
-    }
-
-    /// How many pieces there are.
-    pub const fn count(self) -> usize {
-        self.len.div_ceil(self.window)
-    }
-
-    /// The bytes of piece `index`.
-    pub fn range(self, index: usize) -> std::ops::Range<usize> {
-        let start = (index * self.window).min(self.len);
-        start..(start + self.window).min(self.len)
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -78,23 +52,6 @@ mod tests {
             let mut back = vec![0; len];
             read_words(&words, &mut back);
             assert_eq!(back, source[..len]);
-        }
-    }
-
-    #[test]
-    fn pieces_cover_a_payload_once() {
-        for len in
-            [0, 1, super::super::WINDOW - 1, super::super::WINDOW, super::super::WINDOW + 1, 3 * super::super::WINDOW]
-        {
-            let chunks = Chunks::new(len);
-            let mut next = 0;
-            for index in 0..chunks.count() {
-                let range = chunks.range(index);
-                assert_eq!(range.start, next);
-                assert!(!range.is_empty());
-                next = range.end;
-            }
-            assert_eq!(next, len);
         }
     }
 }

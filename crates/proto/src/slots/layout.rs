@@ -3,9 +3,7 @@
 #[cfg(not(loom))]
 use zerocopy::FromZeros;
 
-use super::counts::{
-    GETS, HOST_INLINE_WORDS, NO_WINDOW, REPLY_INLINE_WORDS, SENDS, SLOTS, WAITERS, WINDOW, WINDOW_WORDS,
-};
+use super::counts::{HOST_INLINE_WORDS, NO_WINDOW, REPLY_INLINE_WORDS, SLOTS, WAITERS, WINDOW_WORDS};
 use super::word::{Generation, Holder};
 use crate::sync::{AtomicU32, AtomicU64};
 
@@ -49,7 +47,7 @@ pub struct HostSlot {
     pub flags: AtomicU32,
     /// GET: when the filter gives up, in nanoseconds of the monotonic clock; 0 = never.
     pub deadline: AtomicU64,
-    /// Pieces of the payload written so far, when it is longer than a window; [`crate::host::ABORTED`] when it ends
+    /// Pieces of the payload written so far, when it is longer than a window; [`crate::pieces::ABORTED`] when it ends
     /// early.
     pub filled: AtomicU32,
     /// SEND: pieces of the input read so far.
@@ -204,6 +202,8 @@ pub struct Window {
 #[cfg(not(loom))]
 const _: () = {
     use std::mem::{offset_of, size_of};
+
+    use super::counts::{GETS, SENDS, WINDOW};
     assert!(size_of::<HostSlot>() == 256);
     assert!(offset_of!(HostSlot, inline) == 64);
     assert!(size_of::<HostWaiter>() == 32);
@@ -249,6 +249,11 @@ impl SharedRegion {
     #[inline]
     pub(crate) fn waiter(&self, index: usize) -> &SharedWaiter {
         &self.waiters[index]
+    }
+
+    #[inline]
+    pub(crate) fn window(&self, index: usize) -> &Window {
+        &self.windows[index]
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use fltmgr_proto::client::{self, Publish, ReplyTo, Wake};
 use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Host, Outcome, Spare, Take, Waiter};
 use fltmgr_proto::slots::{
-    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention,
-    Chunks, Claim, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED,
-    REQUEST_RING, Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW, Word, Workers, read_words, write_words,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Claim,
+    GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, Requests,
+    SENDS, SLOTS, SharedRegion, State, WAITERS, Word, Workers, read_words, write_words,
 };
 use fltmgr_proto::sync::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use fltmgr_proto::violation::Violation;
@@ -63,20 +63,6 @@ proptest! {
         let wished = word.load(SeqCst) & (ATTENTION_AWAITS_GET | ATTENTION_AWAITS_REPLY) != 0;
         prop_assert_eq!(attention.replied(), wished);
         prop_assert!(attention.has_replies() && !attention.replied());
-    }
-
-    #[test]
-    fn pieces_cover_a_payload_once(len in 0..10 * WINDOW, beyond in 0..4usize) {
-        let chunks = Chunks::new(len);
-        let mut next = 0;
-        for index in 0..chunks.count() {
-            let range = chunks.range(index);
-            prop_assert_eq!(range.start, next);
-            prop_assert!(!range.is_empty() && range.len() <= WINDOW);
-            next = range.end;
-        }
-        prop_assert_eq!(next, len);
-        prop_assert!(chunks.range(chunks.count() + beyond).is_empty());
     }
 
     #[test]

@@ -2,60 +2,101 @@
 
 use std::sync::Arc;
 
-use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::sync::atomic::Ordering;
 use loom::thread;
 
 use fltmgr_proto::client;
 use fltmgr_proto::host;
-use fltmgr_proto::slots::Holder;
-use fltmgr_proto::slots::{read_words, write_words};
+use fltmgr_proto::pieces::{ABORTED, Look, Reader, Stream, Writer, first};
+use fltmgr_proto::slots::{Holder, WINDOW, read_words, write_words};
 
 use crate::model;
 use crate::world::{ANY, Futex, World};
 
-/// As `fltmgr::wait` waits for a counter: the counter is its own futex, and who moves it always wakes.
-fn wait_counter(futex: &Futex, counter: &AtomicU32, reached: impl Fn(u32) -> bool) {
+/// As `fltport::wait` waits for a piece: the counter is its own futex, and the end that moves it always wakes. False
+/// when all pieces are through.
+fn wait_piece<'a>(futex: &Futex, look: impl Fn() -> Look<'a>) -> bool {
     loop {
-        let now = counter.load(Ordering::Acquire);
-        if reached(now) {
-            return;
+        match look() {
+            Look::Ready => return true,
+            Look::Whole => return false,
+            Look::Waits(counter, seen) => futex.sleep(|| counter.load(Ordering::SeqCst), seen, ANY),
+            Look::Aborted => panic!("neither end gave up"),
         }
-        futex.sleep(|| counter.load(Ordering::SeqCst), now, ANY);
     }
 }
 
-fn move_counter(futex: &Futex, counter: &AtomicU32, to: u32) {
-    counter.store(to, Ordering::Release);
-    futex.wake(1, ANY);
+/// A payload whose pieces differ.
+fn payload(pieces: usize) -> Vec<u8> {
+    (1..=pieces as u64).flat_map(|piece| (piece * 0x0101_0101).to_le_bytes()).collect()
 }
 
 /// The pieces of a long payload go through one window in turn: none is read before it is written, none is overwritten
 /// unread.
 ///
-/// Fails with: `filled` stored Relaxed; `drained` stored before the piece is read.
+/// Fails with: a reader's look that loads Relaxed; a writer that looks for one read fewer, a reader for one written fewer; a
+/// piece counted before it is written, or before it is read.
 #[test]
 fn pieces_take_turns_in_a_window() {
-    const PIECES: u32 = 3;
+    const LEN: usize = 3 * WINDOW;
     model(|| {
         let world = World::new();
+        let sent = payload(3);
+        write_words(&world.host.windows[0].words, first(&sent));
+        world.host.slots[0].filled.store(1, Ordering::Relaxed);
         let filter = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                for piece in 0..PIECES {
-                    wait_counter(&world.slot, &world.shared.slots[0].drained, |drained| drained >= piece);
-                    write_words(&world.host.windows[0].words, &u64::from(piece + 1).to_le_bytes());
-                    move_counter(&world.waiter, &world.host.slots[0].filled, piece + 1);
+                let stream = Stream::completed(&world.host, &world.shared, 0);
+                let mut writer = Writer::new(LEN);
+                while wait_piece(&world.slot, || writer.look(&stream)) {
+                    let _written = writer.write(&stream, &sent).expect("the reader goes on");
+                    world.waiter.wake(1, ANY);
                 }
             }
         });
-        for piece in 0..PIECES {
-            wait_counter(&world.waiter, &world.host.slots[0].filled, |filled| filled > piece);
-            let mut bytes = [0; 8];
-            read_words(&world.host.windows[0].words, &mut bytes);
-            assert_eq!(u64::from_le_bytes(bytes), u64::from(piece + 1));
-            move_counter(&world.slot, &world.shared.slots[0].drained, piece + 1);
+        let stream = Stream::completed(&world.host, &world.shared, 0);
+        let mut reader = Reader::new(LEN);
+        let mut got = [0; LEN];
+        while wait_piece(&world.waiter, || reader.look(&stream)) {
+            let _read = reader.read(&stream, &mut got);
+            world.slot.wake(1, ANY);
         }
+        assert_eq!(got[..], payload(3));
         filter.join().unwrap();
+    });
+}
+
+/// A reply is taken by both ends or by none: the filter gives up while the last piece is being written.
+///
+/// Fails with: an `abort` of the reader, or a `write`, that stores what it counts.
+#[test]
+fn a_reader_gives_up_or_gets_the_last_piece() {
+    const LEN: usize = 2 * WINDOW;
+    model(|| {
+        let world = World::new();
+        let sent = payload(2);
+        write_words(&world.shared.windows[2].words, first(&sent));
+        world.shared.slots[2].filled.store(1, Ordering::Relaxed);
+        let mut reader = Reader::new(LEN);
+        let mut got = [0; LEN];
+        let _first = reader.read(&Stream::reply(&world.host, &world.shared, 2, 0), &mut got);
+        let replier = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                let stream = Stream::reply(&world.host, &world.shared, 2, 0);
+                let mut writer = Writer::new(LEN);
+                matches!(writer.look(&stream), Look::Ready) && writer.write(&stream, &sent).is_some()
+            }
+        });
+        let stream = Stream::reply(&world.host, &world.shared, 2, 0);
+        let aborted = reader.abort(&stream);
+        if !aborted {
+            let _last = reader.read(&stream, &mut got);
+            assert_eq!(got[..], payload(2));
+        }
+        assert_ne!(replier.join().unwrap(), aborted);
+        assert_eq!(world.shared.slots[2].filled.load(Ordering::Relaxed) == ABORTED, aborted);
     });
 }
 
