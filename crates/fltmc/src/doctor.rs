@@ -194,7 +194,28 @@ fn supervise() -> Vec<Check> {
             .detail()
             .optional(),
     );
+    checks.extend(sys::probe::calls().into_iter().map(|(call, found)| {
+        let found = found.map(|()| "allowed".into()).map_err(|error| needs::why(&error));
+        Check::of(call, found, without(call)).detail().optional()
+    }));
     checks
+}
+
+/// What supervising is without a call.
+fn without(call: &str) -> &'static str {
+    match call {
+        "process_vm_readv" => "what a call has in memory is read by it; without it, by /proc/PID/mem, which is slower",
+        "/proc/PID/mem" => "how memory is read where process_vm_readv is refused; a run needs one of them",
+        "openat2" => "a path is followed in one step by it; without it, name by name",
+        "statx" => "tells a mount; without it, /proc/self/fdinfo does",
+        "setns" => {
+            "what a program in namespaces of its own may do is done there; without it, the kernel reads its paths again"
+        }
+        "unshare" => "programs make namespaces by it; supervising does without",
+        _ => {
+            "what a program with rights of its own may do is done by a process with the same; without it, the kernel reads its paths again"
+        }
+    }
 }
 
 fn fanotify() -> Vec<Check> {

@@ -8,7 +8,9 @@ use crate::exit::{Code, Failure, cause};
 /// What is missing.
 pub(crate) fn check() -> Result<(), Failure> {
     match sys::probe::notify() {
-        Ok(found) if found.inject => Ok(()),
+        Ok(found) if found.inject => {
+            sys::probe::memory().map_err(|error| missing("process_vm_readv, or /proc/PID/mem,", &why(&error)))
+        }
         Ok(_) => Err(missing("ADDFD with SEND", "needs Linux 5.14")),
         // What is short everywhere in this process is told of where it is needed.
         Err(error) if is_shortage(&error) => Ok(()),

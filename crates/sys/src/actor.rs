@@ -173,18 +173,17 @@ impl Actor<'_> {
     /// What there is by this name, which is not followed.
     ///
     /// # Errors
-    /// Those of statx(2).
+    /// Those of newfstatat(2).
     pub fn look(&self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<FileType, Errno> {
-        let mut stat = MaybeUninit::<libc::statx>::uninit();
+        let mut stat = MaybeUninit::<libc::stat>::uninit();
         let [directory, into] = [directory.as_raw_fd() as usize, stat.as_mut_ptr() as usize];
         let flags = (libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT) as usize;
-        const STATX_TYPE: usize = libc::STATX_TYPE as usize;
         name.into_with_c_str(|name| {
-            // SAFETY: the kernel reads a text that ends, and writes one struct statx.
-            unsafe { self.call(libc::SYS_statx, [directory, name.as_ptr() as usize, flags, STATX_TYPE, into, 0]) }
+            // SAFETY: the kernel reads a text that ends, and writes one struct stat.
+            unsafe { self.call(libc::SYS_newfstatat, [directory, name.as_ptr() as usize, into, flags, 0, 0]) }
         })?;
         // SAFETY: the kernel has written one.
-        Ok(FileType::from_raw_mode(unsafe { stat.assume_init() }.stx_mode.into()))
+        Ok(FileType::from_raw_mode(unsafe { stat.assume_init() }.st_mode))
     }
 
     /// Has an effect. Its arguments are those of its call, in their order.

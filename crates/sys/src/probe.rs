@@ -7,6 +7,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::sync_channel;
 
 use libc::{c_int, c_long, c_ulong, sock_filter, sock_fprog};
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::io::Errno;
+
+use crate::process;
+use crate::proxy::Proxy;
 
 /// What seccomp user notification offers, as one call under it showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +120,49 @@ fn answer((listener, wait_killable): (OwnedFd, bool)) -> io::Result<Notify> {
     Ok(Notify { inject, wait_killable, sync_wake_up })
 }
 
+/// Whether the memory of a process can be read, in one way or another.
+///
+/// # Errors
+/// Why not.
+pub fn memory() -> io::Result<()> {
+    read_own(process::read_memory)
+}
+
+fn read_own(read: impl Fn(u32, u64, &mut [u8], usize) -> Result<usize, Errno>) -> io::Result<()> {
+    let byte = 0u8;
+    read(std::process::id(), (&raw const byte) as u64, &mut [0], 1).map(drop).map_err(io::Error::from)
+}
+
+/// The calls that look into other processes or choose how a path is followed, which containers and services refuse, and
+/// what each said when it was made where it does no harm.
+pub fn calls() -> [(&'static str, io::Result<()>); 7] {
+    // EINVAL: no namespace is entered by a file that is none.
+    let setns = File::open("/dev/null").and_then(|null| {
+        // SAFETY: takes two numbers.
+        match unsafe { libc::setns(null.as_raw_fd(), 0) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()).or_else(|error| match error.raw_os_error() {
+                Some(libc::EINVAL) => Ok(()),
+                _ => Err(error),
+            }),
+        }
+    });
+    // SAFETY: with no flags nothing is unshared.
+    let unshare = if unsafe { libc::unshare(0) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    let (flags, limits) = (OFlags::PATH | OFlags::CLOEXEC, ResolveFlags::NO_MAGICLINKS);
+    let openat2 = fs::openat2(CWD, "/", flags, Mode::empty(), limits);
+    let statx = fs::statx(CWD, "/", AtFlags::empty(), StatxFlags::MNT_ID);
+    [
+        ("process_vm_readv", read_own(process::read_at_once)),
+        ("/proc/PID/mem", read_own(process::read_by_procfs)),
+        ("openat2", openat2.map(drop).map_err(io::Error::from)),
+        ("statx", statx.map(drop).map_err(io::Error::from)),
+        ("setns", setns),
+        ("unshare", unshare),
+        ("clone", Proxy::start().map(drop)),
+    ]
+}
+
 /// What fanotify offers this user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permission {
@@ -138,7 +186,7 @@ pub fn permission() -> io::Result<Permission> {
     let group = new_fd(c_long::from(fd))?;
     let mark = |flags: u32| {
         // A file for each: a mark that is there already may not become evictable.
-        let file = rustix::fs::memfd_create("fltmgr-probe", rustix::fs::MemfdFlags::CLOEXEC)?;
+        let file = fs::memfd_create("fltmgr-probe", fs::MemfdFlags::CLOEXEC)?;
         // SAFETY: with a null path the mark goes on the open descriptor; no memory of ours is read.
         let result = unsafe {
             libc::fanotify_mark(

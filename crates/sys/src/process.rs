@@ -1,8 +1,10 @@
 //! What rustix has no safe call for about other threads and our children.
 
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::unix::fs::FileExt as _;
 
 use libc::c_void;
 use rustix::io::Errno;
@@ -14,6 +16,15 @@ use rustix::io::Errno;
 /// EPERM if its memory is closed to us, ESRCH if it is gone, EFAULT if there is no such memory.
 pub fn read_memory(thread: u32, address: u64, into: &mut [u8], first: usize) -> Result<usize, Errno> {
     let first = first.min(into.len());
+    match read_at_once(thread, address, into, first) {
+        // Its memory is closed, or the call is, by a container's or service's profile: then procfs has the memory too.
+        Err(Errno::PERM | Errno::NOSYS) => read_by_procfs(thread, address, into, first),
+        other => other,
+    }
+}
+
+/// By process_vm_readv(2).
+pub(crate) fn read_at_once(thread: u32, address: u64, into: &mut [u8], first: usize) -> Result<usize, Errno> {
     let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
     let remote = [
         libc::iovec { iov_base: address as *mut c_void, iov_len: first },
@@ -24,6 +35,18 @@ pub fn read_memory(thread: u32, address: u64, into: &mut [u8], first: usize) -> 
     // another process and is only checked there.
     let read = unsafe { libc::process_vm_readv(thread as i32, &raw const local, 1, remote.as_ptr(), steps, 0) };
     usize::try_from(read).map_err(|_| last_errno())
+}
+
+/// By `/proc/TID/mem`, which is open to the same processes.
+pub(crate) fn read_by_procfs(thread: u32, address: u64, into: &mut [u8], first: usize) -> Result<usize, Errno> {
+    let memory = File::open(format!("/proc/{thread}/mem")).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Errno::SRCH,
+        _ => Errno::PERM,
+    })?;
+    let (one, two) = into.split_at_mut(first);
+    memory.read_exact_at(one, address).map_err(|_| Errno::FAULT)?;
+    let rest = memory.read_exact_at(two, address.wrapping_add(first as u64));
+    Ok(if rest.is_ok() { into.len() } else { first })
 }
 
 /// How many descriptors a thread may have (the soft RLIMIT_NOFILE of its process).
@@ -122,4 +145,32 @@ impl Drop for Quiet {
 
 pub(crate) fn last_errno() -> Errno {
     Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_by_either_way() {
+        let page = rustix::param::page_size();
+        // Two pages, of which the second is not there.
+        let flags = rustix::mm::MapFlags::PRIVATE;
+        let prot = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
+        // SAFETY: a new mapping, at an address of the kernel's choice.
+        let pages = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), 2 * page, prot, flags) }.unwrap();
+        // SAFETY: nothing of ours is in the mapping's second page.
+        unsafe { rustix::mm::munmap(pages.wrapping_byte_add(page), page) }.unwrap();
+        // SAFETY: the first page is there, and writable.
+        unsafe { std::ptr::copy_nonoverlapping(b"text".as_ptr(), pages.cast::<u8>().wrapping_add(page - 4), 4) };
+        let (us, address) = (std::process::id(), pages as u64 + page as u64 - 4);
+        for read in [read_memory, read_at_once, read_by_procfs] {
+            let mut text = [0; 8];
+            assert_eq!(read(us, address, &mut text[..4], 4), Ok(4));
+            assert_eq!(&text[..4], b"text");
+            assert_eq!(read(us, address, &mut text, 4), Ok(4), "the second step is not there");
+            assert_eq!(read(us, address + 4, &mut text[..4], 4), Err(Errno::FAULT));
+        }
+        assert_eq!(read_by_procfs(u32::MAX, address, &mut [0; 4], 4), Err(Errno::SRCH));
+    }
 }

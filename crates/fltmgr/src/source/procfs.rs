@@ -6,9 +6,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStringExt as _;
 
 use proto::operation::CallerInfo;
+use rustix::fs::{AtFlags, StatxFlags};
+use rustix::io::Errno;
 use sys::proxy::Rights;
 
 /// What can be told of a thread by its number.
@@ -17,6 +20,20 @@ pub(super) fn look_up(tid: u32) -> CallerInfo {
         |_| CallerInfo::default(),
         |status| CallerInfo { process: status.tgid, user: status.uid(), command: status.command },
     )
+}
+
+/// The number of the mount by which an object was opened.
+pub(super) fn mount_of(object: BorrowedFd<'_>) -> Result<u64, Errno> {
+    match rustix::fs::statx(object, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+        Ok(stat) => Ok(stat.stx_mnt_id),
+        // A container's or service's profile may refuse the call.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let path = format!("/proc/self/fdinfo/{}", object.as_raw_fd());
+            let text = fs::read_to_string(path).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+            text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok()).ok_or(Errno::NOSYS)
+        }
+        Err(errno) => Err(errno),
+    }
 }
 
 /// The lines of /proc/TID/status that we use.

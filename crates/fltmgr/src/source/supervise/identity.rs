@@ -4,13 +4,15 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::fs::{Mode, OFlags};
 use sys::proxy::Rights;
 
 use super::domains::Number;
-use crate::source::procfs::TaskStatus;
+use super::resolve::HERE;
+use crate::source::procfs::{TaskStatus, mount_of};
 
 /// The namespaces that a path, or what is read by it, depends on; a user namespace first, because it gives the right to
 /// enter the others.
@@ -32,16 +34,16 @@ pub(super) struct Identity {
 /// A root directory. The same one on another mount (`mount --bind / DIR`) has other mounts below it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Root {
-    device: (u32, u32),
+    device: u64,
     inode: u64,
     mount: u64,
 }
 
 impl Root {
     fn of(tid: u32) -> io::Result<Self> {
-        let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
-        let stat = rustix::fs::statx(CWD, format!("/proc/{tid}/root"), AtFlags::empty(), wanted)?;
-        Ok(Self { device: (stat.stx_dev_major, stat.stx_dev_minor), inode: stat.stx_ino, mount: stat.stx_mnt_id })
+        let root = rustix::fs::open(format!("/proc/{tid}/root"), HERE | OFlags::DIRECTORY, Mode::empty())?;
+        let stat = rustix::fs::fstat(&root)?;
+        Ok(Self { device: stat.st_dev, inode: stat.st_ino, mount: mount_of(root.as_fd())? })
     }
 }
 

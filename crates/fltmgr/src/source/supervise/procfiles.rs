@@ -7,11 +7,11 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{self, AtFlags, Mode, OFlags, Stat, StatxAttributes, StatxFlags};
+use rustix::fs::{self, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::resolve::{HERE, join, name_of};
-use crate::source::procfs::TaskStatus;
+use crate::source::procfs::{TaskStatus, mount_of};
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 const ROOT_INO: u64 = 1;
@@ -63,16 +63,11 @@ pub(super) fn on_procfs(object: BorrowedFd<'_>, stat: &Stat) -> Result<bool, Err
     Ok(fs::major(stat.st_dev) == 0 && fs::fstatfs(object)?.f_type == PROC_SUPER_MAGIC)
 }
 
-fn mount_of(object: BorrowedFd<'_>) -> Result<(u64, StatxAttributes), Errno> {
-    let stat = fs::statx(object, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
-    Ok((stat.stx_mnt_id, stat.stx_attributes))
-}
-
 impl Procfs {
     pub(super) fn new() -> io::Result<Self> {
         let root = fs::open("/proc", HERE | OFlags::DIRECTORY, Mode::empty())?;
         let filters = TaskStatus::of(std::process::id())?.seccomp_filters;
-        Ok(Self { device: fs::fstat(&root)?.st_dev, mount: mount_of(root.as_fd())?.0, filters })
+        Ok(Self { device: fs::fstat(&root)?.st_dev, mount: mount_of(root.as_fd())?, filters })
     }
 
     /// Whether this object is of our procfs, and numbers processes as we do.
@@ -93,7 +88,7 @@ impl Procfs {
         let [name, above] = [(); 2].map(|()| names.next().unwrap_or_default());
         if self.is_at(&fs::fstat(object)?) {
             let path = match parent {
-                _ if mount_of(object)?.0 == self.mount => text.strip_prefix(PLACE).map(<[u8]>::to_vec),
+                _ if mount_of(object)? == self.mount => text.strip_prefix(PLACE).map(<[u8]>::to_vec),
                 Some(parent) => self.path(parent.as_fd()).map(|path| join(&path, name)),
                 None => None,
             };
@@ -114,7 +109,8 @@ impl Procfs {
     /// Where in procfs a directory is. `None` if it cannot be told.
     fn path(&self, dir: BorrowedFd<'_>) -> Option<Vec<u8>> {
         let text = name_of(dir).ok()?;
-        if mount_of(dir).ok()?.0 == self.mount {
+        let mount = mount_of(dir).ok()?;
+        if mount == self.mount {
             return Some(text.strip_prefix(PLACE).unwrap_or_default().to_vec());
         }
         // On another mount it may have any name. It is as many names deep as there are steps up to the root.
@@ -125,10 +121,10 @@ impl Procfs {
                 let mut slashes = text.iter().rev().enumerate().filter(|(_, byte)| **byte == b'/');
                 return slashes.nth(before).map(|(length, _)| text[text.len() - length..].to_vec());
             }
-            if mount_of(at.as_fd()).ok()?.1.contains(StatxAttributes::MOUNT_ROOT) {
-                return None;
-            }
             at = fs::openat(&at, "..", HERE | OFlags::DIRECTORY, Mode::empty()).ok()?;
+            if mount_of(at.as_fd()).ok()? != mount {
+                return None; // that was the root of the mount
+            }
         }
         None
     }

@@ -100,6 +100,8 @@ impl Walker<'_> {
                 match self.actor.open(start, path, flags, Mode::empty(), Some(limits | ResolveFlags::NO_MAGICLINKS)) {
                     Err(Errno::AGAIN) if !limits.contains(ResolveFlags::CACHED) => {}
                     Err(Errno::INTR) => {}
+                    // Profiles that do not know the call refuse it so, and the kernel does not for such flags.
+                    Err(Errno::PERM) => return Err(Errno::NOSYS),
                     other => return other,
                 }
             }
