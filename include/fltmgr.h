@@ -78,7 +78,7 @@ typedef struct fltmgr_client fltmgr_client;
  * block, but not close the port. */
 struct fltmgr_callbacks {
     /* A client connects. 0 admits it; a negative status is what its fltmgr_connect returns. *session is what the other
-     * callbacks of this connection get. The client is there until `disconnect` has returned; who keeps it longer, or uses it
+     * callbacks of this connection get. The client is there until `disconnect` has returned; a filter that keeps it longer, or uses it
      * from other threads, retains it. */
     int (*connect)(void *cookie, fltmgr_client *client, const void *context, size_t len, void **session);
     /* The client sends. *output_len is the room, and then what it is told. The status is what its fltmgr_send returns. */

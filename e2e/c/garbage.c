@@ -76,7 +76,7 @@ static uintptr_t bad_address(void) {
     }
 }
 
-/* One that is nobody's. */
+/* One that belongs to no object. */
 static uintptr_t nowhere(void) {
     uintptr_t address = bad_address();
     return address - (uintptr_t)mapped < 3 * 4096 ? 0 : address & ~(uintptr_t)(draw(2) * 4095);

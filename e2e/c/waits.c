@@ -37,7 +37,7 @@ TEST(an_event_that_resets_itself_releases_one_thread_for_each_set) {
     start_waiters(waiters, 4, event);
     CHECK(SetEvent(event));
     UNTIL(still_waiting(waiters, 4) == 3);
-    /* faster than anybody can wake */
+    /* faster than any thread can wake */
     CHECK(SetEvent(event) && SetEvent(event) && SetEvent(event) && ResetEvent(event));
     for (int i = 0; i < 4; i++)
         CHECK_IS(join(waiters[i].thread), WAIT_OBJECT_0);

@@ -139,7 +139,7 @@ impl Application<'_> {
             Some((posted, wake)) => {
                 assert_eq!(posted.slot, slot);
                 assert!(self.word(posted).is(State::Posted, posted.generation));
-                assert_ne!(wake, Wake::Socket, "nobody is fetched for a GET");
+                assert_ne!(wake, Wake::Socket, "no worker is fetched for a GET");
                 self.gets.push((posted, capacity));
             }
             None => self.release(slot),
@@ -237,7 +237,7 @@ impl Application<'_> {
         self.release(posted.slot);
     }
 
-    /// Who has claimed has the only claim, and what is published is said of that message alone.
+    /// A replier that has claimed has the only claim, and what is published is said of that message alone.
     fn reply(&self, to: ReplyTo, number: u64, len: u8) {
         let theirs = &self.shared.waiters[to.waiter];
         let _reads = client::reading(self.host, to);

@@ -25,7 +25,7 @@ struct Filter<'a> {
     last_id: u64,
 }
 
-/// The ledger stays sound: ids go on, each waiter is somebody's, indices exist, a reply is one message's, and nothing panics.
+/// The ledger stays sound: ids go on, each waiter has one owner, indices exist, a reply is one message's, and nothing panics.
 pub fn host(data: &[u8]) {
     let (host, shared) = memory::take();
     run(data, &host, &shared);

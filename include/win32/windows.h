@@ -378,7 +378,7 @@ BOOL WINAPI GetOverlappedResultEx(HANDLE file, LPOVERLAPPED overlapped, LPDWORD 
                                   BOOL alertable);
 BOOL WINAPI CancelIo(HANDLE file);
 BOOL WINAPI CancelIoEx(HANDLE file, LPOVERLAPPED overlapped);
-/* Nothing of the kernel's completes a call while nobody waits: to look is to complete. */
+/* Nothing of the kernel's completes a call while no thread waits: to look is to complete. */
 BOOL fltwin32_has_completed(const OVERLAPPED *overlapped);
 #define HasOverlappedIoCompleted(overlapped) fltwin32_has_completed(overlapped)
 

@@ -151,7 +151,7 @@ unsafe extern "C" fn FilterGetInformation(
     })
 }
 
-/// A filter is a program that somebody starts: here it can only be said whether it runs.
+/// A filter is a program that is started by hand or by a service manager: here it can only be said whether it runs.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn FilterLoad(name: *const u16) -> u32 {
     hresult(|| {

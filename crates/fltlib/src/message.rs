@@ -45,7 +45,7 @@ impl Header {
     }
 }
 
-/// SECURITY_ATTRIBUTES. A connection has no name, and so its descriptor nobody to keep out.
+/// SECURITY_ATTRIBUTES. A connection has no name, and so its descriptor keeps no process out.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct SecurityAttributes {
@@ -182,7 +182,7 @@ pub(crate) unsafe fn deliver(port: &Port, received: Received, buffer: *mut u8, l
             (Status::SUCCESS, needed)
         }
         (written, message) => {
-            // it was not received: its filter goes on waiting, for whoever receives next
+            // it was not received: its filter goes on waiting, for the next receive
             message.into_iter().for_each(|message| port.give_back(message));
             (if written.is_ok() { Status::BUFFER_TOO_SMALL } else { Status::ACCESS_VIOLATION }, needed)
         }

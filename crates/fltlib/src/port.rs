@@ -40,7 +40,7 @@ impl Port {
         Self { connection, completions, synchronous, receiving: Mutex::default(), returned: Returned::default() }
     }
 
-    /// A message that is for whoever receives next.
+    /// A message that is for the next receive.
     pub(crate) fn take_returned(&self) -> Option<Message> {
         if !self.returned.some.load(Ordering::Acquire) {
             return None;
@@ -51,7 +51,7 @@ impl Port {
         message
     }
 
-    /// Keeps a message for who receives next.
+    /// Keeps a message for the next receive.
     pub(crate) fn give_back(&self, message: Message) {
         let mut messages = lock(&self.returned.messages);
         messages.push_front(message);
@@ -80,7 +80,7 @@ impl File for Port {
     fn close(&self) {
         self.connection.disconnect();
         self.collect();
-        // a message that was for the next receive is answered, if somebody waits still
+        // a message that was for the next receive is answered, if its filter still waits
         lock(&self.returned.messages).clear();
     }
 

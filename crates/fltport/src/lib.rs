@@ -22,7 +22,7 @@
 //! use fltport::namespace::Namespace;
 //! use fltport::{Client, ConnectOptions, Port, PortOptions, Serve, Status, Timeout};
 //!
-//! /// A filter that hands on whoever connects.
+//! /// A filter that hands on each client.
 //! struct Doorman(SyncSender<Client>);
 //!
 //! impl Serve for Doorman {
@@ -37,7 +37,7 @@
 //! }
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let dir = tempfile::tempdir()?; // Namespace::current() is where all look who say nothing else
+//! let dir = tempfile::tempdir()?; // Namespace::current() is where a process looks that is told nothing else
 //! let namespace = Namespace::at(dir.path());
 //! let (connected, clients) = sync_channel(1);
 //! let _port = Port::create(r"\Scan", PortOptions::default().namespace(namespace.clone()), Doorman(connected))?;

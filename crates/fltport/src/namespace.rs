@@ -108,7 +108,7 @@ impl Namespace {
     /// at most.
     ///
     /// `case_insensitive` (`OBJ_CASE_INSENSITIVE`) lets clients find the port in other spellings too, and makes the
-    /// name collide with them. `sddl` is the text of the port's security descriptor, which everyone may read.
+    /// name collide with them. `sddl` is the text of the port's security descriptor, which every user may read.
     ///
     /// # Errors
     /// [`Status::OBJECT_NAME_COLLISION`]: a live host has the name (the message says which), or something that is no
@@ -133,7 +133,7 @@ impl Namespace {
     /// [`Status::OBJECT_PATH_NOT_FOUND`]: a directory of the name does not exist. [`Status::OBJECT_TYPE_MISMATCH`]: it
     /// is not a port.
     /// [`Status::ACCESS_DENIED`]: this user may not even look, or the namespace is not safe to use.
-    /// [`Status::IO_TIMEOUT`]: the host accepts nobody.
+    /// [`Status::IO_TIMEOUT`]: the host accepts no connection.
     #[doc(hidden)]
     pub fn find(&self, name: &PortName) -> Result<Socket, Error> {
         self.find_deadline(name, Some(Instant::now() + CONNECT_TIMEOUT))
@@ -301,7 +301,7 @@ fn explain(error: io::Error, place: &Place, file: &str, doing: String) -> Error 
     let errno = Errno::from_io_error(&error);
     match error.kind() {
         ErrorKind::TimedOut => Error::with_source(Status::IO_TIMEOUT, doing, error)
-            .hint("its host accepts nobody; it may be stopped or overloaded"),
+            .hint("its host accepts no connection; it may be stopped or overloaded"),
         _ if matches!(errno, Some(Errno::NOTSOCK | Errno::PROTOTYPE)) => {
             Error::with_source(Status::OBJECT_TYPE_MISMATCH, doing, error)
                 .hint(format!("the file {file:?} in {dir} is not a port's socket"))

@@ -3,6 +3,9 @@
 //!
 //! [`Host`] is the private ledger of one connection; the caller keeps it under a lock. Nothing here waits: where the
 //! caller must sleep, a function gives the futex value to sleep on, and where a thread must be woken, it says so.
+//!
+//! More than 500 lines, because the ledger's invariants are kept by all of it: which receives are noted, which waiters are
+//! free, and what the words say of both.
 
 pub mod holders;
 

@@ -77,7 +77,7 @@ impl<'a> Hello<'a> {
     /// name when case is ignored or the name is hashed; the host compares it with its own.
     ///
     /// # Errors
-    /// [`Status::INTEGER_OVERFLOW`]: the context is longer than [`MAX_CONTEXT_LEN`] (spec row 13).
+    /// [`Status::INTEGER_OVERFLOW`]: the context is longer than [`MAX_CONTEXT_LEN`] (`doc/windows.md`, row 13).
     pub fn new(name: PortName, context: &'a [u8]) -> Result<Self, Status> {
         if context.len() > MAX_CONTEXT_LEN {
             return Err(Status::INTEGER_OVERFLOW);
@@ -131,7 +131,7 @@ impl Refused {
     }
 }
 
-/// What anyone who can reach a port may know about it.
+/// What any user that can reach a port may know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
     /// The port's name in the spelling of its host.

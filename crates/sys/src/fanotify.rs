@@ -76,7 +76,7 @@ impl Group {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the descriptor was just made, and nobody else has it.
+        // SAFETY: the descriptor was just made, and nothing else has it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(Arc::new(Self {
             fd,
@@ -238,7 +238,7 @@ impl Group {
                 let slices: Vec<IoSlice<'_>> = rest.iter().map(|answer| IoSlice::new(answer)).collect();
                 match rustix::io::writev(&first.group.fd, &slices) {
                     Err(Errno::INTR) => {}
-                    // One per eight bytes was taken; the one at which it stopped belongs to nobody any more.
+                    // One per eight bytes was taken; the one at which it stopped is no event's any more.
                     Ok(written) => rest = &rest[(written / 8).max(1).min(rest.len())..],
                     Err(_) => rest = &rest[1..],
                 }

@@ -2,7 +2,7 @@
 //! whose documentation promises an error for that, and not a crash.
 //!
 //! The copy is a few instructions between two labels. A fault there is caught by a handler of SIGSEGV and SIGBUS, which
-//! makes the copy return instead; every other fault is passed on to whoever handled those signals before. So a good address
+//! makes the copy return instead; every other fault is passed on to the handler that was there before. So a good address
 //! costs nothing. Asking the kernel first (process_vm_readv and its like) costs a system call for each buffer, more than a
 //! whole message does, and says nothing of what another thread unmaps in between.
 
@@ -54,7 +54,7 @@ pub unsafe fn write(to: usize, from: &[u8]) -> Result<(), Fault> {
 pub fn probe(at: usize, len: usize) -> Result<(), Fault> {
     install();
     let last = at.wrapping_add(len.saturating_sub(1));
-    // SAFETY: adding 0 to a byte atomically changes nothing for those who use it, and a fault is caught.
+    // SAFETY: adding 0 to a byte atomically changes nothing for threads that use it, and a fault is caught.
     let faults = len != 0 && unsafe { fltmgr_guarded_touch(at as *mut u8, last as *mut u8) } != 0;
     if faults { Err(Fault) } else { Ok(()) }
 }
@@ -197,7 +197,7 @@ fn handle(signal: libc::c_int, before: &AtomicPtr<libc::sigaction>) -> io::Resul
     let old = Box::into_raw(Box::new(old));
     // of two threads that come here first one is enough
     if before.compare_exchange(std::ptr::null_mut(), old, Ordering::AcqRel, Ordering::Acquire).is_err() {
-        // SAFETY: made above from a box, and nobody else has seen it.
+        // SAFETY: made above from a box, and no other thread has seen it.
         drop(unsafe { Box::from_raw(old) });
         return Ok(());
     }
@@ -282,7 +282,7 @@ mod tests {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let both = unsafe { mmap_anonymous(std::ptr::null_mut(), 2 * page, protection, MapFlags::PRIVATE) }.unwrap();
-        // SAFETY: the second page of the mapping, which nobody has seen.
+        // SAFETY: the second page of the mapping, which no other thread has seen.
         unsafe { munmap(both.wrapping_byte_add(page), page) }.unwrap();
         (both as usize, page)
     }

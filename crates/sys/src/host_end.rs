@@ -42,7 +42,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Makes a socket file of mode 0666 (who may connect is for a later check to decide) and listens on it. The name
+    /// Makes a socket file of mode 0666 (which users may connect is for a later check to decide) and listens on it. The name
     /// may be used by clients at once when this returns; rename the file to publish it in one step.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl AsFd for Listener {
 }
 
 /// The host's end of a socket to a client. What is received by [`HostEnd::try_hear`] brings nothing along; the other ways to
-/// receive are for those who trust the client.
+/// receive are for hosts that trust the client.
 #[derive(Debug)]
 pub struct HostEnd {
     socket: Socket,

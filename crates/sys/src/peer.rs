@@ -1,4 +1,4 @@
-//! Who is at the other end of a Unix socket, as the kernel noted it at connect: unix(7), `SO_PEERCRED`,
+//! The process at the other end of a Unix socket, as the kernel noted it at connect: unix(7), `SO_PEERCRED`,
 //! `SO_PEERGROUPS`, `SO_PEERPIDFD`.
 
 use std::io;
@@ -188,8 +188,8 @@ mod tests {
         let pidfd = pidfd_by_number(std::process::id()).unwrap();
         let fdinfo = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
         assert!(fdinfo.lines().any(|line| line == format!("Pid:\t{}", std::process::id())), "{fdinfo}");
-        for nobody in [0, u32::MAX] {
-            assert_eq!(pidfd_by_number(nobody).unwrap_err().raw_os_error(), Some(libc::ESRCH));
+        for unused in [0, u32::MAX] {
+            assert_eq!(pidfd_by_number(unused).unwrap_err().raw_os_error(), Some(libc::ESRCH));
         }
         assert!(exists(std::process::id()) && !exists(0) && !exists(u32::MAX));
     }

@@ -56,7 +56,7 @@ impl Socket {
     ///
     /// # Errors
     /// `NotFound`: no such file. ENOTSOCK: it is something other than a socket. EPROTOTYPE: a socket of another type.
-    /// `ConnectionRefused`: a socket that nobody listens on any more. `TimedOut`: the queue stayed full.
+    /// `ConnectionRefused`: a socket that no process listens on any more. `TimedOut`: the queue stayed full.
     /// `PermissionDenied`.
     pub fn connect(dir: BorrowedFd<'_>, name: &str, timeout: Duration) -> io::Result<Self> {
         // a moment beyond the clock's end is never
@@ -261,13 +261,13 @@ impl Socket {
     }
 
     /// Ends the direction from the peer, whose sends fail from now on: what it has sent before can still be received.
-    /// Who then receives all of it, and answers, can close without the peer losing the answer: a close with something
+    /// An end that then receives all of it, and answers, can close without the peer losing the answer: a close with something
     /// unread would have the kernel say "reset" instead.
     pub fn shutdown_read(&self) {
         let _ = rustix::net::shutdown(&self.0, Shutdown::Read);
     }
 
-    /// Ends both directions for all who hold this end, so that the peer sees a closed connection even if a forked child
+    /// Ends both directions for all processes that have this end, so that the peer sees a closed connection even if a forked child
     /// still holds a copy of the descriptor.
     pub fn shutdown(&self) {
         let _ = rustix::net::shutdown(&self.0, Shutdown::Both);

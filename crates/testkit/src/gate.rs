@@ -20,7 +20,7 @@ impl Gate {
         }
         let (count, waited) = passed.wait_timeout_while(count, LONG, |count| *count == mine).unwrap();
         drop(count);
-        assert!(!waited.timed_out(), "nobody else came to the gate");
+        assert!(!waited.timed_out(), "no other thread came to the gate");
     }
 
     fn hold(&self) {

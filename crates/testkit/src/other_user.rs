@@ -1,4 +1,4 @@
-//! Another user, who must be served whatever the first one does.
+//! Another user, which must be served whatever the first one does.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

@@ -153,7 +153,7 @@ impl Raw {
         Status(status)
     }
 
-    /// Posts a SEND whose first piece lies in its window, and rings the socket, whoever looks.
+    /// Posts a SEND whose first piece lies in its window, and rings the socket, whether or not a thread looks.
     pub fn post_send(&self, first: &[u8], len: u64, capacity: u64) -> Posted {
         let slot = client::reserve_send(self.shared(), Holder::FIRST).expect("a free slot");
         self.post_send_in(slot, first, len, capacity)

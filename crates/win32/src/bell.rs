@@ -15,7 +15,7 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    /// The object has changed: all who wait for it look again.
+    /// The object has changed: all threads that wait for it look again.
     pub(crate) fn ring(&self) {
         self.word.fetch_add(1, Ordering::SeqCst);
         if self.sleepers.load(Ordering::SeqCst) != 0 {

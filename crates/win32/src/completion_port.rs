@@ -128,7 +128,7 @@ impl CompletionPort {
         }
     }
 
-    /// Whether there is a packet that nobody has taken.
+    /// Whether there is a packet that no thread has taken.
     pub(crate) fn has_packets(&self) -> bool {
         !lock(&self.state).packets.is_empty()
     }
@@ -148,7 +148,7 @@ impl CompletionPort {
         }
     }
 
-    /// Has another thread watch, if nobody does and one more may run.
+    /// Has another thread watch, if none does and one more may run.
     fn promote(&self, state: &mut State) {
         if state.has_files
             && state.watching.is_none()

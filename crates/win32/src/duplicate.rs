@@ -61,7 +61,7 @@ fn duplicate(source: Handle, access: u32, inherit: bool, options: u32) -> Result
         table::look(source, |entry| (entry.object.clone(), entry.access))?
     };
     let access = if options & DUPLICATE_SAME_ACCESS != 0 { granted } else { object.mapped(access) };
-    // of a file nobody gets more than there is; other objects are their user's
+    // of a file no handle gets more than there is; other objects are their user's
     if matches!(object, Object::File(_)) && access & !granted != 0 {
         return Err(Error::ACCESS_DENIED);
     }

@@ -8,10 +8,10 @@ use crate::bell::Bell;
 ///
 /// The state of one that resets itself: bit 0, signalled; 31 bits, how many threads of this process wait; 32 bits, how
 /// many of these are released and have not woken yet. So two SetEvents release two that wait, however late they
-/// wake, and a ResetEvent between takes neither back. In memory of several processes nobody is counted, because a process
+/// wake, and a ResetEvent between takes neither back. In memory of several processes no thread is counted, because a process
 /// may be killed while it waits: there an event is just signalled or not.
 ///
-/// The state of one that is reset by hand: bit 0, signalled; the rest, how often it was set, so that who waits while it is
+/// The state of one that is reset by hand: bit 0, signalled; the rest, how often it was set, so that a thread that waits while it is
 /// set and reset at once is released.
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -69,7 +69,7 @@ impl Event {
         self.update(|state| state & !SIGNALLED);
     }
 
-    /// Sets it, releases who waits at this moment, and resets it.
+    /// Sets it, releases the threads that wait at this moment, and resets it.
     pub(crate) fn pulse(&self) {
         self.update(|state| {
             let state = state & !SIGNALLED;
@@ -176,10 +176,10 @@ mod tests {
         event.set();
         event.set();
         event.reset();
-        assert!(!event.take(), "who comes later is not released");
+        assert!(!event.take(), "a thread that comes later is not released");
         assert!(event.look(one) && event.look(other));
         event.set();
-        assert!(event.take(), "nobody waited");
+        assert!(event.take(), "no thread waited");
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Shareable for Semaphore {
     const KIND: u32 = 2;
 }
 
-/// How long such a file is, whatever lies in it: who maps it for another kind of object changes nothing.
+/// How long such a file is, whatever lies in it: a process that maps it for another kind of object changes nothing.
 const FILE_LEN: usize = 64;
 
 /// What lies at the beginning of a file that holds an object.
@@ -78,7 +78,7 @@ impl<T: Shareable> Shared<T> {
 
     /// Puts an object into a file that no other process uses.
     pub(crate) fn create(file: OwnedFd, object: T) -> Result<Self, Error> {
-        // emptied first: what another process left is not seen by who maps it now
+        // emptied first: what another process left is not seen by a process that maps it now
         ftruncate(&file, 0).map_err(std::io::Error::from)?;
         let shared = Self::map(file)?;
         // SAFETY: mapped for writing, large enough, and not published before this returns.

@@ -105,7 +105,7 @@ struct Loaded {
 fn check(module: *const c_void) -> Result<(), Error> {
     /// The loader keeps its list as it is while it calls this. Ends the calls with the first.
     unsafe extern "C" fn walk(_: *mut libc::dl_phdr_info, _: usize, search: *mut c_void) -> c_int {
-        // SAFETY: of our caller, who waits.
+        // SAFETY: of our caller, which waits.
         let &(mut at, module) = unsafe { &*search.cast::<(*const Loaded, *const c_void)>() };
         while !at.is_null() && !std::ptr::addr_eq(at, module) {
             // SAFETY: an element of the list.

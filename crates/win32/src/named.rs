@@ -1,7 +1,7 @@
 //! Objects that processes find by their names.
 //!
-//! A name is a file in a directory of the user's in /dev/shm, which whoever has the object open keeps locked. So a name
-//! goes with the last handle, however the processes end: a file that nobody has locked is left over, and means nothing.
+//! A name is a file in a directory of the user's in /dev/shm, which each process that has the object open keeps locked. So a name
+//! goes with the last handle, however the processes end: a file that no process has locked is left over, and means nothing.
 //! Names that begin with `Global\` and `Local\` are the same ones, and other users have others: on Windows too, an object
 //! without a security descriptor is for its creator.
 
@@ -24,7 +24,7 @@ const NAME_LIMIT: usize = 260;
 /// microseconds, unless one is stopped.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The name that an object has, which goes when nobody has it any more.
+/// The name that an object has, which goes when no process has it any more.
 #[derive(Debug)]
 pub(crate) struct Name {
     file: String,
@@ -74,7 +74,7 @@ impl Name {
         Ok(Home::Shared(Shared::<T>::open(share(file)?)?.named(self)))
     }
 
-    /// The object is let go of here: its file goes, if nobody else has it.
+    /// The object is let go of here: its file goes, if no other process has it.
     pub(crate) fn release(&self, file: &OwnedFd) {
         // what cannot be removed is left over, and means nothing
         let Ok(directory) = Directory::open() else { return };
@@ -84,7 +84,7 @@ impl Name {
     }
 }
 
-/// The directory, locked: whoever opens or closes something with a name has it for itself.
+/// The directory, locked: a thread that opens or closes something with a name has it for itself.
 struct Directory {
     fd: OwnedFd,
 }
@@ -115,7 +115,7 @@ impl Directory {
     }
 }
 
-/// Whether nobody has the file's object. The lock that says so is kept by whoever goes on with it.
+/// Whether no process has the file's object. The lock that says so is kept by the caller that goes on with it.
 fn is_left_over(file: &OwnedFd) -> Result<bool, Error> {
     lock(file, FlockOperation::NonBlockingLockExclusive)
 }

@@ -32,12 +32,12 @@ pub(crate) struct EventObject {
     pub(crate) files: Files,
 }
 
-/// The files whose requests signal an object when they end: who waits for it watches them.
+/// The files whose requests signal an object when they end: a thread that waits for it watches them.
 #[derive(Debug, Default)]
 pub(crate) struct Files(Mutex<Vec<Weak<OpenFile>>>);
 
 impl Files {
-    /// Adds one. True: it is new here, and who waits already must be told.
+    /// Adds one. True: it is new here, and threads that wait already must be told.
     pub(crate) fn add(&self, file: &Arc<OpenFile>) -> bool {
         let mut files = lock(&self.0);
         if files.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(file))) {

@@ -204,7 +204,7 @@ impl OpenFile {
             Some(event) => {
                 event.event.reset();
                 if event.files.add(self) {
-                    // who waits for it already watches this file from now on
+                    // a thread that waits for it already watches this file from now on
                     event.event.bell.ring();
                 }
             }
@@ -330,7 +330,7 @@ unsafe fn end(request: *const Request) -> Outstanding {
         quiet: false,
         thread: 0,
     };
-    // SAFETY: nobody else ends it, and who looks at it does so with the lock that is held.
+    // SAFETY: no other thread ends it, and one that looks at it does so with the lock that is held.
     let outstanding = unsafe { std::mem::replace(&mut *slot, idle) };
     requests.idle.push(Slot(slot));
     drop(requests);
@@ -377,7 +377,7 @@ unsafe extern "C" fn fltwin32_file_create(
 ) -> u32 {
     let created = abi::fence(|| {
         let file = Arc::new(OpenFile::new(of.number, None, flags));
-        // nobody has seen it: set once
+        // no other thread has seen it: set once
         let _ = file.driver.set(Driver { functions: of, context });
         let inherited = (flags & INHERIT != 0).then(|| Inherited::file(&file)).transpose();
         let object = Object::File(Arc::clone(&file));
@@ -476,7 +476,7 @@ unsafe extern "C" fn fltwin32_request_complete(request: *const Request, status: 
     // SAFETY: begun, and completed once.
     let Outstanding { request: Request { overlapped, .. }, file, event, quiet, .. } = unsafe { end(request) };
     let Some(file) = file else { return };
-    // who sees the status sees the rest
+    // a thread that sees the status sees the rest
     // SAFETY: the program wants to see how much came.
     let _ = unsafe { pointer::write(overlapped.cast::<usize>().wrapping_add(1), &information) };
     fence(Ordering::Release);

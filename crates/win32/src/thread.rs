@@ -139,7 +139,7 @@ fn start(start: Start, stack_size: usize) -> Result<(), Error> {
     }
     // SAFETY: initialised above.
     let attributes = unsafe { attributes.assume_init_mut() };
-    // SAFETY: as above: nobody joins it, its object tells of its end.
+    // SAFETY: as above: it is not joined, its object tells of its end.
     unsafe { libc::pthread_attr_setdetachstate(attributes, libc::PTHREAD_CREATE_DETACHED) };
     if stack_size != 0 {
         let page = rustix::param::page_size();

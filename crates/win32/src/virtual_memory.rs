@@ -72,7 +72,7 @@ fn reserve(len: usize) -> Result<usize, Error> {
     let begin = at.next_multiple_of(GRANULARITY);
     for (from, to) in [(at, begin), (begin + len, at + whole)] {
         if from != to {
-            // SAFETY: a part of the mapping just made, which nobody has seen.
+            // SAFETY: a part of the mapping just made, which no other thread has seen.
             let _ = unsafe { munmap(from as *mut c_void, to - from) };
         }
     }

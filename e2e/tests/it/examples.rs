@@ -14,7 +14,7 @@ fn the_smallest_filter_and_the_smallest_application() {
     world.file("x.public", "shown\n");
     let mut filter = world.spawn(&mut example(&world, "hello_filter"));
     filter.says("a shell under a filter");
-    // Nobody is connected, so the guard's policy allows.
+    // No application is connected, so the guard's policy allows.
     filter.tell("cat x.secret\n");
     filter.says("hidden");
     let mut app = world.spawn(&mut example(&world, "hello_app"));

@@ -1,5 +1,5 @@
 //! A host or an application that has no descriptors, threads, memory or disk left: a sentence and a status, no hang, no
-//! processor time, and all is well again when there are some.
+//! processor time, and all is well again when there are some. More than 500 lines, because the host of each test is here too.
 
 mod reserve;
 
@@ -228,7 +228,7 @@ pub(crate) fn play(role: &Role) {
     drop((port, watching));
 }
 
-/// The first number of the reserve: all below are for whoever comes.
+/// The first number of the reserve: all below are for any client.
 fn below_reserve() -> u64 {
     let limit = getrlimit(Resource::Nofile).current.expect("a limit");
     limit - limit.div_euclid(4).min(256)
@@ -544,7 +544,7 @@ fn an_application_without_memory_refuses_what_it_cannot_hold() {
         host.tell(order);
         let refusal = say(&mut client, "receive", "received");
         assert!(refusal.contains("STATUS_INSUFFICIENT_RESOURCES"), "{refusal}");
-        // though nobody uses the receive for another message
+        // though the receive is not used for another message
         let answer = host.says(said);
         assert!(answer.contains(refused), "{answer}");
         say(&mut client, "memory 0", "limited");

@@ -2,7 +2,7 @@
 //! should.
 //!
 //! The other process is this test program again ([`play`]). `states` has every state of either end; here is
-//! what needs many rounds, measures, or forks.
+//! what needs many rounds, measures, or forks. More than 500 lines, because the two ends of each test are both here.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -25,7 +25,7 @@ const LONG: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(100);
 const NAME: &str = r"\Mortal";
 
-/// A filter that says who comes and who goes, and answers requests, some of them after a while.
+/// A filter that says which clients come and go, and answers requests, some of them after a while.
 struct Filter {
     came: SyncSender<Client>,
     went: SyncSender<()>,
@@ -74,11 +74,11 @@ impl Host {
     }
 
     fn accepted(&self) -> Client {
-        self.came.recv_timeout(LONG).expect("nobody connected")
+        self.came.recv_timeout(LONG).expect("no client connected")
     }
 
     fn ended(&self) {
-        self.went.recv_timeout(LONG).expect("nobody disconnected");
+        self.went.recv_timeout(LONG).expect("no client disconnected");
     }
 }
 

@@ -408,7 +408,7 @@ fn messages_are_neither_lost_nor_doubled_and_find_their_answers() {
         messages() as f64 / took.as_secs_f64()
     );
     assert_eq!(answered + sent + late + unseen, messages());
-    // each id came once (the application looks), so these are 1, 2, 3… without a gap, but for the stops that nobody saw
+    // each id came once (the application looks), so these are 1, 2, 3… without a gap, but for the stops that were not seen
     assert_eq!((count, most), (answered + late + THREADS, answered + late + THREADS + stops));
     assert!(late > 0, "nothing timed out");
     drop(world.port);

@@ -100,6 +100,22 @@ fn the_map_has_each_source_file() {
     }
 }
 
+#[test]
+fn a_long_file_says_why_it_is_one() {
+    let mut directories = Vec::new();
+    roots(&root().join("crates"), &mut directories);
+    for directory in directories {
+        let mut found = Vec::new();
+        files(&directory, &mut found);
+        for file in found {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let head = text.lines().take_while(|line| line.starts_with("//!")).any(|line| line.contains("500 lines"));
+            let name = file.display();
+            assert!(head || text.lines().count() <= 500, "{name}: more than 500 lines, and its head gives no reason");
+        }
+    }
+}
+
 /// The places that the rooms' table, and CONTRIBUTING, send a reader to: `fltport/src/port/accept.rs`, in `crates`.
 #[test]
 fn each_file_that_a_reader_is_sent_to_exists() {

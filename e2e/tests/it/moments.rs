@@ -1,4 +1,4 @@
-//! No third case: a message that timed out, was cancelled or refused was seen by nobody, or whoever answers it is told
+//! No third case: a message that timed out, was cancelled or refused was not seen, or the application that answers it is told
 //! that it comes too late. Either end is killed, stopped and let go on, disconnected and closed, at random moments,
 //! while both work.
 //!

@@ -1,5 +1,5 @@
 //! Objects that block whatever closes them, sent to a host by clients that are admitted and by clients that are not: they
-//! cost nothing but those who send them.
+//! cost none but the clients that send them.
 
 use std::time::{Duration, Instant};
 

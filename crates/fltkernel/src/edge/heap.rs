@@ -11,9 +11,9 @@ pub fn allocate(size: usize, alignment: usize) -> Ptr {
     if failed == 0 { Ptr::new(address) } else { Ptr::NULL }
 }
 
-/// Frees a block of [`allocate`], which the caller knows nobody has freed.
+/// Frees a block of [`allocate`], which the caller knows is not freed yet.
 pub fn free(block: Ptr) {
-    // SAFETY: the pool's table had an entry for it, which is gone now: nobody frees it again.
+    // SAFETY: the pool's table had an entry for it, which is gone now: it is not freed again.
     unsafe { libc::free(block.as_raw()) };
 }
 

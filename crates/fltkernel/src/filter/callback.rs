@@ -1,4 +1,4 @@
-//! How a driver's callback is called: for whom, and in what state it must return.
+//! How a driver's callback is called: for which process, and in what state it must return.
 
 use crate::edge::seh;
 use crate::kernel::report::{self, Rule};

@@ -76,7 +76,7 @@ impl Serve for Callbacks {
         let port = object::add(&known);
         lock(&CLIENTS).push(known);
         let process = client.peer().pid;
-        // a block of exactly this size, so that a sanitizer sees who reads beyond
+        // a block of exactly this size, so that a sanitizer sees a read beyond it
         let copy = Memory::holding(context);
         let data = if context.is_empty() { Ptr::NULL } else { copy.at() };
         let mut cookie = Ptr::NULL;
@@ -264,7 +264,7 @@ pub extern "C" fn FltSendMessage(
     if !locks::held().is_empty() {
         report::find(
             Rule::SendLocked,
-            "FltSendMessage while this thread has a lock: whoever wants the lock waits for the service",
+            "FltSendMessage while this thread has a lock: a thread that wants the lock waits for the service",
         );
     }
     let port = {

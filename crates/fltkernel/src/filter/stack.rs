@@ -32,7 +32,7 @@ pub struct Request {
     pub file: Option<Arc<File>>,
     pub volume: Arc<Volume>,
     pub parameters: Parameters,
-    /// For whom; the System process if `None`.
+    /// The process that it is for; the System process if `None`.
     pub identity: Option<Identity>,
 }
 

@@ -30,7 +30,7 @@ pub fn start(arguments: &Arguments) {
 /// One line for people, or one object for programs.
 fn say(text: impl FnOnce() -> String, object: impl FnOnce() -> Value) {
     let line = if JSON.load(Ordering::Relaxed) { object().to_string() } else { text() };
-    // whoever reads this may be gone: that is no reason to stop
+    // the process that reads this may be gone: that is no reason to stop
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 

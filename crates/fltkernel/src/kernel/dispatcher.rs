@@ -1,7 +1,7 @@
 //! Waiting: one lock and one queue of waiters stand behind events, locks, timers and all else that threads wait for.
 //!
 //! As in Windows' kernel, the state of everything that can be waited for changes under one lock, which is held for a few
-//! instructions. A thread that must wait is listed under the addresses that it waits for; each change looks who is.
+//! instructions. A thread that must wait is listed under the addresses that it waits for; each change looks which those are.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -140,7 +140,7 @@ fn wait(objects: &[Ptr], all: bool, deadline: Deadline) -> Option<usize> {
     if !foreign {
         return dispatcher::wait(&addresses, deadline, attempt);
     }
-    // nobody tells of the end of a process that is not ours, so it is looked for
+    // nothing tells of the end of a process that is not ours, so it is looked for
     loop {
         let look = Instant::now() + Duration::from_millis(10);
         let until = deadline.map_or(look, |deadline| deadline.min(look));

@@ -1,4 +1,4 @@
-//! Interrupt request levels: a number of each thread, and who may be called at which.
+//! Interrupt request levels: a number of each thread, and which functions may be called at which.
 
 use std::cell::Cell;
 

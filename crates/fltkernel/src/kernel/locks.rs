@@ -46,7 +46,7 @@ pub enum Mode {
     Exclusive,
 }
 
-/// Who has it.
+/// The thread that has it.
 #[derive(Debug, Default)]
 struct Lock {
     /// The owner, and how many times it has it.
@@ -77,7 +77,7 @@ pub fn held() -> Vec<Held> {
     HELD.with(|held| held.borrow().clone())
 }
 
-/// A lock that nobody has is at this address from now on.
+/// A lock that no thread has is at this address from now on.
 pub fn initialize(lock: Ptr) {
     LOCKS.insert(lock.address(), Lock::default());
 }

@@ -1,4 +1,4 @@
-//! Memory that is described, probed, or waited for until nobody uses it.
+//! Memory that is described, probed, or waited for until no thread uses it.
 
 use super::pool::{self, Kind, Request};
 use super::{dispatcher, fault, irql};

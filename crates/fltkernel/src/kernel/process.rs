@@ -91,7 +91,7 @@ fn add_process(known: &mut Known, number: u32, began: u64) -> Arc<Process> {
     process
 }
 
-/// For whom an operation of this thread of this process is done; objects are made even if they are gone by now.
+/// The process in whose name an operation of this thread of this process is done; objects are made even if they are gone by now.
 pub fn identity(process_number: u32, thread_number: u32) -> Identity {
     let process = process(process_number).unwrap_or_else(|| {
         let mut known = lock(&KNOWN);

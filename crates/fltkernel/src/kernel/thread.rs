@@ -25,7 +25,7 @@ pub fn operation() -> u64 {
     OPERATION.get()
 }
 
-/// For whom this thread works; the System process unless a callback runs for another.
+/// The process for which this thread works; the System process unless a callback runs for another.
 pub fn identity() -> Identity {
     IDENTITY.with(|identity| identity.borrow().clone()).unwrap_or_else(process::system)
 }

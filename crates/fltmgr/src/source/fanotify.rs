@@ -26,7 +26,7 @@ use crate::Error;
 use crate::filter::Verdict;
 use fltport::internal::lock;
 
-/// Opens and execs on file systems, whoever makes them: fanotify, with CAP_SYS_ADMIN in the initial user namespace.
+/// Opens and execs on file systems, by any process: fanotify, with CAP_SYS_ADMIN in the initial user namespace.
 ///
 /// Operations of this process are answered at once, and those of applications given to [`exempt`](Self::exempt): the
 /// filter and its applications must not wait for themselves. A file is named by the paths given, by whatever mount and in

@@ -37,7 +37,7 @@ const SLICE: Duration = Duration::from_millis(20);
 pub(super) struct Arrivals {
     /// Files, with their tags, by slot.
     files: HashMap<usize, (u64, OwnedFd)>,
-    /// The answers of the host to those who asked for a handle.
+    /// The answers of the host to the threads that asked for a handle.
     handles: VecDeque<Result<OwnedFd, Refused>>,
 }
 

@@ -207,7 +207,7 @@ fn unanswered(doing: String, error: std::io::Error) -> Error {
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected => {
             Error::with_source(Status::PORT_DISCONNECTED, doing, error)
         }
-        // of the host nothing is known; among these is ETOOMANYREFS: this user's handles that nobody has opened are
+        // of the host nothing is known; among these is ETOOMANYREFS: this user's handles that no process has opened are
         // more descriptors than one process may have
         _ => Error::resources(doing, error),
     }

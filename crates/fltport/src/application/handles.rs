@@ -14,7 +14,7 @@ const OPENING: &str = "opening a handle of another process";
 
 impl Connection {
     /// Makes another handle to this connection, for another process: a descriptor that closes on exec. As long as it,
-    /// or a duplicate of it, is open, the connection lives; who gets it calls [`Connection::from_handle`]. Within a
+    /// or a duplicate of it, is open, the connection lives; the process that gets it calls [`Connection::from_handle`]. Within a
     /// process, cloning is enough. Blocks until the host has answered, 5 seconds at most.
     ///
     /// A connection has 15 processes that use it at most; a user, 64 handles beyond those that connected, unless the

@@ -198,7 +198,7 @@ mod tests {
             // it waits for the answer, whatever was found
             way.shutdown();
             assert_eq!(sends.join().unwrap(), Status::PORT_DISCONNECTED);
-            assert!(rung, "nobody rang");
+            assert!(rung, "it did not ring");
         });
     }
 

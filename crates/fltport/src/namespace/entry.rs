@@ -15,7 +15,7 @@ use sys::socket::Socket;
 /// How deep a name's directories are looked for when they have to be searched.
 const MAX_DEPTH: usize = 8;
 
-/// A port, as its host describes it to everyone.
+/// A port, as its host describes it to every user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PortEntry {

@@ -105,7 +105,7 @@ mod tests {
         assert_eq!((shares.enter(4, 41), shares.held), (None, 8));
         // of the users who have one, the first; then no user has fewer than are left
         shares.leave(1);
-        assert_eq!(shares.next(), None, "all who wait have at least the one that is left");
+        assert_eq!(shares.next(), None, "all that wait have at least the one that is left");
         shares.leave(1);
         assert_eq!(shares.next(), Some((3, 1)));
         assert_eq!(shares.next(), None);

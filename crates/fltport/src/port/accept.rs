@@ -178,7 +178,7 @@ impl<S: Serve> Acceptor<S> {
         !self.guard.same_process()
     }
 
-    /// What everyone may know; `None` once the port is closed.
+    /// What every user may know; `None` once the port is closed.
     pub(super) fn info(&self) -> Option<Info> {
         let places = self.port.places.load(Ordering::Relaxed);
         let processes = self.clients().into_iter().flat_map(|client| client.processes());

@@ -139,7 +139,7 @@ impl Handles {
         handle.user.set((holder, process)).is_ok().then_some(holder)
     }
 
-    /// Closes all, for everybody who has them, and lets go of their descriptors: the filter may keep a
+    /// Closes all, for every process that has them, and lets go of their descriptors: the filter may keep a
     /// [`super::Client`] for long.
     pub(super) fn close(&self) {
         let all = std::mem::take(&mut *lock(&self.0));
@@ -150,7 +150,7 @@ impl Handles {
         }
     }
 
-    /// Lets go of all, without a word to anybody.
+    /// Lets go of all, and tells no process.
     pub(super) fn forget(&self) {
         let all = std::mem::take(&mut *lock(&self.0));
         drop(all);

@@ -230,7 +230,7 @@ mod tests {
         assert!(Life::new(Err(Errno::NOSYS.into())).unwrap().is_none(), "of this one nothing is known");
     }
 
-    /// Its number may be another's by then, who would be told that it has ended.
+    /// Its number may be another's by then, which would be told that it has ended.
     #[test]
     fn a_process_has_ended_before_the_monitor_knows() {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();

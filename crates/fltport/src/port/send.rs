@@ -306,7 +306,7 @@ mod tests {
 
     /// The end of a connection waits for the threads that sleep on it: for a piece of something long, too.
     #[test]
-    fn who_waits_for_a_piece_is_one_of_those_who_sleep() {
+    fn a_thread_that_waits_for_a_piece_counts_as_asleep() {
         let link = Link::without_a_port();
         let slot = client::reserve_get(link.memory.shared(), Holder::FIRST).unwrap();
         client::post_get(link.memory.shared(), slot, u64::MAX).unwrap();
@@ -316,7 +316,7 @@ mod tests {
             let sends = scope.spawn(|| link.deliver(&outgoing).unwrap_err().status());
             let start = Instant::now();
             while link.asleep.load(Ordering::SeqCst) != 1 {
-                assert!(start.elapsed() < Duration::from_secs(20), "nobody counts it");
+                assert!(start.elapsed() < Duration::from_secs(20), "it is not counted");
                 std::thread::park_timeout(Duration::from_micros(100));
             }
             link.close();

@@ -282,7 +282,7 @@ fn an_answers_callback_may_ask_the_next_question() {
     );
 }
 
-/// A callback that panics answers for itself and takes nobody along.
+/// A callback that panics answers for itself and ends nothing else.
 #[test]
 fn a_callback_that_panics_is_an_internal_error() {
     let make = || {

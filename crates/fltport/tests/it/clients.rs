@@ -124,7 +124,7 @@ fn client_03_any_key_comes_back_to_any_of_many_threads() {
     );
 }
 
-/// Of the ends that clients accept these come: the handle is invalid, for whoever waits or has posted; or aborted,
+/// Of the ends that clients accept these come: the handle is invalid, for a thread that waits or has posted; or aborted,
 /// after a cancel.
 #[test]
 fn client_04_the_end_of_the_filter_is_an_invalid_handle_for_every_receive() {

@@ -268,10 +268,10 @@ fn row_040_closing_the_dead_handle_calls_the_callback_once_and_waits_for_it() {
     );
 }
 
-/// Whoever waits in the filter is released by its own close, not by the application, which keeps its handle.
+/// A thread that waits in the filter is released by its own close, not by the application, which keeps its handle.
 #[test]
 fn a_filter_that_closes_a_client_releases_those_who_wait_for_it() {
-    // longer than the test waits: nobody is released by this
+    // longer than the test waits: no thread is released by this
     let patience = Timeout::After(4 * LONG);
     both(
         Host::new,
@@ -332,7 +332,7 @@ fn a_client_that_the_filter_has_closed_is_not_heard() {
     host.accepted();
     let posted = raw.post_send(b"close", 5, 0);
     assert_eq!(called.recv_timeout(LONG).unwrap(), b"close");
-    // beside it, as if nothing had happened; whoever returns from the callback looks for more
+    // beside it, as if nothing had happened; the thread that returns from the callback looks for more
     let (slot, shared) = (posted.slot + 1, raw.shared());
     shared.slots[slot].len.store(4, Ordering::SeqCst);
     shared.slots[slot].word.store(Word::new(State::Posted, Generation::new(1)).raw(), Ordering::SeqCst);

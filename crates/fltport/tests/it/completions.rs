@@ -45,7 +45,7 @@ fn row_076_a_receive_is_posted_though_a_sender_waits_and_completes_a_moment_late
             let refused = port.recv_limited(0, Timeout::After(LONG)).unwrap();
             assert!(matches!(refused, Some(Received::TooSmall { needed: 5, id: 1, .. })), "{refused:?}");
             assert!(completions.try_next().unwrap().is_none());
-            // what the call says on Windows, whoever waits already; here the post says nothing, and never gives a
+            // what the call says on Windows, even if a thread waits already; here the post says nothing, and never gives a
             // message
             assert_eq!(hresult(Status::PENDING), 0x8007_03e5);
             completions.post(76, 100).unwrap();
@@ -440,7 +440,7 @@ fn a_wait_ends_with_its_time_and_with_a_receive_that_is_posted_meanwhile() {
     });
 }
 
-/// A process may be stopped when it has freed a slot and not told anybody yet.
+/// A process may be stopped when it has freed a slot and woken no thread yet.
 #[test]
 fn a_post_that_waits_for_a_slot_finds_one_of_which_nobody_tells() {
     let host = Host::new();
@@ -454,7 +454,7 @@ fn a_post_that_waits_for_a_slot_finds_one_of_which_nobody_tells() {
         let sends = scope.spawn(|| client.send(b"late", Timeout::After(LONG)));
         let receives = scope.spawn(|| next(&completions));
         let allocation = &stopped.shared().allocation;
-        // whoever waits has said so by now, and is not told
+        // the thread that waits has said so by now, and is not told
         until(|| allocation.wanted.swap(0, Ordering::SeqCst) != 0);
         stopped.shared().slots[slots[0]].owner.store(0, Ordering::Relaxed);
         allocation.used.fetch_and(!(1 << slots[0]), Ordering::SeqCst);

@@ -1,4 +1,5 @@
-//! Connecting: rows 1 to 14 of the table in `doc/windows.md`.
+//! Connecting: rows 1 to 14 of the table in `doc/windows.md`. More than 500 lines, because one file proves one
+//! part of the table.
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
@@ -76,7 +77,7 @@ fn row_002_a_caller_without_the_right_is_denied_before_the_filter_hears_of_it() 
             let error = app.connect_with(b"").unwrap_err();
             assert_eq!(error.status(), Status::ACCESS_DENIED);
             assert_eq!(hresult(error.status()), 0x8007_0005);
-            assert!(error.to_string().contains("54321"), "who is admitted: {error}");
+            assert!(error.to_string().contains("54321"), "it says which user is admitted: {error}");
             for bit in cases {
                 let connected = app.connect_to(&format!(r"\{bit}"), b"").map(drop).map_err(|error| error.status());
                 assert_eq!(connected, if bit == 0 { Ok(()) } else { Err(Status::ACCESS_DENIED) }, "without {bit:#x}");
@@ -409,7 +410,7 @@ fn a_message_from_the_connect_callback_without_a_timeout_ends_with_its_client() 
             // the callback accepts it all the same, so it is told of the end
             host.accepted();
             assert_eq!(host.ended(), 1);
-            // its place is free when the callback has returned, which has nobody to wait for it here
+            // its place is free when the callback has returned, which no thread waits for here
             until(|| host.port().clients().is_empty());
             line.say("free");
             host.accepted();

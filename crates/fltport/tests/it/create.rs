@@ -147,12 +147,12 @@ fn row_024_a_connect_under_way_when_the_filter_unloads_is_ended_with_it() {
     );
 }
 
-/// Unloads a filter while a client is at the door that has said nothing yet.
+/// Unloads a filter while a client waits to be accepted that has said nothing yet.
 fn unloads(gate: &Gate, host: &mut Host, line: &Line) {
     host.accepted();
     let user = rustix::process::geteuid().as_raw();
     line.say("accepted");
-    line.hear("at the door");
+    line.hear("waits to be accepted");
     let port = host.port.take().unwrap();
     // the host has it before the port is closed
     until(|| port.usage(user).half_open == 1);
@@ -172,7 +172,7 @@ fn speaks_late(app: &App) -> Status {
     app.hear("accepted");
     let name = PortName::parse(PORT).unwrap();
     let socket = app.namespace().find(&name).unwrap();
-    app.say("at the door");
+    app.say("waits to be accepted");
     app.hear("unloading");
     let hello = Hello::new(name, b"").unwrap();
     socket.send(&FromClient::Hello(hello).encode(), &[]).unwrap();

@@ -1,4 +1,4 @@
-//! A host that accepts nobody, of whose queue all places are taken.
+//! A host that accepts no connection, of whose queue all places are taken.
 
 use std::time::Duration;
 

@@ -136,7 +136,7 @@ async fn a_message_whose_future_was_dropped_goes_to_the_next() {
     assert_eq!(filter.send(b"x", Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
 }
 
-/// Says that it has begun, and goes on when it is let: as one that wants a lock which somebody else holds.
+/// Says that it has begun, and goes on when it is let: as one that wants a lock which another thread holds.
 struct Slow(SyncSender<()>, Mutex<Receiver<()>>);
 
 impl Wake for Slow {
@@ -191,7 +191,7 @@ async fn requests_are_futures() {
     let (answer, output) = timeout(LONG, port.request_async(b"no".to_vec(), 10)).await.unwrap().unwrap();
     assert_eq!((answer.status, output.len()), (Status::ACCESS_DENIED, 0));
     assert_eq!(port.send_async(b"no".to_vec(), 10).await.unwrap_err().status(), Status::ACCESS_DENIED);
-    // a future that nobody polls makes no call
+    // a future that is not polled makes no call
     drop(port.send_async(b"x".to_vec(), 10));
 }
 
@@ -258,7 +258,7 @@ async fn crowd(world: &World, port: &Connection) -> JoinSet<Result<Vec<u8>, fltp
     crowd
 }
 
-/// The filter's callbacks for them wait for this very reply, which is too long to be sent by who polls it.
+/// The filter's callbacks for them wait for this very reply, which is too long to be sent by the thread that polls it.
 #[tokio::test]
 async fn a_reply_waits_for_no_request() {
     let world = World::new();

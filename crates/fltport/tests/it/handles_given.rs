@@ -1,4 +1,4 @@
-//! Who may use a handle: whoever has it. Who may connect is asked once, when somebody does.
+//! A process may use any handle that it has. Whether it may connect is asked once, when it does.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
@@ -47,8 +47,8 @@ fn a_request_names_the_process_that_made_it_whichever_handle_it_has() {
 fn a_request_of_no_process_is_refused() {
     let host = talk::echo();
     let raw = Raw::connect(&host.namespace());
-    for nobody in [0, 2, 15, 16, u32::MAX] {
-        assert_eq!(raw.send_as(nobody, b"who am I"), Status::PORT_DISCONNECTED, "{nobody}");
+    for unused in [0, 2, 15, 16, u32::MAX] {
+        assert_eq!(raw.send_as(unused, b"who am I"), Status::PORT_DISCONNECTED, "{unused}");
     }
     assert_eq!(raw.send_as(1, b"the first"), Status::SUCCESS);
     assert_eq!(host.asked_by().pid(), std::process::id());
@@ -89,7 +89,7 @@ fn a_process_that_may_not_connect_may_use_a_handle_that_it_was_given() {
         assert_eq!(worker.does("reply 1 nobody"), "ok");
         assert_eq!(asked.join().unwrap(), b"nobody");
     });
-    assert_eq!(filter.peer().uid, 0, "who connected, not who uses it");
+    assert_eq!(filter.peer().uid, 0, "the process that connected, not the one that uses it");
     worker.kill();
     host.ended();
 }

@@ -232,7 +232,7 @@ fn what_a_process_wanted_to_answer_when_it_disconnected_another_answers() {
 }
 
 #[test]
-fn who_waits_for_a_window_learns_that_another_has_replied_or_that_the_filter_has_given_up() {
+fn a_thread_that_waits_for_a_window_learns_that_another_has_replied_or_that_the_filter_has_given_up() {
     without_windows(|port, other, filter, looker| {
         for timeout in [Timeout::After(LONG), Timeout::After(Duration::from_millis(200))] {
             thread::scope(|scope| {

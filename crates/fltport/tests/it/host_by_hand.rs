@@ -59,7 +59,7 @@ impl Hand {
         Taken { slot, generation: Word::from_raw(before.expect("posted")).generation() }
     }
 
-    /// Completes it with a message that wants no reply; whether somebody sleeps there.
+    /// Completes it with a message that wants no reply; whether a thread sleeps there.
     fn complete(&self, taken: Taken, body: &[u8]) -> bool {
         self.begin(taken, body.len(), body, 0)
     }
@@ -103,7 +103,7 @@ impl Hand {
     }
 }
 
-/// Completing a slot takes the sleeper's wish from its word: when the host dies before it wakes whom it found there, the
+/// Completing a slot takes the sleeper's wish from its word: when the host dies before it wakes the thread that it found there, the
 /// end of the connection does.
 #[test]
 fn a_receive_that_is_completed_by_a_host_that_dies_before_it_wakes_anybody_is_received() {
@@ -115,9 +115,9 @@ fn a_receive_that_is_completed_by_a_host_that_dies_before_it_wakes_anybody_is_re
     });
     let word = &hand.memory.shared().slots[0].word;
     until(|| Word::from_raw(word.load(Ordering::SeqCst)).sleeps());
-    assert!(hand.complete(hand.take(0), b"woken"), "somebody sleeps there");
+    assert!(hand.complete(hand.take(0), b"woken"), "a thread sleeps there");
     drop(hand.sockets);
-    assert_eq!(tell.recv_timeout(LONG).expect("nobody woke the receiver"), Ok(b"woken".to_vec()));
+    assert_eq!(tell.recv_timeout(LONG).expect("the receiver was not woken"), Ok(b"woken".to_vec()));
     receiving.join().unwrap();
 }
 
@@ -143,7 +143,7 @@ fn a_receive_that_waits_for_a_slot_gets_one_as_the_connection_ends() {
     drop(hand);
 }
 
-/// Files that nobody took lie before the end.
+/// Files that were not taken lie before the end.
 #[test]
 fn each_of_several_threads_that_disconnect_waits_for_the_end() {
     let (hand, port) = connect();
@@ -188,7 +188,7 @@ fn a_message_is_not_received_again_when_its_receives_generation_comes_around() {
     drop(hand);
 }
 
-/// It may be stopped there, and who waits must not look for the end all the while.
+/// It may be stopped there, and a thread that waits must not look for the end all the while.
 #[test]
 fn a_host_that_is_stopped_as_it_ends_the_connection_has_ended_it() {
     let calls: [fn(&Connection) -> Status; 4] = [
@@ -242,7 +242,7 @@ fn a_receive_that_is_dropped_does_not_wait_for_the_rest_of_a_long_message() {
             told.send(()).unwrap();
         });
         tell.recv_timeout(LONG / 4).expect("it waits");
-        assert!(host::let_go(hand.memory.shared(), taken), "nobody reads there");
+        assert!(host::let_go(hand.memory.shared(), taken), "it is not read there");
         drop(hand);
     }
 }

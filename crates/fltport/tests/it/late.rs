@@ -26,13 +26,13 @@ fn refused(socket: &Socket, name: &str) -> Status {
     }
 }
 
-/// Who only was at the door when the port closed is no connection that lives on: its filter never hears of it.
+/// A client that waited to be accepted when the port closed is no connection that lives on: its filter never hears of it.
 #[test]
 fn a_client_that_speaks_after_the_port_closed_finds_no_port() {
     both(
         Host::new,
         |host, line| {
-            line.hear("at the door");
+            line.hear("waits to be accepted");
             let port = host.port.take().unwrap();
             // the host has it before the port is closed
             let user = rustix::process::geteuid().as_raw();
@@ -44,7 +44,7 @@ fn a_client_that_speaks_after_the_port_closed_finds_no_port() {
         },
         |app| {
             let socket = at_the_door(app);
-            app.say("at the door");
+            app.say("waits to be accepted");
             app.hear("closed");
             let status = refused(&socket, PORT);
             assert_eq!(status, Status::OBJECT_NAME_NOT_FOUND);
@@ -137,8 +137,8 @@ impl Drop for Talks {
     }
 }
 
-/// Who is at the door of a port that has closed is the last who has to do with it, and may go at any time. What the
-/// filter does when it is dropped then is in nobody's way.
+/// A client that waits at a port that has closed is the last that has to do with it, and may go at any time. What the
+/// filter does when it is dropped then delays nothing.
 #[test]
 fn a_filter_that_is_dropped_when_a_client_goes_may_take_its_time() {
     let host = Host::new();

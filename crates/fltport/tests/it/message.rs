@@ -42,9 +42,9 @@ fn row_068_a_message_whose_length_with_its_header_overflows_is_refused() {
         Host::new,
         |host, line| {
             let filter = host.accepted();
-            // zero pages that nobody touches
+            // zero pages that are not touched
             let long = vec![0; 0xffff_fff0];
-            // one byte fewer is no more than nobody receives, or than a receive that is posted has room for
+            // one byte fewer is no more than is not received, or than a receive that is posted has room for
             let longest = &long[1..];
             assert_eq!(filter.send(longest, Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
             assert_eq!(filter.ask(longest, &mut [0; 1], Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);

@@ -1,4 +1,5 @@
-//! What may be relied on about order: the guarantees of `doc/windows.md`, "Order".
+//! What may be relied on about order: the guarantees of `doc/windows.md`, "Order". More than 500 lines, because one file
+//! proves one part of that document.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -189,7 +190,7 @@ fn order_3_receives_and_sends_are_released_before_the_disconnect() {
     );
 }
 
-/// The same for who asked with a callback: it has been called before the filter is told that the client has gone.
+/// The same for a filter that asked with a callback: it has been called before the filter is told that the client has gone.
 #[test]
 fn questions_to_callbacks_are_answered_before_the_disconnect() {
     let log = Log::default();
@@ -414,9 +415,9 @@ fn order_8_ids_count_the_messages_that_want_a_reply() {
         Host::new,
         |host, line| {
             let filter = host.accepted();
-            // what nobody receives in time uses up no id
+            // what is not received in time uses up no id
             assert_eq!(filter.ask(b"?", &mut [], Timeout::Poll).unwrap_err().status(), Status::TIMEOUT);
-            line.say("nobody received it");
+            line.say("not received");
             for _ in 0..10 {
                 filter.send(b"news", Timeout::After(LONG)).unwrap();
                 filter.ask(b"?", &mut [], Timeout::After(LONG)).unwrap();
@@ -425,7 +426,7 @@ fn order_8_ids_count_the_messages_that_want_a_reply() {
         },
         |app| {
             let port = app.connect();
-            app.hear("nobody received it");
+            app.hear("not received");
             for id in 1..=10 {
                 assert_eq!(port.recv().unwrap().id(), 0);
                 let message = port.recv().unwrap();

@@ -64,7 +64,7 @@ fn connections_of_one_user() {
     assert_eq!(usage(&host), Usage::default());
 }
 
-/// As on Windows: whoever may connect at all may have every connection of the port, unless it says otherwise.
+/// As on Windows: a user that may connect at all may have every connection of the port, unless it says otherwise.
 #[test]
 fn one_user_may_have_all_the_connections_that_the_port_asked_for() {
     const ALL: u32 = 70;
@@ -84,7 +84,7 @@ fn the_ports_own_limit_is_another() {
     assert_eq!(usage(&host), Usage::default());
 }
 
-/// Nor does who is over its own limit take one of the port's places for the moment in which it is refused.
+/// Nor does a user over its own limit take one of the port's places for the moment in which it is refused.
 #[test]
 fn a_user_who_is_refused_takes_no_place_from_another() {
     let (host, _go) = host(|options| options.max_connections(2).max_connections_per_user(1));
@@ -181,7 +181,7 @@ fn requests_of_one_user() {
     }
     other_user::is_served(&host);
     assert_eq!(usage(&host), held(3));
-    // whoever is let go first may be any of them
+    // the first to be let go may be any of them
     waiting.iter().for_each(|_| go.send(()).unwrap());
     for waiting in waiting {
         assert_eq!(waiting.join().unwrap(), Ok(0));
@@ -222,7 +222,7 @@ fn questions_of_one_connection_that_wait_for_replies() {
         scope.spawn(move || {
             let mut receiver = port.receiver(4).unwrap();
             while let Ok(message) = receiver.recv() {
-                // the last ones may come when nobody takes them any more
+                // the last ones may come when they are not taken any more
                 if take.send(message).is_err() {
                     break;
                 }
@@ -233,7 +233,7 @@ fn questions_of_one_connection_that_wait_for_replies() {
         let error = client.start(b"?", 10, Timeout::Never).unwrap_err();
         assert_eq!(error.status(), Status::INSUFFICIENT_RESOURCES);
         assert!(error.to_string().contains("1,024"), "{error}");
-        // who wants no reply, and another connection, need no place
+        // a message that wants no reply, and another connection, need no place
         client.send(b"!", Timeout::Never).unwrap();
         scope.spawn(|| other.recv().unwrap().reply(Status::SUCCESS, b"fine").unwrap());
         assert_eq!(others.ask(b"?", &mut [0; 4], Timeout::Never).unwrap().len, 4);
@@ -288,7 +288,7 @@ fn questions_of_one_connection_that_wait_for_a_receive() {
     }
 }
 
-/// Many at once who say what they want at once: no limit of those who say nothing is in their way.
+/// Many clients that say what they want at once: no limit of those that say nothing is in their way.
 #[test]
 fn a_crowd_of_one_user_may_connect_at_once() {
     let (host, _go) = host(|options| options);
@@ -308,7 +308,7 @@ fn a_crowd_of_one_user_may_connect_at_once() {
     assert_eq!(connected.unwrap().len(), 32);
 }
 
-/// Those in the way have a second: who is turned away unheard meanwhile tries again, as long as it has time.
+/// Those in the way have a second: a client that is turned away unheard meanwhile tries again, as long as it has time.
 #[test]
 fn a_client_that_is_turned_away_unheard_tries_again() {
     let world = World::new();

@@ -398,7 +398,7 @@ fn row_066_without_a_reply_buffer_no_reply_is_wanted() {
     );
 }
 
-/// The filter looks for its reply only when the replier is done: up to one window, nobody waits for it.
+/// The filter looks for its reply only when the replier is done: up to one window, the replier does not wait for it.
 #[test]
 fn a_reply_of_up_to_64_kib_does_not_wait_for_the_filter() {
     let lengths = [0, 104, 105, 65_536];

@@ -36,7 +36,7 @@ impl Held {
         self.0.1.store(true, Ordering::SeqCst);
     }
 
-    /// Lets go at the latest when this is dropped, so that a test that fails ends: who waits for a callback would hang.
+    /// Lets go at the latest when this is dropped, so that a test that fails ends: a thread that waits for a callback would hang.
     fn let_go_at_the_end(&self) -> LetGo<'_> {
         LetGo(self)
     }

@@ -31,7 +31,7 @@ fn a_receive_waits_for_a_slot_no_longer_than_for_a_message() {
     });
 }
 
-/// One that waited with some receives posted would be sent messages that nobody reads.
+/// One that waited with some receives posted would be sent messages that are not read.
 #[test]
 fn a_receiver_that_waits_for_its_receives_takes_no_message() {
     let host = Host::new();

@@ -1,4 +1,4 @@
-//! A client that stops in the middle of a long message or reply: it costs the one question, and nobody else anything.
+//! A client that stops in the middle of a long message or reply: it costs the one question, and no other anything.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
@@ -105,7 +105,7 @@ fn a_long_message_that_is_not_read_costs_its_own_question() {
     raw.completed(forever);
     others_go_on(&raw, &client);
     timed_out(&ended, "it read 0 of 1048571 bytes in time");
-    // who reads on finds that there is no more
+    // a reader that goes on finds that there is no more
     assert_eq!(raw.host().slots[stopped.slot].filled.load(std::sync::atomic::Ordering::Acquire), ABORTED);
     others_go_on(&raw, &client);
     // it reads on after all
@@ -182,7 +182,7 @@ fn threads_that_wait_for_a_stopped_reader_hold_nobody_else_up() {
     });
 }
 
-/// Of those who sleep, a receive that is posted wakes one; whose it is not sees to it that the other wakes.
+/// Of the threads that sleep, a receive that is posted wakes one; one that it does not serve sees to it that the other wakes.
 #[test]
 fn a_sender_that_waits_for_a_receive_gets_it_while_a_long_message_is_not_read() {
     let (_world, raw, client) = host();

@@ -41,7 +41,7 @@ fn a_process_that_is_stopped_before_it_reads_its_answer_loses_the_answer_alone()
     calls.recv_timeout(LONG).expect("no request came");
     other.process().stop();
     go.wait();
-    // the thread that served it is free, and nobody else noticed
+    // the thread that served it is free, and no other client noticed
     until(|| requests(&host) == 0);
     assert_eq!(port.send(b"?", &mut vec![0; 2 * MIB]).unwrap(), 2 * MIB);
     other.process().go_on();

@@ -198,7 +198,7 @@ fn a_poll_has_no_time_for_the_pieces_of_a_long_message() {
             let mut receiver = port.receiver(2).unwrap();
             app.say("posted");
             app.hear("sent");
-            assert_eq!(receiver.recv().unwrap().body(), [8; WINDOW], "the other was seen by nobody");
+            assert_eq!(receiver.recv().unwrap().body(), [8; WINDOW], "the other was not seen");
         },
     );
 }
@@ -344,24 +344,24 @@ fn a_moment_to_come_ends_the_wait_in_both_phases() {
             assert!(SystemTime::now() >= sent);
             assert_eq!(failure(&filter, Timeout::At(asked)), Status::TIMEOUT);
             assert!(SystemTime::now() >= asked);
-            line.say("nobody received it");
+            line.say("not received");
             line.hear("posted");
             let replied = in_a_moment();
             assert_eq!(failure(&filter, Timeout::At(replied)), Status::TIMEOUT);
             assert!(SystemTime::now() >= replied);
-            line.say("nobody replied");
+            line.say("not replied");
             let asked = filter.ask(b"?", &mut [0; 4], Timeout::At(SystemTime::now() + LONG)).unwrap();
             assert_eq!((asked.status, asked.len), (Status::SUCCESS, 2));
             line.say("done");
         },
         |app| {
             let port = app.connect();
-            app.hear("nobody received it");
+            app.hear("not received");
             let mut receiver = port.receiver(1).unwrap();
             app.say("posted");
             let message = receiver.recv().unwrap();
             assert!(message.time_left().unwrap() <= Duration::from_millis(30));
-            app.hear("nobody replied");
+            app.hear("not replied");
             let status = message.reply(Status::SUCCESS, b"late").unwrap_err().status();
             assert_eq!(status, Status::FLT_NO_WAITER_FOR_REPLY);
             receiver.recv().unwrap().reply(Status::SUCCESS, b"ok").unwrap();

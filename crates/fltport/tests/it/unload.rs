@@ -297,7 +297,7 @@ fn row_103_a_filter_that_keeps_a_dead_client_keeps_no_place() {
     );
 }
 
-/// On Windows a filter names itself when it sends, and nobody checks. Here there is nothing to name: another port's
+/// On Windows a filter names itself when it sends, and nothing checks that. Here there is nothing to name: another port's
 /// filter sends to the client of the first.
 #[test]
 fn row_104_any_part_of_the_program_may_send_to_a_client() {

@@ -208,7 +208,7 @@ fn every_number_is_what_our_tables_compute() {
             checked += 1;
         }
     }
-    assert_eq!(numbers(&document).len(), checked, "numbers outside of the tables are proved by nobody");
+    assert_eq!(numbers(&document).len(), checked, "numbers outside of the tables are proved by no test");
 }
 
 macro_rules! layouts {

@@ -74,7 +74,7 @@ statuses! {
     CRC_ERROR 0xC000003F 23 "wrong checksum";
     PORT_CONNECTION_REFUSED 0xC0000041 5 "the port refused the connection";
     INVALID_PORT_HANDLE 0xC0000042 6 "invalid port handle";
-    SHARING_VIOLATION 0xC0000043 32 "somebody else has it open";
+    SHARING_VIOLATION 0xC0000043 32 "another process has it open";
     QUOTA_EXCEEDED 0xC0000044 1816 "quota exceeded";
     THREAD_IS_TERMINATING 0xC000004B 5 "the thread is ending";
     EAS_NOT_SUPPORTED 0xC000004F 282 "extended attributes are not supported";
@@ -188,7 +188,7 @@ statuses! {
     FLT_VOLUME_ALREADY_MOUNTED 0xC01C001A NONE "the volume is mounted already";
     FLT_ALREADY_ENLISTED 0xC01C001B NONE "already part of the transaction";
     FLT_CONTEXT_ALREADY_LINKED 0xC01C001C NONE "the context belongs to an object already";
-    FLT_NO_WAITER_FOR_REPLY 0xC01C0020 NONE "nobody waits for this reply any more";
+    FLT_NO_WAITER_FOR_REPLY 0xC01C0020 NONE "no filter waits for this reply any more";
     FLT_REGISTRATION_BUSY 0xC01C0023 NONE "the registration is busy, try again";
     FLT_WCOS_NOT_SUPPORTED 0xC01C0024 NONE "the filter does not support this edition of the system";
 }

@@ -59,7 +59,7 @@ impl Case {
         })
     }
 
-    /// One line of the file: who asks, for what, of what; then Samba's answer.
+    /// One line of the file: which token asks, for what, of what; then Samba's answer.
     fn store(&self, samba: Answer) -> String {
         let groups = self.groups.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let samba = match samba {

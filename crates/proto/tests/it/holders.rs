@@ -83,7 +83,7 @@ fn the_dead_ones_receives_are_taken_back_and_no_others() {
     assert!(client::owns(&pair.shared, theirs, pair.dead) && client::owns(&pair.shared, ours, LIVING));
     assert!(pair.release());
     assert_eq!(pair.used(), 1 << ours);
-    assert_eq!(pair.word(theirs).raw(), Word::new(State::Free, posted.generation).raw(), "and nobody sleeps on it");
+    assert_eq!(pair.word(theirs).raw(), Word::new(State::Free, posted.generation).raw(), "and no thread sleeps on it");
     assert!(!client::owns(&pair.shared, theirs, pair.dead));
     assert_eq!(pair.take().slot, kept.slot, "the oldest is gone");
     // the slot goes on where it was
@@ -215,7 +215,7 @@ fn a_waiter_given_up_while_the_dead_one_had_it_is_used_again() {
     assert!(client::claim(&pair.shared, to, pair.dead, 0));
     assert!(host::expire(&pair.shared, waiter));
     pair.ledger.disarm(&pair.host, &pair.shared, waiter);
-    assert!(pair.ledger.arm(&pair.host, &pair.shared, 8, 0).is_none(), "somebody may write there still");
+    assert!(pair.ledger.arm(&pair.host, &pair.shared, 8, 0).is_none(), "a replier may write there still");
     assert!(pair.release());
     let (again, to_again) = pair.arm();
     assert_eq!(again.index, waiter.index);
@@ -231,12 +231,12 @@ fn the_first_generation_is_opened_too() {
 }
 
 #[test]
-fn who_waits_for_a_slot_is_told_once() {
+fn a_thread_that_waits_for_a_slot_is_told_once() {
     let shared = SharedRegion::boxed();
     for _ in 0..GETS {
         client::reserve_get(&shared, LIVING).unwrap();
     }
-    assert!(!client::release(&shared, 3), "nobody waits");
+    assert!(!client::release(&shared, 3), "no thread waits");
     let seen = client::want_slot(&shared);
     assert!(client::release(&shared, 4));
     assert_ne!(shared.allocation.freed.load(SeqCst), seen);
@@ -245,7 +245,7 @@ fn who_waits_for_a_slot_is_told_once() {
     assert!(client::freed(&shared) && !client::freed(&shared));
 }
 
-/// A process of the same application that changes the word all the while keeps nobody busy for ever.
+/// A process of the same application that changes the word all the while keeps no thread busy for ever.
 #[test]
 fn a_word_that_never_rests_is_given_up() {
     let pair = Arc::new(Pair::new());

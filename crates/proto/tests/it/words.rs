@@ -1,4 +1,5 @@
 //! The words, the bytes and the pieces by themselves: laws that hold for any value, and each transition in turn.
+//! More than 500 lines: one for each word of `doc/wire.md`.
 
 use std::collections::BTreeSet;
 
@@ -203,7 +204,7 @@ fn a_slot_may_be_lent_that_another_process_has_and_the_host_has_not() {
     let mut pair = Pair::new();
     let second = Holder::new(2).unwrap();
     let may = |pair: &Pair, slot| client::may_be_lent(&pair.shared, slot, Holder::FIRST);
-    assert!(!may(&pair, 0), "nobody has it");
+    assert!(!may(&pair, 0), "no process has it");
     let slot = client::reserve_get(&pair.shared, second).unwrap();
     assert!(may(&pair, slot) && !client::may_be_lent(&pair.shared, slot, second));
     let (posted, _) = client::post_get(&pair.shared, slot, 8).unwrap();
@@ -226,7 +227,7 @@ fn a_slot_tells_whose_thread_sleeps_on_it() {
     assert!(client::prepare_sleep(&pair.shared, posted).is_some());
     assert_eq!(client::sleeper(&pair.shared, slot), Some(second));
     let _ = client::release(&pair.shared, slot);
-    assert_eq!(client::sleeper(&pair.shared, slot), None, "it is nobody's");
+    assert_eq!(client::sleeper(&pair.shared, slot), None, "no process has it");
 }
 
 #[test]
@@ -428,7 +429,7 @@ fn the_others_are_made_to_look_when_something_is_left_for_them() {
     assert_eq!(pair.ledger.pull(&pair.shared), gets);
     assert!(pair.ledger.has_gets());
     assert!(pair.ledger.leaves_work(&pair.shared, gets, 1));
-    assert!(!pair.ledger.leaves_work(&pair.shared, gets, 0), "for whom");
+    assert!(!pair.ledger.leaves_work(&pair.shared, gets, 0), "no thread waits");
 }
 
 #[test]
@@ -494,7 +495,7 @@ fn the_requests_word_says_whom_to_wake() {
     assert_eq!(shared.requests.word.load(SeqCst), REQUEST_PARKED, "the wish is made for the other");
     assert_eq!(requests.posted(1), Wake::One);
     assert_eq!(workers.end_look(&requests), Wake::Socket);
-    assert!(workers.leave(&requests), "nobody else has seen it");
+    assert!(workers.leave(&requests), "no other worker has seen it");
     assert_eq!(requests.collect(), 1);
     assert!(!requests.dead());
     requests.mark_dead();

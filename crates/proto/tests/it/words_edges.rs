@@ -192,7 +192,7 @@ fn a_long_message_is_let_go_when_its_receiver_has_no_slot_or_uses_it_anew() {
     let (Take::Deliver(again), _) = ledger.take(&shared, 8, false) else { panic!("a GET is posted") };
     assert!(!host::let_go(&shared, again) && ledger.is_last(again));
     let _wake = client::release(&shared, slot);
-    assert!(host::let_go(&shared, again), "nobody has the slot");
+    assert!(host::let_go(&shared, again), "no process has the slot");
     // of a SEND the ledger has no note
     let slot = client::reserve_send(&shared, Holder::FIRST).unwrap();
     client::post_send(&shared, slot, 1, 1).unwrap();

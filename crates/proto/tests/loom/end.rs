@@ -14,11 +14,11 @@ use fltmgr_proto::slots::{
 use crate::model;
 use crate::world::{ANY, World, upper, wait};
 
-/// What is done to end a connection wakes whoever sleeps, or is about to, on each kind of word.
+/// What is done to end a connection wakes each thread that sleeps, or is about to, on each kind of word.
 ///
 /// Fails with: `prepare_sleep` (each of them) without its look at the dead bit; `mark_dead` before `closed` is set.
 #[test]
-fn the_end_wakes_everybody() {
+fn the_end_wakes_every_thread() {
     fn ends(sleeps: impl Fn(&World, Posted, Waiter) + Send + Sync + Copy + 'static) {
         model(move || {
             let world = World::new();

@@ -42,7 +42,7 @@ fn a_slot_posted_anew_is_not_completed_by_the_last_message() {
         });
         assert_eq!(world.receive(posted), Some(7));
         let (again, _) = client::post_get(&world.shared, posted.slot, 8).unwrap();
-        assert!(client::cancel(&world.shared, again), "nobody takes it");
+        assert!(client::cancel(&world.shared, again), "it is not taken");
         assert!(!client::completed(&world.host, again));
         sender.join().unwrap();
     });
@@ -73,9 +73,9 @@ fn a_get_is_cancelled_or_taken() {
     });
 }
 
-/// A GET that somebody else takes back wakes its owner, unless a filter takes it: then it is complete.
+/// A GET that another thread takes back wakes its owner, unless a filter takes it: then it is complete.
 ///
-/// Fails with: `cancel_slot` that always says that nobody sleeps.
+/// Fails with: `cancel_slot` that always says that no thread sleeps.
 #[test]
 fn a_get_taken_back_by_another_wakes_its_owner() {
     model(|| {
@@ -147,7 +147,7 @@ fn a_get_posted_anew_is_taken_as_what_it_is() {
     });
 }
 
-/// Two senders wait, two GETs come one after the other: both are served, whoever is woken.
+/// Two senders wait, two GETs come one after the other: both are served, whichever is woken.
 ///
 /// Fails with: `leaves_work` without its `prepare_sleep` (the wish that woke one is not made again), or without
 /// `leaves_gets`; a sleep that is prepared without a last look at `epoch`, as it was once.
@@ -172,7 +172,7 @@ fn two_senders_that_wait_are_both_served() {
     });
 }
 
-/// A sender that was woken and leaves with nothing, because its time is over, leaves the GET to the one who still
+/// A sender that was woken and leaves with nothing, because its time is over, leaves the GET to the one that still
 /// waits.
 ///
 /// Fails with: leaving without `leaves_work`, which is what the ask queue did.

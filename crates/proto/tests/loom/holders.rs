@@ -44,7 +44,7 @@ fn a_claim_taken_back_in_the_moment_of_giving_up() {
     });
 }
 
-/// Another process answers what the dead one had claimed, or finds that it comes too early; nobody finds half of it.
+/// Another process answers what the dead one had claimed, or finds that it comes too early; no process finds half of it.
 ///
 /// Fails with: `reopen` as a store of the open claim, whatever there is.
 #[test]

@@ -159,12 +159,12 @@ fn a_slot_is_in_one_hand() {
     });
 }
 
-/// Who finds all slots in use waits, and is woken by the one that is given back, whoever else waits too.
+/// A thread that finds all slots in use waits, and is woken by the one that is given back, whichever other waits too.
 ///
 /// Fails with: `freed` that does not move its word; `want_slot` that reads the word after it has made its wish known;
 /// `release` that does not look for a wish.
 #[test]
-fn who_waits_for_a_slot_gets_it() {
+fn a_thread_that_waits_for_a_slot_gets_it() {
     model(|| {
         let world = World::new();
         let first = client::reserve_get(&world.shared, Holder::FIRST).unwrap();

@@ -93,7 +93,7 @@ fn a_late_reply_stays_out_of_the_next_message() {
         assert_eq!(world.await_reply(second), Some(6));
         assert!(replier.join().unwrap());
         assert_ne!(late.join().unwrap(), expired);
-        // whoever was held up has let go: all waiters can be used again
+        // the replier that was held up has let go: all waiters can be used again
         let mut ledger = world.ledger.lock().unwrap();
         ledger.host.collect(&world.spare);
         assert_eq!(ledger.host.waiting(), 0);
@@ -149,7 +149,7 @@ fn an_id_never_leads_to_the_next_message() {
     });
 }
 
-/// Who waits for replies to questions that it handed on sleeps on the attention word, and is woken there.
+/// A thread that waits for replies to questions that it handed on sleeps on the attention word, and is woken there.
 ///
 /// Fails with: `replied` before the waiter's word; `prepare_sleep` that does not look at the replied bit.
 #[test]
@@ -166,8 +166,8 @@ fn a_reply_rings_a_filter_that_awaits_replies() {
     });
 }
 
-/// A reply and a GET are rung on one word, and two sleep there: one who waits for a GET and takes the bit of the reply
-/// tells the one who waits for the reply, and the other way round.
+/// A reply and a GET are rung on one word, and two sleep there: one that waits for a GET and takes the bit of the reply
+/// tells the one that waits for the reply, and the other way round.
 ///
 /// Fails with: `leaves_work` without its look at `rung.replies`; an ask queue that keeps the GETs it collected to itself.
 #[test]

@@ -1,7 +1,7 @@
 //! The name of an opened file, as we would name it.
 //!
 //! The kernel's name of an open file is the one by the mount that it was opened through. That may be another one than ours:
-//! a bind mount, or any mount of another mount namespace, which in a user namespace of his own everybody can make.
+//! a bind mount, or any mount of another mount namespace, which in a user namespace of its own every process can make.
 
 use std::ffi::{CStr, c_int};
 use std::fs;
@@ -47,7 +47,7 @@ impl Names {
         // where it is just as well below it, or not.
         let Some(object) = self.0.iter().find_map(|place| find(&place.path, file).ok()) else { return own };
         let ours = name(object.as_fd());
-        // A mount of ours below one of the paths has the name that those know who wrote the rules.
+        // A mount of ours below one of the paths has the name that the rules know.
         let is_below = |path: &PathBuf| self.0.iter().any(|place| path.starts_with(&place.path));
         if own == ours || (own.as_ref().is_some_and(is_below) && has_mount(mount)) { own } else { ours }
     }
@@ -80,7 +80,7 @@ struct Handle {
     bytes: [u8; 128],
 }
 
-/// The same file by the mount of `path`, a directory: nobody is asked about opening one, nor about O_PATH.
+/// The same file by the mount of `path`, a directory: no event is made of opening one, nor about O_PATH.
 fn find(path: &Path, file: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let mount = open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut handle = Handle { length: 128, kind: 0, bytes: [0; 128] };
@@ -107,7 +107,7 @@ fn find(path: &Path, file: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor was just made, and nobody else has it.
+    // SAFETY: the descriptor was just made, and nothing else has it.
     let object = unsafe { OwnedFd::from_raw_fd(fd as i32) };
     // A handle does not say of which file system it is.
     let [theirs, found] = [fstat(file)?, fstat(&object)?].map(|stat| (stat.st_dev, stat.st_ino));

@@ -32,7 +32,7 @@ pub fn install_before_exec(command: &mut Command, program: Vec<sock_filter>) -> 
     let parent = std::process::id();
     let install = move || {
         die_with(parent)?;
-        // Of a process that is closed to debuggers it is a copy, and then to us too, who read what it executes.
+        // Of a process that is closed to debuggers it is a copy, and then to us too, as we read what it executes.
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
         let listener = install(&program, flags)?;
         send(theirs.as_fd(), listener.as_fd())

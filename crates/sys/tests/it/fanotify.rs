@@ -294,7 +294,7 @@ fn stop_ends_reading_and_close_allows(dir: &Path) {
         .collect();
     group.stop();
     assert!(readers.into_iter().all(|reader| !reader.join().unwrap()));
-    // Nobody reads any more; the last descriptor of the group lets the opener go.
+    // No thread reads any more; the last descriptor of the group lets the opener go.
     let child = opener("/bin/cat", &path);
     drop(group);
     let (success, out, _) = end(child);

@@ -1,4 +1,4 @@
-//! Packets, the files in them, and who sends them.
+//! Packets, the files in them, and the processes that send them.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -97,7 +97,7 @@ fn too_many_files_are_all_closed() {
     let (reader, writer) = pipe();
     assert_eq!(one.send(b"x", &[writer.as_fd(); MAX_FILES + 1]).unwrap_err().kind(), ErrorKind::InvalidInput);
     for count in [MAX_FILES + 1, MAX_FILES + 2, 253] {
-        // One who does not keep our rule.
+        // A sender that does not keep our rule.
         let files = vec![writer.as_fd(); count];
         let mut space = vec![std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
         let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
@@ -176,7 +176,7 @@ fn waits_end_at_their_deadline() {
     assert_eq!(one.try_send(&packet, &[]).unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
-/// A listener that nobody accepts from, with room for one.
+/// A listener that accepts nothing, with room for one.
 fn one_place(dir: &TempDir) -> OwnedFd {
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
     rustix::net::bind(&socket, &SocketAddrUnix::new(dir.path().join("port")).unwrap()).unwrap();

@@ -293,7 +293,7 @@ pub fn create<F: File>(file: F, access: u32, flags: u32) -> Result<Handle, Error
         fltwin32_file_create(&Functions::<F>::TYPE, context.cast_const().cast(), access, flags, &raw mut handle)
     };
     if error != 0 {
-        // SAFETY: leaked above, and nobody else has it after a failure.
+        // SAFETY: leaked above, and nothing else has it after a failure.
         let file = unsafe { Box::from_raw(context) };
         file.close();
         return Err(Error(error));

@@ -175,7 +175,7 @@ fn a_terminal_that_does_not_become_the_controlling_one() {
     never_once("read:ptmx");
 }
 
-/// What depends on who opens it is refused by `--strict`.
+/// What depends on the process that opens it is refused by `--strict`.
 #[test]
 fn a_terminal_under_strict_rules() {
     never(&World::ordinary(), &[RULE, "--strict"], "read:tty controlling:tty controlling:ptmx", &[]);

@@ -19,7 +19,7 @@ fn connects(client: &mut Process<'_>) {
     testkit::until(|| say(client, "connect", "ed ").contains("Ok(4)"));
 }
 
-/// The host can open as many files as its reserve has, as soon as it has closed the socket of whoever it refused last.
+/// The host can open as many files as its reserve has, as soon as it has closed the socket of the client that it refused last.
 fn the_reserve_is_there(host: &mut Process<'_>) {
     testkit::until(|| (number(&say(host, &format!("open {LIMIT}"), "opened")) >= RESERVE).then_some(()));
 }
@@ -41,13 +41,13 @@ fn clients_leave_a_host_its_reserve() {
         assert!(connections < LIMIT, "never refused");
     }
     assert!(connections > 20, "{connections}");
-    // whoever tries again and again changes nothing of it
+    // a client that tries again and again changes nothing of it
     for _ in 0..50 {
         assert!(refused(&say(&mut client, "connect", "ed ")));
     }
     the_reserve_is_there(&mut host);
     assert_eq!(number(&say(&mut client, "use", "used")), u64::from(connections));
-    // who goes leaves its place to the next
+    // a client that goes leaves its place to the next
     say(&mut client, "drop one", "dropped");
     connects(&mut client);
     assert!(refused(&say(&mut client, "connect", "ed ")));

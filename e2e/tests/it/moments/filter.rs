@@ -83,7 +83,7 @@ struct Sending<'a> {
 }
 
 /// Sends until told to stop, or the connection ends. Then the application finishes too, which ends well or with the
-/// connection. `longest` is how long it waits for a reply, which nobody may give when one of two applications is
+/// connection. `longest` is how long it waits for a reply, which may not come when one of two applications is
 /// killed.
 pub(crate) fn run(client: &Client, log: &Arc<Log>, seed: u64, longest: Timeout, stop: &AtomicBool) {
     let sending = Sending { client, log: Arc::clone(log), longest, next: AtomicU64::new(0), under_way: Arc::default() };
@@ -98,7 +98,7 @@ pub(crate) fn run(client: &Client, log: &Arc<Log>, seed: u64, longest: Timeout, 
         }
     });
     sending.under_way.wait();
-    // whoever gets this ends the application's requests before it answers; a receive that is dropped says "cancelled"
+    // the application that gets this ends the application's requests before it answers; a receive that is dropped says "cancelled"
     loop {
         match client.ask(&FINISH.to_le_bytes(), &mut [], longest) {
             Ok(reply) if reply.status == Status::SUCCESS => break,

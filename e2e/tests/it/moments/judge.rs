@@ -13,7 +13,7 @@ use super::payload::{Kind, UNREAD};
 /// How a round ended: what may be missing from the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Everybody finished; then the filter closed.
+    /// All threads finished; then the filter closed.
     Well,
     /// The connection ended while both worked.
     Disconnected,
@@ -110,7 +110,7 @@ pub(crate) fn judge(notes: &Notes, end: End, habits: Habits, classes: &mut Class
         let noted = match record.event {
             Event::Began => once(&mut story.began, *record, "begun"),
             Event::Ended | Event::LetGo => {
-                // nobody knows what became of a question that was let go
+                // it is not known what became of a question that was let go
                 if record.event == Event::LetGo {
                     let_go.insert(record.id);
                 }
@@ -139,7 +139,7 @@ pub(crate) fn judge(notes: &Notes, end: End, habits: Habits, classes: &mut Class
     }
     for (id, unread) in unread {
         let Unread { got, said, said_killed } = unread;
-        // who was killed may have been told, and not have noted it
+        // a process that was killed may have been told, and not have noted it
         let noted = match end {
             End::Well => got == 1 && said == 1,
             End::Disconnected => got <= said && said == 1,
@@ -204,7 +204,7 @@ fn message(number: u64, story: &Story, end: End, habits: Habits) -> Result<&'sta
         (_, Status::SUCCESS | Status::BUFFER_OVERFLOW) => match reply {
             Some(Status::SUCCESS) => Ok("answered"),
             None if seen && lost => Ok("answered"),
-            _ => Err("an answer that nobody gave"),
+            _ => Err("an answer that was not given"),
         },
         (_, UNREAD) => match reply {
             None if !seen || lost => Ok("answered unread"),

@@ -302,7 +302,7 @@ fn case(host: &Host, state: &'static str, way: Way) -> Option<Duration> {
     let question = Timeout::After(Duration::from_millis(10));
     let begun = Instant::now();
     befall(&mut app, way, || {
-        // whether a receive is posted or not: nobody answers
+        // whether a receive is posted or not: no filter answers
         let expected = if state == "in close" { Status::PORT_DISCONNECTED } else { Status::TIMEOUT };
         assert_eq!(status(client.ask(b"!", &mut [0; 4], question)), expected, "{state}");
     });

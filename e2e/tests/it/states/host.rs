@@ -254,7 +254,7 @@ fn case(dir: &Path, state: &'static str, way: Way) -> Option<Duration> {
         Under::Answering(end) => Some(wait_for(state, &end)),
         Under::Call(ended) => Some(wait_for(state, &ended).map_or_else(|error| error.status(), |_| Status::SUCCESS)),
         Under::Held(message) => {
-            let port = port.as_ref().expect("who has a message is connected");
+            let port = port.as_ref().expect("an end that has a message is connected");
             until(|| !port.is_connected());
             Some(status(message.reply(Status::SUCCESS, b"")))
         }

@@ -257,7 +257,7 @@ pub extern "C" fn FltClose(handle: Ptr) -> Status {
     }
 }
 
-/// The last handle of a file is closed. Windows sends this to the instances below; who opened it is not kept, so all see it.
+/// The last handle of a file is closed. Windows sends this to the instances below; which one opened it is not kept, so all see it.
 fn end(file: &Arc<File>) {
     for code in [major::CLEANUP, major::CLOSE] {
         let mut request = Request::new(code, file, Parameters::default(), None);

@@ -53,7 +53,7 @@ fn add(when: Instant, due: Due) {
     static START: Once = Once::new();
     static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     START.call_once(|| {
-        // without it timers do not fire; there is nobody to tell
+        // without it timers do not fire; and no caller to tell
         let _ = thread::Builder::new().name("fltkernel-timers".into()).spawn(run);
     });
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Who wants to be told of processes and images that come and go.
+//! The routines that are told of processes and images that come and go.
 
 use std::sync::Mutex;
 
@@ -62,7 +62,7 @@ pub fn left() -> Vec<Place> {
     lock(&ROUTINES).iter().map(|(_, place)| *place).collect()
 }
 
-/// Whether anybody wants to be told.
+/// Whether any routine wants to be told.
 pub fn is_wanted() -> bool {
     !lock(&ROUTINES).is_empty()
 }

@@ -1,4 +1,4 @@
-//! Who wants to be told of the registry's operations: taken note of, and never told, because programs of Linux have no registry.
+//! The callbacks for the registry's operations: taken note of, and never told, because programs of Linux have no registry.
 
 use std::sync::Mutex;
 

@@ -37,7 +37,7 @@ fn a_directory_that_may_not_be_written_to() {
     assert!(answer.contains("set FLTMGR_NAMESPACE"), "{answer}");
     // But to look up and connect needs no right; that is for the port's descriptor to decide.
     assert_eq!(as_nobody("find", r"\Scanner", configure).unwrap(), "found");
-    // Anyone who could open the lock could keep the name from us for ever.
+    // A user that could open the lock could keep the name from us for ever.
     assert_eq!(as_nobody("claim", r"\Scanner", configure).unwrap().split(' ').next(), Some("STATUS_ACCESS_DENIED"));
 
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();

@@ -1,4 +1,5 @@
-//! One connection on ordinary memory: the filter's end, the application's end, and what both should do.
+//! One connection on ordinary memory: the filter's end, the application's end, and what both should do. More than
+//! 500 lines, because the model and what it foretells are one description.
 
 use fltmgr_proto::client::{self, Posted, Publish, ReplyTo};
 use fltmgr_proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Taken, Waiter};
@@ -375,7 +376,7 @@ impl Connection {
         match (replied, waiter) {
             (Some(waiter), _) => self.collect(index, waiter),
             (None, Some(waiter)) if deadline <= now => {
-                assert!(host::expire(&self.shared, waiter), "nobody replied");
+                assert!(host::expire(&self.shared, waiter), "there is no reply");
                 self.end(index, Fate::TimedOut);
             }
             (None, None) if deadline <= now => self.end(index, Fate::TimedOut),
@@ -472,7 +473,7 @@ impl Connection {
         }
     }
 
-    /// Lets all the time pass that anybody waits for, and checks that nothing is left.
+    /// Lets all the time pass that any thread waits for, and checks that nothing is left.
     pub(crate) fn finish(mut self, random: &mut Random) -> Model {
         self.work(random, u64::MAX);
         while !self.late.is_empty() {
