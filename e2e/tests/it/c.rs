@@ -4,7 +4,11 @@
 mod document;
 mod driven;
 mod headers;
-mod install;
+pub(crate) mod install;
 mod layouts;
 mod linux;
+mod packages;
+mod public;
 mod rows;
+pub(crate) mod scanner;
+mod windows_sys;
