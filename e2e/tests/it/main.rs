@@ -13,6 +13,7 @@ mod map;
 mod moments;
 mod namespace_fork;
 mod objects;
+mod python;
 mod states;
 mod watch_changes;
 mod watch_waits;
