@@ -25,6 +25,7 @@ deny:
 # The long ones: everything optimised, a million access checks against Samba, 10 million messages, 20,000 tries of each race, loom.
 deep: loom
     FLTMGR_ORACLE_ROUNDS=40 cargo test --workspace --release
+    FLTMGR_SLACK_MS=100 cargo test --release -p fltport --test it -- receive:: timeout:: --test-threads=1
     FLTMGR_TRIES=20000 cargo test --release -p e2e --test it attack::
     FLTMGR_CHANGES=1000000 cargo test --release -p e2e --test it watch_changes:: -- --test-threads=1
     FLTMGR_LOAD=10000000 cargo test --release -p e2e --test it load:: -- --nocapture --test-threads=1

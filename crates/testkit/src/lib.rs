@@ -43,5 +43,5 @@ pub use gate::Gate;
 pub use host::{Event, Filter, Host, PORT, Posted, echoes, post, uid};
 pub use process::{Ended, Process, finish};
 pub use random::{Random, mix, number_from};
-pub use wait::{Found, LONG, Watchdog, slow, this_thread, until, until_it_sleeps, watchdog, within};
+pub use wait::{Found, LONG, Watchdog, slack, slow, this_thread, until, until_it_sleeps, watchdog, within};
 pub use world::{NOBODY, World, binary, is_root};

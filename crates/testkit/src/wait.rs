@@ -14,6 +14,13 @@ pub fn slow() -> u32 {
     u32::try_from(number_from("FLTMGR_SLOW", 1)).expect("a small number")
 }
 
+/// How much later than it should something may happen on a machine that does other things too: a second, or
+/// `FLTMGR_SLACK_MS`, which `just deep` makes small on a machine that does nothing else.
+#[must_use]
+pub fn slack() -> Duration {
+    Duration::from_millis(number_from("FLTMGR_SLACK_MS", 1_000)) * slow()
+}
+
 /// What a look may find: `true`, or `Some` value.
 pub trait Found {
     /// What is found.

@@ -5,12 +5,7 @@ use std::time::{Duration, Instant};
 
 use fltmgr::{Client, Connection, Port, PortOptions, Process, Response, SecurityDescriptor, Serve, Status};
 use serde_json::Value;
-use testkit::{Again, Role, World, is_root, number_from, program, say, skip};
-
-/// How many milliseconds more than ever a call of another client may take.
-fn slack() -> Duration {
-    Duration::from_millis(number_from("FLTMGR_SLACK_MS", 1_000))
-}
+use testkit::{Again, Role, World, is_root, program, say, skip, slack};
 
 /// For how long the host is attacked, in seconds.
 const ATTACK: u64 = 3;

@@ -1,23 +1,22 @@
 //! Opens that hang beside others: on a file system that does not answer, or by a path in memory that does not come.
 
 use serde_json::Value;
-use testkit::{World, finish, is_root, number_from, skip};
+use testkit::{World, finish, is_root, skip, slack};
 
 use super::runs::{path, printed};
 
 /// The filters' deadline, in milliseconds.
 const DEADLINE: u64 = 1_000;
 
-/// How many milliseconds more something may take.
-fn slack() -> u64 {
-    number_from("FLTMGR_SLACK_MS", 1_000)
+fn slack_ms() -> u64 {
+    u64::try_from(slack().as_millis()).expect("some seconds")
 }
 
 /// Opens `hung` on so many threads of a supervised program, and 50 times a file that is like any other. A file system in
 /// which the former is does not answer one kind of request.
 fn beside(never: &str, rule: &str, hung: &str, threads: u32) -> Option<Value> {
     // what is allowed may hang for good, and is not waited for
-    let grace = if ["open", "flush"].contains(&never) { 0 } else { DEADLINE + 2 * slack() };
+    let grace = if ["open", "flush"].contains(&never) { 0 } else { DEADLINE + 2 * slack_ms() };
     if !is_root() {
         skip::privileged("a file system of a test's own");
         return None;
@@ -38,7 +37,7 @@ const NAMES: &str = "--deny=**/nothing";
 /// All of the other opens are done, and in time.
 fn others_go_on(said: &Value) {
     assert_eq!(said["opened"], 50, "{said}");
-    assert!(said["p99_ms"].as_u64().expect("a number") <= DEADLINE + slack(), "{said}");
+    assert!(said["p99_ms"].as_u64().expect("a number") <= DEADLINE + slack_ms(), "{said}");
 }
 
 #[test]
@@ -69,7 +68,7 @@ fn ends_in_time(said: &Value, threads: usize) {
     others_go_on(said);
     let hung = said["hung"].as_array().expect("a list");
     assert_eq!(hung.len(), threads, "{said}");
-    let in_time = |one: &Value| one[0] != 0 && one[1].as_u64().is_some_and(|took| took <= DEADLINE + slack());
+    let in_time = |one: &Value| one[0] != 0 && one[1].as_u64().is_some_and(|took| took <= DEADLINE + slack_ms());
     assert!(hung.iter().all(in_time), "{said}");
 }
 
