@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use fltmgr::filter::OnMiss;
 
-use crate::exit;
+use crate::exit::{self, Code, Failure};
 
 /// Communication ports and filters for Linux: decide, while it happens, what other programs may do with files.
 #[derive(Debug, Parser)]
@@ -105,10 +105,10 @@ impl RuleArgs {
     }
 
     /// Without any rule nothing would be decided, which is surely a slip.
-    pub(crate) fn check(&self) -> Result<(), exit::Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.deny.is_empty() && self.deny_content.is_empty() && self.port.is_none() {
             let sentence = "there is no rule; give --deny GLOB, --deny-content TEXT or --port NAME";
-            return Err(exit::Failure::new(exit::Code::Usage, sentence));
+            return Err(Failure::new(Code::Usage, sentence));
         }
         Ok(())
     }
@@ -338,6 +338,26 @@ fn milliseconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// What is wrong with a command line, in one sentence as all errors are.
+pub(crate) fn wrong(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut parts = Vec::new();
+    let mut command = "fltmc".to_owned();
+    for paragraph in text.split("\n\n") {
+        let words: Vec<&str> = paragraph.split_whitespace().collect();
+        match words.as_slice() {
+            [] | ["For", "more", "information,", ..] => {}
+            ["Usage:", usage @ ..] => {
+                let names = usage.iter().take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
+                command = names.copied().collect::<Vec<_>>().join(" ");
+            }
+            ["error:" | "tip:", sentence @ ..] => parts.push(sentence.join(" ")),
+            sentence => parts.push(sentence.join(" ")),
+        }
+    }
+    Failure::new(Code::Usage, format!("{}; see {command} --help", parts.join("; ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,7 +381,6 @@ mod tests {
 
     #[test]
     fn every_code_is_in_the_help() {
-        use exit::Code;
         for code in [
             Code::Other,
             Code::Usage,

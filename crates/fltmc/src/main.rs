@@ -27,10 +27,24 @@ use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use output::{ERROR, Safe};
 
+/// What is told of a command line without any command.
+const HELP: ErrorKind = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && error.kind() != HELP => {
+            let failure = args::wrong(&error);
+            output::noteln!("{ERROR}fltmc:{ERROR:#} {}", Safe(&failure));
+            return failure.exit_code();
+        }
+        // help and the version
+        Err(asked) => asked.exit(),
+    };
+    let done = match cli.command {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Run(args) => run::run(&args),

@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fltmgr::filter::{By, Counters, Record, Records, Verdict};
+use fltmgr::source::Supervise;
 use serde::Serialize;
 
 use crate::exit::{Code, Failure, cause, no_thread};
@@ -26,8 +28,13 @@ pub(crate) struct Line {
     pub(crate) sequence: u64,
     pub(crate) op: &'static str,
     pub(crate) path: String,
+    /// Its bytes in hexadecimal, where it is no UTF-8 and `path` stands for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path_bytes: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target_bytes: Option<String>,
     pub(crate) pid: u32,
     pub(crate) uid: u32,
     pub(crate) comm: String,
@@ -52,7 +59,9 @@ impl From<&Record> for Line {
             sequence: record.sequence,
             op: operation.kind.name(),
             path: operation.path.to_string_lossy().into_owned(),
+            path_bytes: bytes_of(&operation.path),
             target: operation.target.to_string_lossy().into_owned(),
+            target_bytes: bytes_of(&operation.target),
             pid: operation.caller.process(),
             uid: operation.caller.user(),
             comm: operation.caller.command().to_string_lossy().into_owned(),
@@ -63,6 +72,12 @@ impl From<&Record> for Line {
             latency_us: microseconds(record.latency),
         }
     }
+}
+
+/// The bytes of a path that is no UTF-8.
+fn bytes_of(path: &Path) -> Option<String> {
+    let hexadecimal = |byte: &u8| format!("{byte:02x}");
+    path.to_str().is_none().then(|| path.as_os_str().as_bytes().iter().map(hexadecimal).collect())
 }
 
 fn microseconds(duration: Duration) -> f64 {
@@ -152,6 +167,23 @@ pub(crate) struct Summary {
     pub(crate) p50_us: Option<f64>,
     pub(crate) p99_us: Option<f64>,
     pub(crate) records_lost: u64,
+    /// Denied without a question, because the kernel would have had to read their paths again.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) strict: u64,
+    /// Programs whose calls were denied unseen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) closed: Vec<Closed>,
+}
+
+/// A program whose memory is closed, and how many calls it lost therefore.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Closed {
+    pub(crate) comm: String,
+    pub(crate) calls: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Operations that the policy decided about for one reason.
@@ -206,7 +238,16 @@ impl Summary {
             p50_us: latencies.percentile(50).map(microseconds),
             p99_us: latencies.percentile(99).map(microseconds),
             records_lost: counters.records_dropped,
+            strict: 0,
+            closed: Vec::new(),
         }
+    }
+
+    /// With the calls that no filter was asked about.
+    pub(crate) fn with_calls(self, source: &Supervise) -> Self {
+        let closed = source.closed().into_iter();
+        let closed = closed.map(|(comm, calls)| Closed { comm: comm.to_string_lossy().into_owned(), calls });
+        Self { strict: source.counters().map_or(0, |calls| calls.strict), closed: closed.collect(), ..self }
     }
 
     /// The median and the 99th percentile for a person, if an application answered anything.
@@ -234,6 +275,16 @@ impl Summary {
         }
         if let Some(latency) = self.latency() {
             output::noteln!("{HEAD}fltmc:{HEAD:#} the application's answers took {latency}");
+        }
+        if self.strict > 0 {
+            output::noteln!("{WARN}fltmc:{WARN:#} {} calls were refused by --strict", self.strict);
+        }
+        for Closed { comm, calls } in &self.closed {
+            let comm = if comm.is_empty() { "others" } else { comm };
+            output::noteln!(
+                "{WARN}fltmc:{WARN:#} {calls} calls of {} were refused unseen: its memory is closed to this user; root can look into it",
+                Safe(comm)
+            );
         }
         if self.records_lost > 0 {
             output::noteln!("{WARN}fltmc:{WARN:#} {} records found no room and are lost", self.records_lost);

@@ -103,7 +103,7 @@ pub(crate) fn supervise(
     let _ = manager.wait();
     let counters = manager.counters();
     drop(manager);
-    Ok((status, collector.finish(&counters)))
+    Ok((status, collector.finish(&counters).map(|summary| summary.with_calls(&source))))
 }
 
 /// Passes signals on to the command. SIGINT and SIGQUIT are not: a terminal sends them to every process in the

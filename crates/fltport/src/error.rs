@@ -8,8 +8,8 @@ use proto::status::Status;
 /// An error: the status that a program decides on, and a sentence that a person can act on.
 ///
 /// It prints as one line, `connecting to \ScannerPort: access denied (STATUS_ACCESS_DENIED)`, followed by a hint if
-/// there is one. The system's error, where there was one, is the [`source`](std::error::Error::source).
-#[derive(Debug)]
+/// there is one, also as `{:?}`: so a program whose `main` returns it ends with that line. The system's error, where there
+/// was one, is the [`source`](std::error::Error::source).
 pub struct Error {
     status: Status,
     doing: String,
@@ -62,6 +62,12 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| source as _)
@@ -78,6 +84,7 @@ mod tests {
     fn it_prints_a_sentence() {
         let error = Error::new(Status::ACCESS_DENIED, r"connecting to \ScannerPort");
         assert_eq!(error.to_string(), r"connecting to \ScannerPort: access denied (STATUS_ACCESS_DENIED)");
+        assert_eq!(format!("{error:?}"), error.to_string(), "what main prints of it");
         assert!(error.source().is_none());
         let error =
             Error::with_source(Status::ACCESS_DENIED, "x", io::ErrorKind::PermissionDenied.into()).hint("ask root");

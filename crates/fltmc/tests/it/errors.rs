@@ -253,3 +253,45 @@ fn a_process_without_descriptors_leaves_no_folder() {
     });
     assert!(ran.is_some_and(|limit| limit > 5), "{ran:?}");
 }
+
+/// The argument parser's errors have the form of all others.
+#[test]
+fn a_wrong_command_line_is_one_sentence() {
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&["ports", "--jsn"], &["unexpected argument '--jsn' found", "'--json'", "; see fltmc ports --help"]),
+        (&["run"], &["<CMD>", "; see fltmc run --help"]),
+        (&["run", "--on-miss=perhaps", "--", "true"], &["invalid value 'perhaps'", "allow", "deny"]),
+        (&["run", "--deadline=soon", "--", "true"], &["invalid value 'soon'"]),
+        (&["rnu"], &["unrecognized subcommand 'rnu'", "; see fltmc --help"]),
+        (&["run", "--ask=x", "--", "true"], &["--port", "; see fltmc run --help"]),
+    ];
+    let world = ordinary();
+    for (arguments, says) in cases {
+        let ended = finish(world.fltmc().args(arguments));
+        assert_eq!((ended.code, ended.err.lines().count()), (Some(2), 1), "{arguments:?}: {}", ended.err);
+        assert!(ended.err.starts_with("fltmc: ") && !ended.err.contains("error: "), "{}", ended.err);
+        says.iter().for_each(|text| assert!(ended.err.contains(text), "no {text} in: {}", ended.err));
+    }
+}
+
+/// A reader of the report gets at every path, whatever its bytes.
+#[test]
+fn a_report_has_the_bytes_of_each_path() {
+    let world = ordinary();
+    let mut command = world.fltmc();
+    let script = "printf '' > \"$(printf 'od\\377d')\"; printf '' > even";
+    command.args(["run", "-q", "--deny=/nowhere", "--report=report", "--", "sh", "-c", script]);
+    let ended = finish(&mut command);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let report = std::fs::read_to_string(world.path("report")).unwrap();
+    let lines = report.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut created: Vec<_> = lines
+        .filter(|line| line["path"].as_str().is_some_and(|path| path.ends_with('d') || path.ends_with("even")))
+        .collect();
+    created.retain(|line| line["op"] == "create" || line["op"] == "open");
+    let odd =
+        created.iter().find(|line| line["path"].as_str().unwrap().ends_with("od\u{fffd}d")).expect("the odd file");
+    assert!(odd["path_bytes"].as_str().unwrap().ends_with("6f64ff64"), "{odd}");
+    let even = created.iter().find(|line| line["path"].as_str().unwrap().ends_with("even")).expect("the even file");
+    assert!(even.get("path_bytes").is_none(), "{even}");
+}

@@ -28,6 +28,7 @@ mod program;
 mod resolve;
 mod tree;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -188,6 +189,17 @@ impl Supervise {
         match &*self.lock() {
             State::Running(tree, _) => members::contains(tree, process),
             State::Ready(_) | State::Failed => false,
+        }
+    }
+
+    /// The programs whose memory is closed to this process, so that their calls were denied unseen, by their command names
+    /// (at most 15 bytes each), with the number of those calls: programs that an ordinary user may run and not read, and
+    /// those that close themselves to debuggers (PR_SET_DUMPABLE), as programs that keep keys do. Only the first 64 are
+    /// named, and the others counted under an empty name. Empty before the manager runs.
+    pub fn closed(&self) -> Vec<(OsString, u64)> {
+        match &*self.lock() {
+            State::Running(tree, _) => tree.closed(),
+            State::Ready(_) | State::Failed => Vec::new(),
         }
     }
 

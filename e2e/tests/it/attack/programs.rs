@@ -32,3 +32,18 @@ fn many_threads_open_at_once() {
     let ended = supervised(&world, &[RULE], &["crowd", file.to_str().expect("text"), "10000"]);
     assert_eq!(printed(&ended)["harmless"], 10_000, "{ended:?}");
 }
+
+/// A line on stderr says how many calls it lost, and so does the summary.
+#[test]
+fn a_program_that_closes_its_memory_is_told_of() {
+    let world = World::ordinary();
+    let file = world.file("file", "");
+    let mut command = world.fltmc();
+    command.args(["run", RULE, "--"]).arg(world.program("attacker"));
+    let ended = testkit::finish(command.args(["open", file.to_str().expect("text"), "25", "undumpable"]));
+    assert_eq!(printed(&ended)["refused"], 25, "{ended:?}");
+    let lines = ended.err.lines().filter(|line| line.contains("memory"));
+    let lines: Vec<&str> = lines.collect();
+    assert!(lines.iter().any(|line| line.contains("attacker")), "the program is named: {}", ended.err);
+    assert!(lines.iter().any(|line| line.contains("25")), "its calls are counted: {}", ended.err);
+}

@@ -101,7 +101,7 @@ pub(super) fn judge(tree: &Arc<Tree>, call: Notification) -> Option<Held> {
             Errno::PERM.into()
         }
         Err(Settled::Unreadable) => {
-            tree.tally.unreadable.bump();
+            tree.note_closed(call.tid);
             Errno::ACCESS.into()
         }
         Err(Settled::Gone) => {
@@ -124,7 +124,10 @@ fn note_identity(tree: &Tree, call: Notification) -> Result<(), Errno> {
     match arguments::descriptor(call.tid, ruleset) {
         Ok(ruleset) => tree.actors.restricts(call.tid, ruleset, flags),
         Err(Unread::Error(errno)) => Err(errno),
-        Err(Unread::Closed) => Err(Errno::ACCESS),
+        Err(Unread::Closed) => {
+            tree.note_closed(call.tid);
+            Err(Errno::ACCESS)
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! Every thread that receives a call and every operation that waits has it. An answer goes through [`Tree`] alone, which
 //! counts those that reach no thread any more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
@@ -24,6 +25,7 @@ use super::endless::Endless;
 use super::plan::Done;
 use super::procfiles::Procfs;
 use super::resolve::Guards;
+use crate::source::procfs::look_up;
 use fltport::internal::lock;
 
 /// What the threads of a supervisor and its operations share.
@@ -82,7 +84,12 @@ pub(super) struct Tally {
     pub(super) unreadable: Count,
     pub(super) gone: Count,
     pub(super) killed: Count,
+    /// The `unreadable` ones by the command names of their threads.
+    closed: Mutex<BTreeMap<OsString, u64>>,
 }
+
+/// The most programs that are named whose memory is closed; those after them are counted without a name.
+const CLOSED: usize = 64;
 
 /// What happened to the calls of a tree so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,6 +159,20 @@ impl Tree {
             gone: tally.gone.read(),
             killed: tally.killed.read(),
         }
+    }
+
+    /// Counts a call that was denied because the memory of its thread is closed to us.
+    pub(super) fn note_closed(&self, tid: u32) {
+        self.tally.unreadable.bump();
+        let command = look_up(tid).command;
+        let mut closed = lock(&self.tally.closed);
+        let is_named = closed.len() < CLOSED || closed.contains_key(&command);
+        *closed.entry(if is_named { command } else { OsString::new() }).or_default() += 1;
+    }
+
+    /// The programs that lost calls so, and how many.
+    pub(super) fn closed(&self) -> Vec<(OsString, u64)> {
+        lock(&self.tally.closed).iter().map(|(command, calls)| (command.clone(), *calls)).collect()
     }
 
     /// Makes every [`receive`](Self::receive) return `None`. Calls that wait then fail with ENOSYS once the tree and its
