@@ -11,6 +11,7 @@ use proto::status::Status;
 use sys::guarded;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::header::{HEADER, Header};
 use crate::hresult::{Failure, hresult};
 use crate::port::{Port, capacity};
 
@@ -23,27 +24,6 @@ const SYNCHRONIZE: u32 = 0x0010_0000;
 const LONGEST_NAME: usize = 32_766;
 /// A reply's address is a multiple of this.
 const REPLY_ALIGNMENT: usize = 4;
-
-/// The bytes of FILTER_MESSAGE_HEADER, and of FILTER_REPLY_HEADER.
-pub(crate) const HEADER: usize = 16;
-
-/// FILTER_MESSAGE_HEADER, and FILTER_REPLY_HEADER, where a status takes the place of the length.
-#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(crate) struct Header {
-    length: u32,
-    padding: u32,
-    id: u64,
-}
-
-const _: () = assert!(size_of::<Header>() == HEADER);
-
-impl Header {
-    fn new(reply_capacity: Option<usize>, id: u64) -> Self {
-        let length = reply_capacity.map_or(0, |capacity| (capacity + HEADER) as u32);
-        Self { length, padding: 0, id }
-    }
-}
 
 /// SECURITY_ATTRIBUTES. A connection has no name, and so its descriptor keeps no process out.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -141,7 +121,7 @@ unsafe extern "C" fn FilterGetMessage(port: Handle, buffer: *mut u8, len: u32, o
 /// Waits for a message, and what came of it.
 ///
 /// # Safety
-/// As [`deliver`].
+/// As [`Port::deliver`].
 unsafe fn receive(port: &Port, buffer: *mut u8, len: usize) -> Result<(Status, usize), Failure> {
     let received = match port.take_returned() {
         Some(message) => Received::Message(message),
@@ -151,42 +131,7 @@ unsafe fn receive(port: &Port, buffer: *mut u8, len: usize) -> Result<(Status, u
         }
     };
     // SAFETY: as of our caller.
-    Ok(unsafe { deliver(port, received, buffer, len) })
-}
-
-/// Writes what has come into a program's buffer; the status of the receive, and the bytes that it tells of.
-///
-/// # Safety
-/// If `buffer` can be written for `len` bytes, it is where the program wants the message.
-pub(crate) unsafe fn deliver(port: &Port, received: Received, buffer: *mut u8, len: usize) -> (Status, usize) {
-    let (needed, header, message) = match received {
-        Received::Message(message) => {
-            let header = Header::new(message.reply_capacity(), message.id());
-            (message.body().len() + HEADER, header, Some(message))
-        }
-        Received::TooSmall { needed, id, reply_capacity } => (needed + HEADER, Header::new(reply_capacity, id), None),
-    };
-    let fits = message.is_some() && needed <= len;
-    let mut written = Ok(());
-    if len >= HEADER {
-        // SAFETY: within the buffer, as of our caller.
-        written = unsafe { guarded::write(buffer as usize, header.as_bytes()) };
-    }
-    if let (Ok(()), true, Some(message)) = (written, fits, &message) {
-        // SAFETY: as above.
-        written = unsafe { guarded::write(buffer as usize + HEADER, message.body()) };
-    }
-    match (written, message) {
-        (Ok(()), Some(message)) if fits => {
-            message.detach();
-            (Status::SUCCESS, needed)
-        }
-        (written, message) => {
-            // it was not received: its filter goes on waiting, for the next receive
-            message.into_iter().for_each(|message| port.give_back(message));
-            (if written.is_ok() { Status::BUFFER_TOO_SMALL } else { Status::ACCESS_VIOLATION }, needed)
-        }
-    }
+    Ok(unsafe { port.deliver(received, buffer, len) })
 }
 
 thread_local! {

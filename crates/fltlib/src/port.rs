@@ -9,10 +9,13 @@ use abi::Error;
 use abi::file::{File, Pending, Request, Word};
 use fltport::internal::lock;
 use fltport::{Completions, Connection, Message, Received, Timeout};
+use proto::status::Status;
 use smallvec::SmallVec;
 use sys::clock::Deadline;
+use sys::guarded;
+use zerocopy::IntoBytes as _;
 
-use crate::message::{HEADER, deliver};
+use crate::header::{HEADER, Header};
 
 /// One connection of this process.
 #[derive(Debug)]
@@ -58,11 +61,48 @@ impl Port {
         self.returned.some.store(true, Ordering::Release);
     }
 
+    /// Writes what has come into a program's buffer; the status of the receive, and the bytes that it tells of.
+    ///
+    /// # Safety
+    /// If `buffer` can be written for `len` bytes, it is where the program wants the message.
+    pub(crate) unsafe fn deliver(&self, received: Received, buffer: *mut u8, len: usize) -> (Status, usize) {
+        let (needed, header, message) = match received {
+            Received::Message(message) => {
+                let header = Header::new(message.reply_capacity(), message.id());
+                (message.body().len() + HEADER, header, Some(message))
+            }
+            Received::TooSmall { needed, id, reply_capacity } => {
+                (needed + HEADER, Header::new(reply_capacity, id), None)
+            }
+        };
+        let fits = message.is_some() && needed <= len;
+        let mut written = Ok(());
+        if len >= HEADER {
+            // SAFETY: within the buffer, as of our caller.
+            written = unsafe { guarded::write(buffer as usize, header.as_bytes()) };
+        }
+        if let (Ok(()), true, Some(message)) = (written, fits, &message) {
+            // SAFETY: as above.
+            written = unsafe { guarded::write(buffer as usize + HEADER, message.body()) };
+        }
+        match (written, message) {
+            (Ok(()), Some(message)) if fits => {
+                message.detach();
+                (Status::SUCCESS, needed)
+            }
+            (written, message) => {
+                // it was not received: its filter goes on waiting, for the next receive
+                message.into_iter().for_each(|message| self.give_back(message));
+                (if written.is_ok() { Status::BUFFER_TOO_SMALL } else { Status::ACCESS_VIOLATION }, needed)
+            }
+        }
+    }
+
     /// Ends an overlapped receive with what has come for it.
     pub(crate) fn complete(&self, pending: Pending, result: Result<Received, fltport::Error>) {
         let (status, information) = match result {
             // SAFETY: where the program wants the message, until the request is complete.
-            Ok(received) => unsafe { deliver(self, received, pending.buffer, pending.len) },
+            Ok(received) => unsafe { self.deliver(received, pending.buffer, pending.len) },
             Err(error) => (error.status(), 0),
         };
         pending.complete(status, information);
