@@ -9,7 +9,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
 
-use fltmgr::filter::Manager;
+use fltmgr::filter::{Manager, OpFlags, Record, Verdict};
 use fltmgr::source::{AtEnd, Supervise};
 use fltmgr::{Error, Status};
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,7 +20,7 @@ use crate::asked_port::Admit;
 use crate::exit::{Code, Doing, Failure, no_thread};
 use crate::filters::{Filters, Setting};
 use crate::needs;
-use crate::output::{WARN, noteln};
+use crate::output::{Safe, WARN, noteln};
 use crate::port;
 use crate::report::{Collector, QUEUE, Sink, Summary, json_lines};
 use crate::signals::{Event, Events};
@@ -40,7 +40,8 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     if let Some(signal) = filters.wait_for_application(&events, args.wait)? {
         return Ok(ended_by(signal));
     }
-    let sinks = report.map(json_lines).into_iter().collect();
+    let killed: Option<Sink> = (!args.rules.quiet).then(|| Box::new(say_killed) as Sink);
+    let sinks = report.map(json_lines).into_iter().chain(killed).collect();
     let (status, summary) = supervise(&mut filters, source, events, sinks)?;
     filters.close();
     let status = status.map_err(|error| not_run(&args.command[0], &error))?;
@@ -67,6 +68,19 @@ fn outsiders(source: Arc<Supervise>, tell: SyncSender<Event>) -> Admit {
         let _ = tell.try_send(Event::Connected);
         Ok(())
     })
+}
+
+/// Tells of a process that had executed something else than was allowed, and was killed for it.
+fn say_killed(record: &Record) -> Result<(), Failure> {
+    let operation = &record.operation;
+    if operation.flags.contains(OpFlags::RUNS) && record.verdict != Verdict::Allow {
+        noteln!(
+            "fltmc: process {} was killed, because it got another program executed than the one that was allowed: {}",
+            operation.caller.process(),
+            Safe(operation.path.display()),
+        );
+    }
+    Ok(())
 }
 
 /// As shells say it.

@@ -141,6 +141,8 @@ bitflags! {
         const LEAF = 1 << 4;
         /// An open that gives no access to content (O_PATH).
         const NAME_ONLY = 1 << 5;
+        /// An exec that has happened, in place of another that was allowed. If it is denied its process is killed.
+        const RUNS = 1 << 6;
     }
 }
 

@@ -5,8 +5,8 @@
 //! its memory, `identity` says what its thread may do and see, `actors` has a process that may do and see the same
 //! (`domains`: under Landlock too),
 //! `resolve` follows its paths by calls of that one, `procfiles` and `devices` know what depends on the process that opens.
-//! `held` waits for the verdict, `plan` is what happens then (`endless`: what may wait for ever). `kill` and `orphans` leave
-//! no process behind.
+//! `held` waits for the verdict, `plan` is what happens then (`endless`: what may wait for ever). An exec is about all that
+//! `image` finds in its file, and `executions` sees whether that was executed. `kill` and `orphans` leave no process behind.
 
 mod actors;
 mod arguments;
@@ -16,8 +16,10 @@ mod command;
 mod devices;
 mod domains;
 mod endless;
+mod executions;
 mod held;
 mod identity;
+mod image;
 mod judge;
 mod kill;
 mod members;
@@ -42,7 +44,7 @@ use crate::Error;
 use command::Started;
 use fltport::internal::lock;
 pub use tree::CallCounters;
-use tree::Tree;
+use tree::{Received, Tree};
 
 /// What becomes of descendants that live longer than the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -72,17 +74,22 @@ pub enum AtEnd {
 ///
 /// | | why | [`strict`](Self::strict) |
 /// |---|---|---|
-/// | exec | no process can be executed in another's place | continues |
+/// | exec | no process can be executed in another's place; see below | continues |
 /// | `O_PATH` by openat, and opens with `O_DIRECTORY` | they give no access to contents, are not asked about, and what is opened by them is | continue |
 /// | a terminal that is, or would become, the controlling one | it depends on the process that opens it | refused |
 /// | a device whose driver remembers the process that opens it, or is not known | so | refused |
 /// | `mem` of a process and what is in its `attr`, in procfs | so | refused |
 /// | every call of a thread that no process of ours can become: with another label of a security module, or rights that we have not | another would reach what it cannot | refused |
 ///
+/// **Exec** is asked about once for the program, for each interpreter of a script, and for the loader that it names. What then
+/// runs is looked at when the process is next held, which it is before it opens, changes or starts anything. If that is
+/// something else, it is asked about ([`OpFlags::RUNS`](proto::operation::OpFlags::RUNS)), and its process is killed if it is
+/// denied. A program that cannot be read counts as one that could not be looked into.
+///
 /// seccomp_unotify(2) tells of this too.
 ///
-/// Not asked at all: reading and writing of open files, descriptors that come over a socket, files that the kernel
-/// opens itself (a script's interpreter). Refused: io_uring and clone3 (ENOSYS), openat2 with O_PATH (ENOSYS), opening by
+/// Not asked at all: reading and writing of open files, descriptors that come over a socket, interpreters of binfmt_misc.
+/// Refused: io_uring and clone3 (ENOSYS), openat2 with O_PATH (ENOSYS), opening by
 /// handle and pidfd_getfd (EPERM), 32-bit and x32 system calls (ENOSYS), paths of a thread whose memory we may not read
 /// (EACCES, counted as [`CallCounters::unreadable`]), files of procfs that show this process, and what is so deep that its
 /// absolute path is longer than PATH_MAX (ENAMETOOLONG), however short the one that was given.
@@ -274,14 +281,20 @@ impl Source for Supervise {
     fn next(&self) -> Result<Option<Box<dyn Waiting>>, Error> {
         let (tree, _) = self.running()?;
         // What can be answered without asking (errors of the path, directories) is answered here.
-        while let Some(notification) = tree.receive().map_err(|error| failed("listening to the command", error))? {
-            tree.asked.insert(notification.tid);
-            if let Some(held) = judge::judge(&tree, notification) {
+        loop {
+            let held = match tree.receive().map_err(|error| failed("listening to the command", error))? {
+                None => return Ok(None),
+                Some(Received::Question(held)) => Some(*held),
+                Some(Received::Call(call)) => {
+                    tree.asked.insert(call.tid);
+                    judge::judge(&tree, call)
+                }
+            };
+            if let Some(held) = held {
                 tree.tally.held.bump();
                 return Ok(Some(Box::new(held)));
             }
         }
-        Ok(None)
     }
 
     fn stop(&self) {

@@ -498,6 +498,24 @@ pub(super) const OPS: OpSet = {
     ops
 };
 
+/// New namespaces that change what a thread may do or see.
+pub(super) const NAMESPACES: u32 =
+    (libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC) as u32;
+
+/// Calls that start a process, besides clone(2). They are let through; a process that is not what it should be
+/// (`executions`) starts no other.
+pub(super) const FORKS: &[c_long] = &[
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_fork,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_vfork,
+];
+
+/// Whether a call that is let through starts a process that is what its parent is.
+pub(super) fn only_forks(nr: c_long, registers: [u64; 6]) -> bool {
+    FORKS.contains(&nr) || nr == libc::SYS_clone && registers[0] as u32 & NAMESPACES == 0
+}
+
 /// Calls after which a task may no longer be what its supervisor is: another user, other capabilities, another view of
 /// the tree of files, fewer rights. They are let through, but noted.
 pub(super) const IDENTITY: [c_long; 14] = [

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use proto::operation::Operation;
+use proto::operation::{OpKind, Operation};
 use proto::status::Status;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -42,8 +42,9 @@ impl Waiting for Held {
         &self.operation
     }
 
-    /// `None` if it is not a regular file, does not exist yet, or may not be read. An error is what else keeps it from
-    /// being opened: we are out of descriptors, there is a lease on it (EWOULDBLOCK).
+    /// `None` if it is not a regular file, does not exist yet, or is opened and may not be read. An error is what else keeps it
+    /// from being looked into: we are out of descriptors, there is a lease on it (EWOULDBLOCK), it is executed and may not be
+    /// read (EACCES).
     fn file(&self) -> io::Result<Option<Arc<OwnedFd>>> {
         Ok(self.file.get_or_init(|| self.open()).clone()?)
     }
@@ -51,7 +52,7 @@ impl Waiting for Held {
     fn answer(&self, verdict: Verdict) -> bool {
         match verdict {
             Verdict::Allow => self.finish(|| self.plan.carry_out(&self.tree, &self.who, self.call)),
-            Verdict::Deny(status) => self.finish(|| errno(status).into()),
+            Verdict::Deny(status) => self.refuse(errno(status)),
         }
     }
 }
@@ -61,12 +62,21 @@ impl Held {
         tree: Arc<Tree>,
         call: Notification,
         who: Who,
-        operation: Operation,
+        operation: Arc<Operation>,
         plan: Plan,
         object: Option<Arc<OwnedFd>>,
     ) -> Self {
         let (file, answered) = (OnceLock::new(), AtomicBool::new(false));
-        Self { tree, call, who, operation: Arc::new(operation), plan, object, file, answered }
+        Self { tree, call, who, operation, plan, object, file, answered }
+    }
+
+    fn refuse(&self, errno: Errno) -> bool {
+        self.finish(|| {
+            if let Plan::Late(_) = self.plan {
+                self.tree.end(self.call);
+            }
+            errno.into()
+        })
     }
 
     /// False if it was answered before, or its thread is gone.
@@ -74,14 +84,15 @@ impl Held {
         !self.answered.swap(true, Ordering::AcqRel) && self.tree.deliver(self.call, done())
     }
 
-    /// Opens the object for reading, with the caller's rights.
+    /// Opens the object for reading, with the caller's rights. What is executed must be readable for that.
     fn open(&self) -> Result<Option<Arc<OwnedFd>>, Errno> {
-        let Some(object) = &self.object else { return Ok(None) };
-        let Some(lease) = self.tree.actors.lease(&self.who, self.call.tid)? else { return Ok(None) };
+        let closed = if self.operation.kind == OpKind::Exec { Err(Errno::ACCESS) } else { Ok(None) };
+        let Some(object) = &self.object else { return closed };
+        let Some(lease) = self.tree.actors.lease(&self.who, self.call.tid)? else { return closed };
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         match lease.actor().reopen(object.as_fd(), flags, false).map_err(not_theirs) {
             Ok(file) => Ok(Some(Arc::new(file))),
-            Err(Errno::ACCESS | Errno::PERM) => Ok(None),
+            Err(Errno::ACCESS | Errno::PERM) => closed,
             Err(errno) => Err(errno),
         }
     }
@@ -89,7 +100,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.finish(|| Errno::ACCESS.into());
+        self.refuse(Errno::ACCESS);
     }
 }
 

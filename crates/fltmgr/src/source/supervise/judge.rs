@@ -19,6 +19,7 @@ use sys::seccomp::Notification;
 use super::actors::Who;
 use super::arguments::{self, Unread};
 use super::calls::{self, Call, Name, Shape};
+use super::executions::Other;
 use super::held::Held;
 use super::plan::{Done, Plan};
 use super::resolve::{self, Walker};
@@ -27,14 +28,13 @@ use crate::source::descriptors::is_exhausted;
 use crate::source::procfs;
 
 mod changes;
+mod execs;
 mod opens;
 
-/// Why the kernel runs an allowed call itself, and reads its arguments again. All but exec are refused where the rules are
-/// strict.
+/// Why the kernel runs an allowed call itself, and reads its arguments again, beside exec: no process can be executed in
+/// another's place. Refused where the rules are strict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    /// No process can be executed in another's place. What was executed is compared with what was judged.
-    Exec,
     /// A terminal that is, or would become, the controlling one of the process that opens it.
     Terminal,
     /// A device whose driver remembers the process that opens it.
@@ -47,7 +47,7 @@ enum Why {
 
 /// What a call turned out to be about.
 struct Judged {
-    operation: Operation,
+    operation: Arc<Operation>,
     plan: Plan,
     /// The object itself (O_PATH), if it is a regular file.
     object: Option<Arc<OwnedFd>>,
@@ -79,6 +79,13 @@ impl From<Errno> for Settled {
 
 /// Makes an operation of a notification, or answers it.
 pub(super) fn judge(tree: &Arc<Tree>, call: Notification) -> Option<Held> {
+    if let Some(other) = tree.executions.other(call.tid) {
+        if tree.listener.is_valid(call.id) {
+            return Some(late(tree, call, other));
+        }
+        tree.tally.gone.bump();
+        return None;
+    }
     let Some(row) = calls::find(c_long::from(call.nr), call.args) else {
         match note_identity(tree, call) {
             Ok(()) => tree.let_run(call),
@@ -113,8 +120,20 @@ pub(super) fn judge(tree: &Arc<Tree>, call: Notification) -> Option<Held> {
     None
 }
 
+/// The exec of what a process runs in place of what was judged.
+fn late(tree: &Arc<Tree>, call: Notification, other: Other) -> Held {
+    let (who, user) = tree.actors.of(call.tid, false).unwrap_or((Who::Unlike, u32::MAX));
+    let caller = Caller::new(call.tid, procfs::look_up).with_user(user);
+    let mut operation = Operation::new(OpKind::Exec, OsString::from_vec(other.path), caller);
+    operation.flags |= OpFlags::RUNS;
+    Held::new(tree.clone(), call, who, operation.into(), Plan::Late(other.then.map(Arc::new)), other.object)
+}
+
 /// One of the calls after which a thread may have other rights or another view. The error is its own.
 fn note_identity(tree: &Tree, call: Notification) -> Result<(), Errno> {
+    if calls::only_forks(c_long::from(call.nr), call.args) {
+        return Ok(());
+    }
     let (ruleset, flags) = (call.args[0] as i32, call.args[1] as u32);
     // Without a ruleset it is about what the kernel logs.
     if c_long::from(call.nr) != libc::SYS_landlock_restrict_self || ruleset < 0 {
@@ -231,10 +250,11 @@ impl Look<'_> {
 
     /// What the kernel is to run as it stands.
     fn continued(&self, operation: Operation, why: Why) -> Result<Judged, Settled> {
-        if self.tree.strict && why != Why::Exec {
+        if self.tree.strict {
             return Err(Settled::Strict);
         }
-        Ok(Judged { operation, plan: Plan::Continue, object: None })
+        tracing::debug!(?why, path = ?operation.path, "a call will continue in the kernel");
+        Ok(Judged { operation: operation.into(), plan: Plan::Continue, object: None })
     }
 
     /// What was read of a thread that has gone may be another's.

@@ -3,16 +3,20 @@
 //! A plan is made of what was looked at: objects, directories, copied texts. Carrying it out reads nothing of the caller's
 //! memory and follows none of its paths, so that what was judged is what happens. The result is held until it is delivered.
 
+use std::collections::VecDeque;
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
+use proto::operation::Operation;
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstat};
 use rustix::io::Errno;
 use sys::actor::{Actor, Arg, Effect};
 use sys::seccomp::Notification;
 
 use super::actors::{Lease, Who};
+use super::executions::Execution;
+use super::held::Held;
 use super::tree::Tree;
 use crate::source::descriptors::not_theirs;
 use crate::source::procfs::TaskStatus;
@@ -26,6 +30,25 @@ pub(super) enum Plan {
     Create(Create),
     Change(Change),
     Bind(Bind),
+    Execute(Execute),
+    /// What was executed is allowed after all, and this is to run: the call is looked at. If not, its process is killed.
+    Late(Option<Arc<Execution>>),
+}
+
+/// An exec, which the kernel runs.
+#[derive(Debug)]
+pub(super) struct Execute {
+    /// What is to be asked about before: what the kernel runs for the program.
+    pub(super) rest: VecDeque<Question>,
+    pub(super) execution: Arc<Execution>,
+}
+
+/// What is asked about.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) operation: Arc<Operation>,
+    /// To be looked into.
+    pub(super) object: Option<Arc<OwnedFd>>,
 }
 
 /// An object that is opened.
@@ -146,6 +169,11 @@ impl Plan {
             Self::Create(create) => create.carry_out(tree, who, call),
             Self::Change(change) => change.carry_out(tree, who, call),
             Self::Bind(bind) => bind.carry_out(tree, who, call),
+            Self::Execute(execute) => Ok(execute.carry_out(tree, who, call)),
+            Self::Late(then) => {
+                tree.executions.allowed(call.tid, then.as_ref());
+                Ok(Done::Again)
+            }
         };
         done.unwrap_or_else(Done::from)
     }
@@ -240,6 +268,19 @@ impl Change {
     }
 }
 
+impl Execute {
+    fn carry_out(&self, tree: &Arc<Tree>, who: &Who, call: Notification) -> Done {
+        let mut rest = self.rest.clone();
+        let Some(Question { operation, object }) = rest.pop_front() else {
+            tree.executions.begins(self.execution.clone());
+            return Done::Continue;
+        };
+        let plan = Plan::Execute(Self { rest, execution: self.execution.clone() });
+        tree.ask(Held::new(tree.clone(), call, who.clone(), operation, plan, object));
+        Done::Later
+    }
+}
+
 /// Where a netlink address has its number.
 const NUMBER: std::ops::Range<usize> = 4..8;
 
@@ -269,7 +310,7 @@ impl Bind {
         if let (Ok(()), Some(name)) = (bound, &self.name) {
             // The address must be the text that it is, so the kernel followed it again.
             if lease.actor().look(name.parent.as_fd(), &name.name).is_err() {
-                tree.differs(call);
+                tree.end(call);
                 return Err(Errno::ACCESS);
             }
         }

@@ -45,8 +45,6 @@ fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
-/// New namespaces that change what a thread may do or see.
-const NAMESPACES: u32 = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC) as u32;
 /// Those in which files can have other names.
 const PLACES: u32 = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u32;
 
@@ -140,15 +138,23 @@ fn marks(code: &mut Vec<sock_filter>) {
     rule(code, libc::SYS_prlimit64, &change);
 }
 
-/// Namespaces and mounts.
+/// Processes, namespaces and mounts.
 fn places(code: &mut Vec<sock_filter>, strict: bool) {
     for nr in [libc::SYS_unshare, libc::SYS_clone] {
         let mut body = vec![put(LOAD, argument(0))];
         if strict {
             body.extend([jump(ANY_BIT, PLACES, 0, 1), put(RETURN, refuse(libc::EPERM))]);
         }
-        body.extend([jump(ANY_BIT, NAMESPACES, 0, 1), put(RETURN, ASK), put(RETURN, ALLOW)]);
+        body.extend([jump(ANY_BIT, calls::NAMESPACES, 0, 1), put(RETURN, ASK)]);
+        if nr == libc::SYS_clone {
+            // A process, not a thread of one.
+            body.extend([jump(ANY_BIT, libc::CLONE_THREAD as u32, 1, 0), put(RETURN, ASK)]);
+        }
+        body.push(put(RETURN, ALLOW));
         rule(code, nr, &body);
+    }
+    for nr in calls::FORKS {
+        rule(code, *nr, &[put(RETURN, ASK)]);
     }
     if strict {
         for nr in MOUNTS.into_iter().chain([SYS_OPEN_TREE_ATTR, libc::SYS_setns]) {
@@ -251,7 +257,7 @@ mod tests {
     #[test]
     fn a_change_of_identity_is_seen() {
         let first = |nr, value: u64| verdict(OpSet::OPEN, nr, [value, 0, 0, 0, 0, 0]);
-        assert_eq!(first(libc::SYS_clone, libc::CLONE_VM as u64), ALLOW);
+        assert_eq!(first(libc::SYS_clone, (libc::CLONE_VM | libc::CLONE_THREAD) as u64), ALLOW);
         assert_eq!(first(libc::SYS_clone, libc::CLONE_NEWUSER as u64 | 17), ASK);
         assert_eq!(first(libc::SYS_unshare, libc::CLONE_FS as u64), ALLOW);
         assert_eq!(first(libc::SYS_unshare, libc::CLONE_NEWNS as u64), ASK);
@@ -259,6 +265,16 @@ mod tests {
         assert_eq!(first(libc::SYS_prctl, libc::PR_CAPBSET_DROP as u64), ASK);
         assert_eq!(first(libc::SYS_setresuid, 0), ASK);
         assert_eq!(first(libc::SYS_landlock_restrict_self, 0), ASK);
+    }
+
+    #[test]
+    fn a_new_process_is_seen() {
+        assert_eq!(verdict(OpSet::OPEN, libc::SYS_clone, [libc::CLONE_VM as u64 | 17, 0, 0, 0, 0, 0]), ASK);
+        for nr in calls::FORKS {
+            assert_eq!(verdict(OpSet::OPEN, *nr, [0; 6]), ASK);
+            assert!(calls::find(*nr, [0; 6]).is_none() && calls::only_forks(*nr, [0; 6]));
+        }
+        assert!(!calls::only_forks(libc::SYS_clone, [libc::CLONE_NEWUSER as u64, 0, 0, 0, 0, 0]));
     }
 
     #[test]
@@ -290,7 +306,7 @@ mod tests {
         assert_eq!(first(libc::SYS_unshare, libc::CLONE_NEWUSER), refuse(libc::EPERM));
         assert_eq!(first(libc::SYS_unshare, libc::CLONE_FS), ALLOW);
         assert_eq!(first(libc::SYS_clone, libc::CLONE_NEWNS | libc::SIGCHLD), refuse(libc::EPERM));
-        assert_eq!(first(libc::SYS_clone, libc::SIGCHLD), ALLOW);
+        assert_eq!(first(libc::SYS_clone, libc::SIGCHLD), ASK);
         for nr in MOUNTS.into_iter().chain([libc::SYS_setns]) {
             assert_eq!(first(nr, 0), refuse(libc::EPERM));
             assert_ne!(verdict(OpSet::OPEN, nr, [0; 6]), refuse(libc::EPERM));

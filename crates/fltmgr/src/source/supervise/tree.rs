@@ -22,6 +22,8 @@ use super::actors::Actors;
 use super::asked::Asked;
 use super::command::{self, Started};
 use super::endless::Endless;
+use super::executions::Executions;
+use super::held::Held;
 use super::plan::Done;
 use super::procfiles::Procfs;
 use super::resolve::Guards;
@@ -36,16 +38,24 @@ pub(super) struct Tree {
     turn: Mutex<()>,
     wake: OwnedFd,
     stopped: AtomicBool,
-    /// Calls whose object changed between question and answer.
-    again: Mutex<VecDeque<Notification>>,
+    /// Calls whose object changed between question and answer, and further questions of a call.
+    again: Mutex<VecDeque<Received>>,
     pub(super) actors: Actors,
     pub(super) guards: Guards,
     pub(super) procfs: Procfs,
     pub(super) endless: Endless,
+    pub(super) executions: Executions,
     /// What the kernel would have to run is refused.
     pub(super) strict: bool,
     pub(super) asked: Arc<Asked>,
     pub(super) tally: Tally,
+}
+
+/// What is to be seen to.
+#[derive(Debug)]
+pub(super) enum Received {
+    Call(Notification),
+    Question(Box<Held>),
 }
 
 /// Trees of this process.
@@ -135,6 +145,7 @@ impl Tree {
             guards: Guards::read(),
             procfs,
             endless,
+            executions: Executions::default(),
             strict,
             asked,
             tally: Tally::default(),
@@ -179,12 +190,32 @@ impl Tree {
     /// operations are dropped.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
+        self.give_up();
         self.ring();
         self.endless.end();
     }
 
-    /// The next call that waits. `None` at the end.
-    pub(super) fn receive(&self) -> io::Result<Option<Notification>> {
+    /// Asks one more question about a call.
+    pub(super) fn ask(&self, held: Held) {
+        self.queue(Received::Question(Box::new(held)));
+    }
+
+    fn queue(&self, received: Received) {
+        lock(&self.again).push_back(received);
+        self.ring();
+        // A question keeps the tree, and no thread may receive any more.
+        if self.stopped.load(Ordering::Acquire) {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&self) {
+        let all = std::mem::take(&mut *lock(&self.again));
+        drop(all);
+    }
+
+    /// The next call or question. `None` at the end.
+    pub(super) fn receive(&self) -> io::Result<Option<Received>> {
         let _turn = lock(&self.turn);
         loop {
             let mut fds = [
@@ -201,13 +232,13 @@ impl Tree {
             }
             if woken.contains(PollFlags::IN) {
                 let _ = rustix::io::read(&self.wake, &mut [0; 8]);
-                if let Some(notification) = lock(&self.again).pop_front() {
-                    return Ok(Some(notification));
+                if let Some(received) = lock(&self.again).pop_front() {
+                    return Ok(Some(received));
                 }
             }
             if event.contains(PollFlags::IN) {
                 match self.listener.receive() {
-                    Ok(Some(notification)) => return Ok(Some(notification)),
+                    Ok(Some(notification)) => return Ok(Some(Received::Call(notification))),
                     Ok(None) => self.tally.gone.bump(),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => return Err(error),
@@ -246,8 +277,7 @@ impl Tree {
             Done::Value(Err(errno)) => self.listener.fail(call.id, errno.raw_os_error()),
             Done::File(file, flags) => self.give(call.id, file, flags),
             Done::Again => {
-                lock(&self.again).push_back(call);
-                self.ring();
+                self.queue(Received::Call(call));
                 Ok(())
             }
             Done::Later => Ok(()),
@@ -265,8 +295,8 @@ impl Tree {
         }
     }
 
-    /// The kernel has done something else than what was judged: ends the process that saw to it.
-    pub(super) fn differs(&self, call: Notification) {
+    /// Ends the process of a call: the kernel has done something else for it than what was judged.
+    pub(super) fn end(&self, call: Notification) {
         if let Some(pid) = i32::try_from(call.tid).ok().and_then(Pid::from_raw)
             && self.listener.is_valid(call.id)
         {

@@ -9,7 +9,7 @@ use rustix::fs::{self, FileType, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
 
-use super::{Judged, Look, Place, Settled, Why};
+use super::{Judged, Look, Place, Settled};
 use crate::source::supervise::arguments::{self, Copied};
 use crate::source::supervise::calls::{Act, Follow, Memory, Name, Part, Shape, Without};
 use crate::source::supervise::plan::{Argument, Bind, BoundName, Change, Plan};
@@ -54,28 +54,25 @@ impl Look<'_> {
             }
             material.copied.push(copied);
         }
-        if let (Act::Exec, Shape::Object { name, .. }) = (self.row.act, self.row.shape) {
+        if let (Act::Exec, Shape::Object { name, follow, without }) = (self.row.act, self.row.shape) {
             self.text(name.path, self.has(libc::AT_EMPTY_PATH as u64))?;
+            self.row.error(&self.arguments).map_or(Ok(()), Err)?;
+            return self.exec(self.object(name, follow, without)?);
         }
         self.row.error(&self.arguments).map_or(Ok(()), Err)?;
         let operation = self.material(&mut material)?;
         let object = material.object.as_ref().map(Self::regular).transpose()?.flatten();
         let plan = match self.row.act {
-            Act::Exec => return Ok(Judged { object, ..self.continued_operation(operation)? }),
             Act::By(effect, parts) => {
                 let arguments = parts.iter().map(|part| self.argument(*part, &material)).collect();
                 Plan::Change(Change { effect, arguments })
             }
-            Act::Open | Act::Bind => unreachable!("they have shapes of their own"),
+            Act::Open | Act::Bind | Act::Exec => unreachable!("these are looked at elsewhere"),
         };
         match operation {
-            Some(operation) => Ok(Judged { operation, plan, object }),
+            Some(operation) => Ok(Judged { operation: operation.into(), plan, object }),
             None => Err(Settled::Do(plan)),
         }
-    }
-
-    fn continued_operation(&self, operation: Option<Operation>) -> Result<Judged, Settled> {
-        self.continued(operation.ok_or(Settled::Error(Errno::ACCESS))?, Why::Exec)
     }
 
     /// Finds what the call acts on, and the operation on it. `None`: nothing that needs a question.
@@ -295,7 +292,7 @@ impl Look<'_> {
         let Some(path) = path else { return Err(Settled::Do(plan)) };
         let mut operation = self.operation(path);
         operation.flags |= OpFlags::CREATE;
-        Ok(Judged { operation, plan, object: None })
+        Ok(Judged { operation: operation.into(), plan, object: None })
     }
 }
 

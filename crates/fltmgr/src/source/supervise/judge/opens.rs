@@ -160,7 +160,7 @@ impl Look<'_> {
         let object = Arc::new(found.object);
         let name = self.unfollowed(flags, place, limits.unwrap_or_default());
         let plan = Plan::Open(Open { object: object.clone(), flags, exact: limits.is_some(), name, patience });
-        Ok(Judged { operation, plan, object: to_look_at.then_some(object) })
+        Ok(Judged { operation: operation.into(), plan, object: to_look_at.then_some(object) })
     }
 
     /// The name of an object that no link led to at last, for an open that would not have followed one. What an open does to
@@ -180,7 +180,7 @@ impl Look<'_> {
         operation.flags |= OpFlags::CREATE;
         let mode = Mode::from_raw_mode(self.arguments.mode & 0o7777);
         let plan = Plan::Create(Create { parent: Arc::new(parent), name, flags: self.open_flags(), mode, exact });
-        Judged { operation, plan, object: None }
+        Judged { operation: operation.into(), plan, object: None }
     }
 }
 

@@ -1,0 +1,75 @@
+//! What an exec is about: a program, and what the kernel runs for it, which is an interpreter or a loader.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+
+use proto::operation::Operation;
+use rustix::fs::{FileType, OFlags, ResolveFlags, fstat};
+use rustix::io::Errno;
+
+use super::{Judged, Look, Place, Settled};
+use crate::source::descriptors::is_exhausted;
+use crate::source::supervise::executions::Execution;
+use crate::source::supervise::image::Image;
+use crate::source::supervise::plan::{Execute, Plan, Question};
+use crate::source::supervise::resolve;
+
+/// The kernel follows so many scripts whose interpreters are scripts.
+const SCRIPTS: usize = 5;
+
+impl Look<'_> {
+    /// The exec of this object.
+    pub(super) fn exec(&self, object: Arc<OwnedFd>) -> Result<Judged, Settled> {
+        let mut all = vec![object];
+        let (mut program, mut loader) = (0, None);
+        while program == all.len() - 1 && loader.is_none() {
+            match self.image(&all[program])? {
+                Some(Image::Script(_)) if program == SCRIPTS => return Err(Settled::Error(Errno::LOOP)),
+                Some(Image::Script(path)) => {
+                    all.push(self.named_by_a_file(path)?);
+                    program += 1;
+                }
+                Some(Image::Program(Some(path))) => {
+                    let object = self.named_by_a_file(path)?;
+                    all.push(object.clone());
+                    loader = Some(object);
+                }
+                Some(Image::Program(None) | Image::Other) | None => break,
+            }
+        }
+        let execution = Self::found(Execution::new(self.call.tid, &all[program], loader.as_ref()))?;
+        self.still_waits()?;
+        let questions = all.into_iter().map(|object| self.question(object)).collect::<Result<Vec<_>, _>>()?;
+        let mut questions = questions.into_iter();
+        let Some(Question { operation, object }) = questions.next() else { return Err(Settled::Gone) };
+        let plan = Plan::Execute(Execute { rest: questions.collect(), execution: Arc::new(execution) });
+        Ok(Judged { operation, plan, object })
+    }
+
+    fn question(&self, object: Arc<OwnedFd>) -> Result<Question, Settled> {
+        let operation: Operation = self.operation(resolve::name_of(object.as_fd())?);
+        let object = Self::regular(&object)?;
+        Ok(Question { operation: Arc::new(operation), object })
+    }
+
+    /// What the kernel will see in this file. `None` if it cannot be read.
+    fn image(&self, object: &OwnedFd) -> Result<Option<Image>, Settled> {
+        if FileType::from_raw_mode(fstat(object)?.st_mode) != FileType::RegularFile {
+            return Ok(Some(Image::Other));
+        }
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        match self.actor.reopen(object.as_fd(), flags, false).and_then(|file| Image::of(&file)) {
+            Ok(image) => Ok(Some(image)),
+            Err(errno) if is_exhausted(errno) => Err(Settled::Error(Errno::NFILE)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The object that a path in an executed file leads to: from the root or the working directory, as the path of the exec.
+    fn named_by_a_file(&self, path: Vec<u8>) -> Result<Arc<OwnedFd>, Settled> {
+        let start = if path.starts_with(b"/") { None } else { Some(self.start(None)?) };
+        let place = Place { start, path };
+        let found = self.walker().object(place.start(), &place.path, true, ResolveFlags::empty());
+        Self::found(found).map(|found| Arc::new(found.object))
+    }
+}
