@@ -59,8 +59,10 @@
 #![forbid(unsafe_code)]
 
 mod application;
+mod costs;
 mod error;
 mod handle;
+mod monitor;
 pub mod namespace;
 mod pool;
 mod port;

@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::costs::{self, Costs};
 use proto::pieces::Look;
 use proto::wait::Patience;
 use sys::clock::{self, Deadline};
-use sys::costs::{self, Costs};
 use sys::fork::Once;
 use sys::futex::{self, Futex, Slept};
 

@@ -6,7 +6,6 @@
 #[cfg(feature = "sources")]
 pub mod actor;
 pub mod clock;
-pub mod costs;
 pub mod descriptors;
 #[cfg(feature = "sources")]
 pub mod fanotify;
@@ -16,7 +15,6 @@ pub mod guarded;
 pub mod host_end;
 pub mod library;
 pub mod memory;
-pub mod monitor;
 pub mod peer;
 #[cfg(feature = "sources")]
 pub mod probe;

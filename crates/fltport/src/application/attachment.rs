@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
+use crate::monitor::{Watch, Watching};
 use proto::client::{self, Posted, ReplyTo, Wake};
 use proto::name::PortName;
 use proto::slots::{Attention, Holder, SLOTS};
@@ -16,7 +17,6 @@ use sys::clock::{self, Deadline};
 use sys::fork::ForkGuard;
 use sys::futex::{self, Upper};
 use sys::memory::Memory;
-use sys::monitor::{Watch, Watching};
 use sys::socket::Socket;
 
 use super::arrivals::Arrivals;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use crate::monitor::{Interest, Monitor};
 use proto::name::PortName;
 use proto::slots::Holder;
 use proto::status::Status;
@@ -13,7 +14,6 @@ use proto::wait::Patience;
 use proto::wire::{self, FromClient, FromHost, HANDLE_FILES, Hello, MAX_MESSAGE_LEN, Refused, WELCOME_FILES};
 use sys::fork::ForkGuard;
 use sys::memory::Memory;
-use sys::monitor::{Interest, Monitor};
 use sys::socket::{Received, Socket};
 
 use super::arrivals::LOST;

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use crate::monitor::{Interest, Monitor, Watch, Watching};
 use proto::access::{Token, check_connect, explain};
 use proto::name::PortName;
 use proto::quota::{Charge, Exceeded, Kind, Quotas, User};
@@ -14,7 +15,6 @@ use proto::wire::{FromHost, Hello, Info, MAX_PROCESSES, Refused};
 use sys::descriptors;
 use sys::fork::ForkGuard;
 use sys::memory::Memory;
-use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer::Credentials;
 
 use super::callback::Callback;

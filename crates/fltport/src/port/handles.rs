@@ -7,10 +7,10 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
+use crate::monitor::Watching;
 use proto::quota::Charge;
 use proto::slots::{HOLDERS, Holder};
 use sys::host_end::HostEnd;
-use sys::monitor::Watching;
 use sys::peer::Credentials;
 
 use super::process::{Mortal, Process};

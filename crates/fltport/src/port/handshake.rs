@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use crate::monitor::{Interest, Monitor, Watch, Watching};
 use proto::name::PortName;
 use proto::quota::{Charge, Exceeded, Kind};
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wire::{FromClient, FromHost, MAX_MESSAGE_LEN, MAX_SMALL_MESSAGE_LEN, Refused};
 use sys::host_end::{Heard, HostEnd};
-use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer::Credentials;
 
 use super::accept::Acceptor;

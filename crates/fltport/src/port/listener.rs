@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use crate::monitor::{Interest, Monitor, Watch};
 use proto::name::PortName;
 use proto::status::Status;
 use proto::wire::{Hello, MAX_MESSAGE_LEN, Refused, WELCOME_FILES};
 use sys::descriptors;
 use sys::host_end::HostEnd;
-use sys::monitor::{Interest, Monitor, Watch};
 use sys::peer::{self, Credentials};
 
 use super::accept::{Acceptor, OpenSocket};

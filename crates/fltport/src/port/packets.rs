@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
+use crate::monitor::{Interest, Monitor, Watch};
 use proto::quota::Kind;
 use proto::slots::HOLDERS;
 use proto::status::Status;
@@ -12,7 +13,6 @@ use proto::violation::Violation;
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, Refused};
 use sys::descriptors;
 use sys::host_end::{Heard, HostEnd, Sender};
-use sys::monitor::{Interest, Monitor, Watch};
 use sys::socket::Socket;
 
 use super::handles::Handle;

@@ -9,11 +9,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, Weak};
 
+use crate::monitor::{Interest, Monitor, Watch, Watching};
 use rustix::io::Errno;
 use sys::descriptors::{self, Reserved};
 use sys::fork::PerProcess;
 use sys::host_end::{HostEnd, Sender};
-use sys::monitor::{Interest, Monitor, Watch, Watching};
 use sys::peer::{self, Credentials};
 
 use crate::sync::lock;

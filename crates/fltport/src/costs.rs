@@ -4,20 +4,20 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::clock::monotonic;
-use crate::futex;
+use sys::clock::monotonic;
+use sys::futex;
 
 /// What was measured once in this process.
 #[derive(Debug, Clone, Copy)]
-pub struct Costs {
+pub(crate) struct Costs {
     /// About 1.5 blocking round trips between two threads, in nanoseconds: the longest spin that can pay.
-    pub spin_cap: u32,
+    pub(crate) spin_cap: u32,
     /// What one look costs while spinning, in 1/1024 nanosecond.
-    pub look: u32,
+    pub(crate) look: u32,
 }
 
 /// The costs on this machine, measured at the first call, which takes a millisecond or two.
-pub fn costs() -> Costs {
+pub(crate) fn costs() -> Costs {
     static COSTS: OnceLock<Costs> = OnceLock::new();
     *COSTS.get_or_init(measure)
 }

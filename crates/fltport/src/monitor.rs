@@ -9,11 +9,11 @@ use std::time::Duration;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::clock;
-use crate::fork::{ForkGuard, PerProcess};
+use sys::clock;
+use sys::fork::{ForkGuard, PerProcess};
 
 /// What the monitor tells. It runs on the monitor's thread: it must not block, and never wait for a peer.
-pub trait Watch: Send + Sync {
+pub(crate) trait Watch: Send + Sync {
     /// There is something to read. Called again and again until it has been read.
     fn readable(&self) {}
     /// The other end is gone, or will write no more. Called once, the last call for this socket.
@@ -24,7 +24,7 @@ pub trait Watch: Send + Sync {
 
 /// What to look for besides the hang-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interest {
+pub(crate) enum Interest {
     /// Nothing.
     Hangup,
     /// Something to read as well.
@@ -32,7 +32,7 @@ pub enum Interest {
 }
 
 /// The monitor of this process.
-pub struct Monitor {
+pub(crate) struct Monitor {
     epoll: OwnedFd,
     wake: OwnedFd,
     state: Mutex<State>,
@@ -62,7 +62,7 @@ struct Watched {
 }
 
 /// Keeps a socket watched; dropping it ends that. A call that is under way on the monitor's thread may still finish.
-pub struct Watching {
+pub(crate) struct Watching {
     monitor: &'static Monitor,
     token: u64,
     fd: File,
@@ -82,7 +82,7 @@ impl Monitor {
     ///
     /// # Errors
     /// What epoll_create, eventfd or the making of a thread say (EMFILE, EAGAIN).
-    pub fn of_this_process() -> io::Result<&'static Self> {
+    pub(crate) fn of_this_process() -> io::Result<&'static Self> {
         static MONITOR: PerProcess<Mutex<Option<&'static Monitor>>> = PerProcess::new();
         let mut known = MONITOR.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(monitor) = *known {
@@ -115,7 +115,7 @@ impl Monitor {
     ///
     /// # Errors
     /// What epoll_ctl says: ENOMEM, ENOSPC (fs.epoll.max_user_watches).
-    pub fn watch(
+    pub(crate) fn watch(
         &'static self,
         fd: File,
         interest: Interest,
@@ -237,7 +237,7 @@ impl State {
 impl Watching {
     /// Tells of nothing to read for this long; then [`Watch::expired`] is called, which [`Watching::resume`]s. For a
     /// watch that cannot read now what is there, and would be called in a loop.
-    pub fn pause(&self, time: Duration) {
+    pub(crate) fn pause(&self, time: Duration) {
         self.only_hangup();
         let expiry = clock::monotonic() + time;
         let mut state = self.monitor.lock();
@@ -252,24 +252,14 @@ impl Watching {
     }
 
     /// Tells again when there is something to read.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         // fails only for a socket that hung up already
         let flags = EventFlags::IN | EventFlags::RDHUP;
         let _ = epoll::modify(&self.monitor.epoll, self.fd.as_fd(), EventData::new_u64(self.token), flags);
     }
 
-    /// Calls off the expiry: the socket is watched for good.
-    pub fn settle(&self) {
-        let mut state = self.monitor.lock();
-        if let Some(watched) = state.watched.get_mut(&self.token)
-            && let Some(expiry) = watched.expiry.take()
-        {
-            state.expiries.remove(&(expiry, self.token));
-        }
-    }
-
     /// Stops telling of anything but the hang-up.
-    pub fn only_hangup(&self) {
+    pub(crate) fn only_hangup(&self) {
         // fails only for a socket that hung up already
         let _ = epoll::modify(&self.monitor.epoll, self.fd.as_fd(), EventData::new_u64(self.token), EventFlags::RDHUP);
     }
