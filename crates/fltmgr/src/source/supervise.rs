@@ -46,6 +46,9 @@ use fltport::internal::lock;
 pub use tree::CallCounters;
 use tree::{Received, Tree};
 
+/// So many look-ups at one time; with all of them in file systems that do not answer, the tree stands still.
+const READERS: usize = 16;
+
 /// What becomes of descendants that live longer than the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -247,9 +250,9 @@ impl Source for Supervise {
         Self::OPS
     }
 
-    /// Two: a second one reads while the first is inside a slow file system.
+    /// One reads while the others are inside file systems that are slow, or do not answer.
     fn threads(&self) -> usize {
-        2
+        READERS
     }
 
     fn start(&self, ops: OpSet) -> Result<(), Error> {
