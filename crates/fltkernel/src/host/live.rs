@@ -19,17 +19,6 @@ use crate::filter::{instance, registration};
 use crate::kernel::process;
 use crate::nt::major;
 
-/// How the source gives an operation to a driver: for the load report.
-pub fn delivered(code: u8) -> &'static str {
-    match code {
-        major::CREATE => "before it happens; its end is assumed",
-        major::CLEANUP | major::CLOSE => "at once after the open: this source does not tell of closes",
-        major::SET_INFORMATION => "rename, link, delete and truncation by path, before they happen; the end is assumed",
-        major::ACQUIRE_FOR_SECTION => "at exec, before it happens; its end is assumed",
-        _ => "never from this source",
-    }
-}
-
 /// The drivers as one filter of the manager: their instances stand in it in the order of their own altitudes.
 struct Drivers {
     altitude: Altitude,

@@ -109,8 +109,7 @@ pub fn loaded(arguments: &Arguments) {
             let callbacks = [(operation.pre.is_some(), "pre"), (operation.post.is_some(), "post")];
             let callbacks: Vec<&str> = callbacks.iter().filter(|(has, _)| *has).map(|(_, name)| *name).collect();
             let name = major::name(operation.major);
-            let from =
-                if arguments.script.is_some() { "from the script" } else { super::live::delivered(operation.major) };
+            let from = if arguments.script.is_some() { "from the script" } else { delivered(operation.major) };
             say(
                 || format!("registers {name:<45} {:<9} {from}", callbacks.join("+")),
                 || json!({ "event": "operation", "filter": filter.name, "irp": name, "callbacks": callbacks, "delivered": from }),
@@ -126,6 +125,17 @@ pub fn ended(what: &str, io_status: IoStatus, by: Option<&str>) {
         || format!("op        {what} → 0x{:08X} ({}){by_text}", io_status.status.0, io_status.information),
         || json!({ "event": "ended", "what": what, "status": io_status.status.0, "information": io_status.information, "by": by }),
     );
+}
+
+/// How the source gives an operation to a driver: for the load report.
+fn delivered(code: u8) -> &'static str {
+    match code {
+        major::CREATE => "before it happens; its end is assumed",
+        major::CLEANUP | major::CLOSE => "at once after the open: this source does not tell of closes",
+        major::SET_INFORMATION => "rename, link, delete and truncation by path, before they happen; the end is assumed",
+        major::ACQUIRE_FOR_SECTION => "at exec, before it happens; its end is assumed",
+        _ => "never from this source",
+    }
 }
 
 /// An operation of a program was refused.

@@ -65,7 +65,7 @@ pub struct Scanner {
 /// What a scanner has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counters {
+pub struct ScanCounters {
     /// Questions that were answered by what is in a file.
     pub scanned: u64,
     /// Questions about files with more in them than is looked at.
@@ -115,7 +115,7 @@ impl Scanner {
     }
 
     /// What it has done so far.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> ScanCounters {
         self.threads.counters()
     }
 

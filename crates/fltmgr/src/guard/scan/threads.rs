@@ -11,7 +11,7 @@ use fltport::internal::lock;
 use proto::question::{Answer, AnswerFlags, UNSCANNED};
 use proto::status::Status;
 
-use super::Counters;
+use super::ScanCounters;
 use super::jobs::{Job, Outcome};
 use super::patterns::{FileId, Wait};
 use crate::Message;
@@ -107,9 +107,9 @@ impl Threads {
         self.shared.answer(askers, outcome, flags);
     }
 
-    pub(super) fn counters(&self) -> Counters {
+    pub(super) fn counters(&self) -> ScanCounters {
         let [scanned, unscanned, given_up] = self.shared.counters.each_ref().map(|count| count.load(Ordering::Relaxed));
-        Counters { scanned, unscanned, given_up }
+        ScanCounters { scanned, unscanned, given_up }
     }
 }
 
