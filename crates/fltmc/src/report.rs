@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::exit::{Code, Failure, cause, no_thread};
 use crate::latency::Latencies;
 use crate::output::{self, DIM, ERROR, GOOD, HEAD, Safe, WARN};
+use crate::run::NARROW;
 
 /// Records that may wait to be written.
 pub(crate) const QUEUE: usize = 65_536;
@@ -173,6 +174,9 @@ pub(crate) struct Summary {
     /// Programs whose calls were denied unseen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) closed: Vec<Closed>,
+    /// Programs that were refused because they are 32-bit ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) narrow: Vec<String>,
 }
 
 /// A program whose memory is closed, and how many calls it lost therefore.
@@ -240,6 +244,7 @@ impl Summary {
             records_lost: counters.records_dropped,
             strict: 0,
             closed: Vec::new(),
+            narrow: Vec::new(),
         }
     }
 
@@ -247,7 +252,8 @@ impl Summary {
     pub(crate) fn with_calls(self, source: &Supervise) -> Self {
         let closed = source.closed().into_iter();
         let closed = closed.map(|(comm, calls)| Closed { comm: comm.to_string_lossy().into_owned(), calls });
-        Self { strict: source.counters().map_or(0, |calls| calls.strict), closed: closed.collect(), ..self }
+        let narrow = source.narrow().iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        Self { strict: source.counters().map_or(0, |calls| calls.strict), closed: closed.collect(), narrow, ..self }
     }
 
     /// The median and the 99th percentile for a person, if an application answered anything.
@@ -285,6 +291,9 @@ impl Summary {
                 "{WARN}fltmc:{WARN:#} {calls} calls of {} were refused unseen: its memory is closed to this user; root can look into it",
                 Safe(comm)
             );
+        }
+        for program in &self.narrow {
+            output::noteln!("{WARN}fltmc:{WARN:#} {} was refused: {NARROW}", Safe(program));
         }
         if self.records_lost > 0 {
             output::noteln!("{WARN}fltmc:{WARN:#} {} records found no room and are lost", self.records_lost);

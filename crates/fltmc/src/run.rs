@@ -25,6 +25,9 @@ use crate::port;
 use crate::report::{Collector, QUEUE, Sink, Summary, json_lines};
 use crate::signals::{Event, Events};
 
+/// Why a program is refused, to follow its name.
+pub(crate) const NARROW: &str = "it is a 32-bit program, whose calls cannot be held; use one for 64 bits";
+
 pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     args.rules.check()?;
     // What can fail without the program having run fails first.
@@ -42,9 +45,13 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     }
     let killed: Option<Sink> = (!args.rules.quiet).then(|| Box::new(say_killed) as Sink);
     let sinks = report.map(json_lines).into_iter().chain(killed).collect();
-    let (status, summary) = supervise(&mut filters, source, events, sinks)?;
+    let (status, summary) = supervise(&mut filters, source.clone(), events, sinks)?;
     filters.close();
-    let status = status.map_err(|error| not_run(&args.command[0], &error))?;
+    let status = status.map_err(|error| match source.narrow().first() {
+        Some(program) => Failure::new(Code::CannotRun, format!("{} cannot be run: {NARROW}", Safe(program.display()))),
+        None if error.status() == Status::TIMEOUT => Failure::new(Code::Other, error.to_string()),
+        None => not_run(&args.command[0], &error),
+    })?;
     let summary = summary?;
     if !args.rules.quiet {
         summary.print();

@@ -32,6 +32,7 @@ mod tree;
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -178,7 +179,11 @@ impl Supervise {
         let (tree, started) = self.running()?;
         let status = started.wait().map_err(|error| failed("executing the command", error));
         if self.at_end == AtEnd::Kill {
-            kill::kill_tree(&tree, started.pid().unwrap_or(0));
+            let all = kill::kill_tree(&tree, started.pid().unwrap_or(0));
+            if !all && status.is_ok() {
+                return Err(Error::new(Status::TIMEOUT, "ending what the command left running")
+                    .hint("some of its processes do not end, though they are killed; they can open nothing any more"));
+            }
         }
         status
     }
@@ -209,6 +214,15 @@ impl Supervise {
     pub fn closed(&self) -> Vec<(OsString, u64)> {
         match &*self.lock() {
             State::Running(tree, _) => tree.closed(),
+            State::Ready(_) | State::Failed => Vec::new(),
+        }
+    }
+
+    /// Programs that were refused because they make 32-bit calls, which cannot be held; 64 of them at most. Empty before
+    /// the manager runs.
+    pub fn narrow(&self) -> Vec<PathBuf> {
+        match &*self.lock() {
+            State::Running(tree, _) => tree.narrow(),
             State::Ready(_) | State::Failed => Vec::new(),
         }
     }

@@ -12,10 +12,11 @@ const LONGEST: usize = 4096;
 /// struct elf64_phdr, and how many bytes of them the kernel takes.
 const SEGMENT: usize = 56;
 const SEGMENTS: usize = 65_536;
-/// PT_INTERP, ELFCLASS64, and where a 64-bit file has the place of its segments, the size of one and their number.
+/// PT_INTERP, ELFCLASS64 and ELFCLASS32, and where a 64-bit file has the place of its segments, the size of one and their number.
 const LOADER: u32 = 3;
 const CLASS: usize = 4;
 const WIDE: u8 = 2;
+const NARROW: u8 = 1;
 const PLACE: usize = 32;
 const SIZE: usize = 54;
 const NUMBER: usize = 56;
@@ -27,6 +28,8 @@ pub(super) enum Image {
     Script(Vec<u8>),
     /// A program, with the path of its loader if it has one.
     Program(Option<Vec<u8>>),
+    /// A program of 32-bit calls.
+    Narrow,
     /// Neither, or nothing that the kernel would take.
     Other,
 }
@@ -43,10 +46,12 @@ impl Image {
             let whole = length < HEAD;
             return Ok(interpreter(&line[..length.saturating_sub(2)], whole).map_or(Self::Other, Self::Script));
         }
-        if !head.starts_with(b"\x7fELF") || head[CLASS] != WIDE {
-            return Ok(Self::Other);
+        match head[CLASS] {
+            _ if !head.starts_with(b"\x7fELF") => Ok(Self::Other),
+            WIDE => loader(file, &head),
+            NARROW => Ok(Self::Narrow),
+            _ => Ok(Self::Other),
         }
-        loader(file, &head)
     }
 }
 

@@ -79,6 +79,10 @@ impl From<Errno> for Settled {
 
 /// Makes an operation of a notification, or answers it.
 pub(super) fn judge(tree: &Arc<Tree>, call: Notification) -> Option<Held> {
+    if tree.ends() {
+        tree.end(call);
+        return None;
+    }
     if let Some(other) = tree.executions.other(call.tid) {
         if tree.listener.is_valid(call.id) {
             return Some(late(tree, call, other));

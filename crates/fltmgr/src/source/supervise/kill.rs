@@ -18,10 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const DOUBT: Duration = Duration::from_millis(100);
 
 /// Kills the tree, until no process runs under the listener's program any more, at most for [`PATIENCE`], and reaps what was
-/// orphaned to us.
-pub(super) fn kill_tree(tree: &Tree, child: u32) {
+/// orphaned to us. Whether all of it has ended.
+pub(super) fn kill_tree(tree: &Tree, child: u32) -> bool {
+    tree.begin_end();
     let us = std::process::id();
-    let Ok(ours) = TaskStatus::of(us) else { return };
+    let Ok(ours) = TaskStatus::of(us) else { return false };
     let deadline = Instant::now() + PATIENCE;
     let mut killed = Vec::new();
     let mut doubtful = Instant::now() + DOUBT;
@@ -63,6 +64,7 @@ pub(super) fn kill_tree(tree: &Tree, child: u32) {
         }
     }
     tree.tally.killed.add(killed.len() as u64);
+    tree.is_over()
 }
 
 /// A process and those above it, up to the child of ours that it comes from; `None` if it may not be of a tree of ours.

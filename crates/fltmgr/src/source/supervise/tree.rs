@@ -3,10 +3,12 @@
 //! Every thread that receives a call and every operation that waits has it. An answer goes through [`Tree`] alone, which
 //! counts those that reach no thread any more.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,6 +40,8 @@ pub(super) struct Tree {
     turn: Mutex<()>,
     wake: OwnedFd,
     stopped: AtomicBool,
+    /// What the command has left running is killed where it is held: a fork is, and so no chain of them outlives it.
+    ends: AtomicBool,
     /// Calls whose object changed between question and answer, and further questions of a call.
     again: Mutex<VecDeque<Received>>,
     pub(super) actors: Actors,
@@ -94,12 +98,14 @@ pub(super) struct Tally {
     pub(super) unreadable: Count,
     pub(super) gone: Count,
     pub(super) killed: Count,
+    /// Programs of 32-bit calls that were refused.
+    narrow: Mutex<BTreeSet<PathBuf>>,
     /// The `unreadable` ones by the command names of their threads.
     closed: Mutex<BTreeMap<OsString, u64>>,
 }
 
-/// The most programs that are named whose memory is closed; those after them are counted without a name.
-const CLOSED: usize = 64;
+/// The most programs that are named; those after them whose memory is closed are counted without a name.
+const NAMED: usize = 64;
 
 /// What happened to the calls of a tree so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,6 +146,7 @@ impl Tree {
             turn: Mutex::new(()),
             wake,
             stopped: AtomicBool::new(false),
+            ends: AtomicBool::new(false),
             again: Mutex::default(),
             actors,
             guards: Guards::read(),
@@ -177,13 +184,26 @@ impl Tree {
         self.tally.unreadable.bump();
         let command = look_up(tid).command;
         let mut closed = lock(&self.tally.closed);
-        let is_named = closed.len() < CLOSED || closed.contains_key(&command);
+        let is_named = closed.len() < NAMED || closed.contains_key(&command);
         *closed.entry(if is_named { command } else { OsString::new() }).or_default() += 1;
     }
 
     /// The programs that lost calls so, and how many.
     pub(super) fn closed(&self) -> Vec<(OsString, u64)> {
         lock(&self.tally.closed).iter().map(|(command, calls)| (command.clone(), *calls)).collect()
+    }
+
+    /// Remembers a program of 32-bit calls that was refused.
+    pub(super) fn note_narrow(&self, path: Vec<u8>) {
+        let mut narrow = lock(&self.tally.narrow);
+        if narrow.len() < NAMED {
+            narrow.insert(OsString::from_vec(path).into());
+        }
+    }
+
+    /// The programs of 32-bit calls that were refused.
+    pub(super) fn narrow(&self) -> Vec<PathBuf> {
+        lock(&self.tally.narrow).iter().cloned().collect()
     }
 
     /// Makes every [`receive`](Self::receive) return `None`. Calls that wait then fail with ENOSYS once the tree and its
@@ -295,7 +315,16 @@ impl Tree {
         }
     }
 
-    /// Ends the process of a call: the kernel has done something else for it than what was judged.
+    /// From now on each process is ended whose call is held.
+    pub(super) fn begin_end(&self) {
+        self.ends.store(true, Ordering::Release);
+    }
+
+    pub(super) fn ends(&self) -> bool {
+        self.ends.load(Ordering::Acquire)
+    }
+
+    /// Ends the process of a call: the kernel has done something else for it than what was judged, or its tree ends.
     pub(super) fn end(&self, call: Notification) {
         if let Some(pid) = i32::try_from(call.tid).ok().and_then(Pid::from_raw)
             && self.listener.is_valid(call.id)

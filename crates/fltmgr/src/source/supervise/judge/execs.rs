@@ -34,6 +34,11 @@ impl Look<'_> {
                     all.push(object.clone());
                     loader = Some(object);
                 }
+                // The kernel would run it, and each of its calls would be refused.
+                Some(Image::Narrow) => {
+                    self.tree.note_narrow(resolve::name_of(all[program].as_fd())?);
+                    return Err(Settled::Error(Errno::ACCESS));
+                }
                 Some(Image::Program(None) | Image::Other) | None => break,
             }
         }
