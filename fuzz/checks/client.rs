@@ -2,8 +2,8 @@
 
 use fltmgr_proto::client::{self, Posted, Publish, ReplyTo};
 use fltmgr_proto::slots::{
-    Claim, GETS, HOST_INLINE, Holder, HostRegion, REPLY_INLINE, SENDS, SLOTS, SharedRegion, State, WAITERS, WINDOW,
-    Wake, Word, read_words,
+    CALLS, Claim, GETS, HOST_INLINE, Holder, HostRegion, REPLY_INLINE, SENDS, SLOTS, SharedRegion, State, WAITERS,
+    WINDOW, Wake, Word, read_words,
 };
 use fltmgr_proto::sync::Ordering::Relaxed;
 
@@ -73,7 +73,7 @@ impl Application<'_> {
     /// One word that only a host writes becomes anything.
     fn write_host(&self, steps: &mut Steps<'_>) -> Option<()> {
         let (what, index, value) = (steps.byte()? % 20, usize::from(steps.byte()?), steps.number()?);
-        let slot = &self.host.slots[index % SLOTS];
+        let slot = &self.host.slots[index % CALLS];
         let waiter = &self.host.waiters[index % WAITERS];
         let small = value as u32;
         match what {
@@ -110,7 +110,7 @@ impl Application<'_> {
         let slot = &self.shared.slots[index % SLOTS];
         let waiter = &self.shared.waiters[index % WAITERS];
         match what {
-            0 => self.shared.allocation.used.store(value, Relaxed),
+            0 => self.shared.allocation.used[index % SLOTS / 64].store(value, Relaxed),
             1 => self.shared.allocation.tickets.store(value, Relaxed),
             2 => self.shared.attention.word.store(value << (index % 64), Relaxed),
             3 => self.shared.requests.word.store(value << (index % 64), Relaxed),
@@ -160,7 +160,7 @@ impl Application<'_> {
 
     fn release(&self, slot: usize) {
         let _ = client::release(self.shared, slot);
-        assert_eq!(self.shared.allocation.used.load(Relaxed) >> slot & 1, 0);
+        assert_eq!(self.shared.allocation.used[slot / 64].load(Relaxed) >> (slot % 64) & 1, 0);
     }
 
     /// Sleeps only where nothing was said yet.

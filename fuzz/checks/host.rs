@@ -110,7 +110,7 @@ impl Filter<'_> {
             1 => self.shared.requests.word.store(value, Relaxed),
             2 => self.shared.attention.word.store(value << 48, Relaxed),
             3 => self.shared.requests.word.store(value << 56, Relaxed),
-            4 => self.shared.allocation.used.store(value, Relaxed),
+            4 => self.shared.allocation.used[usize::from(index) % SLOTS / 64].store(value, Relaxed),
             5 => self.shared.allocation.tickets.store(value, Relaxed),
             6 => slot.word.store(value as u32, Relaxed),
             7 => slot.capacity.store(value, Relaxed),
@@ -199,7 +199,7 @@ impl Filter<'_> {
         let mut reply = [0; 300];
         let len = usize::try_from(published.len).unwrap_or(usize::MAX).min(reply.len());
         match published.window {
-            Some(window) => read_words(&self.shared.windows[window].words, &mut reply[..len]),
+            Some(window) => read_words(&self.shared.window(window).words, &mut reply[..len]),
             None => read_words(&self.shared.waiters[waiter.index].inline, &mut reply[..len.min(REPLY_INLINE)]),
         }
     }

@@ -2,11 +2,14 @@
 //!
 //! Nothing here waits: functions give the futex value to sleep on, and say which threads to wake.
 
+use std::ops::Range;
+
 use crate::host::{FLAG_ATTENTION, FLAG_REPLY, Outcome};
 pub use crate::slots::Wake;
 use crate::slots::{
-    Attention, Claim, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REPLY_INLINE, Requests, SENDS,
-    SLOTS, SharedRegion, SharedWaiter, State, WAITERS, Word, index_number, write_words,
+    ATTENTION_OTHERS, Attention, CALLS, Claim, FIRST_GETS, GETS, Generation, HOST_INLINE, Holder, HostRegion,
+    NO_WINDOW, REPLY_INLINE, Requests, SLOTS, SharedRegion, SharedSlot, SharedWaiter, State, WAITERS, Word, bit_in,
+    bits_of, index_number, set_bits, write_words,
 };
 use crate::sync::{Ordering, fence, in_one_order};
 
@@ -19,56 +22,79 @@ pub struct Posted {
     pub generation: Generation,
 }
 
-const GET_SLOTS: u64 = (1 << GETS) - 1;
-const SEND_SLOTS: u64 = ((1 << SENDS) - 1) << GETS;
-
 /// Reserves the lowest free slot for a GET of `holder`; `None` when all are in use.
 pub fn reserve_get(shared: &SharedRegion, holder: Holder) -> Option<usize> {
-    reserve(shared, GET_SLOTS, holder)
-}
-
-/// Reserves `count` slots for GETs of `holder`, all at once: the bits of those that are lowest. `None` when fewer are
-/// free: a receiver that took some of them and waited for the others could wait for one that does the same.
-pub fn reserve_gets(shared: &SharedRegion, count: usize, holder: Holder) -> Option<u64> {
-    reserve_bits(shared, GET_SLOTS, count, holder)
+    reserve(shared, 0..GETS, holder)
 }
 
 /// Reserves the lowest free slot for a SEND of `holder`; `None` when all are in use.
 pub fn reserve_send(shared: &SharedRegion, holder: Holder) -> Option<usize> {
-    reserve(shared, SEND_SLOTS, holder)
+    reserve(shared, GETS..CALLS, holder)
 }
 
-fn reserve(shared: &SharedRegion, among: u64, holder: Holder) -> Option<usize> {
-    reserve_bits(shared, among, 1, holder).map(|bit| bit.trailing_zeros() as usize)
+/// Reserves the lowest free slot whose window takes a long reply of `holder`; `None` when all are in use.
+pub fn reserve_reply(shared: &SharedRegion, holder: Holder) -> Option<usize> {
+    reserve(shared, CALLS..SLOTS, holder)
 }
 
-fn reserve_bits(shared: &SharedRegion, among: u64, count: usize, holder: Holder) -> Option<u64> {
-    let used = &shared.allocation.used;
-    let lowest = |used: u64| {
-        let free = !used & among;
-        let rest = (0..count).fold(free, |free, _| free & free.wrapping_sub(1));
-        (free.count_ones() as usize >= count).then_some(free & !rest)
-    };
-    // in one order with releases and with the count of the threads that wait for a slot: one that counts first, then
-    // finds none, is told
-    let before = used.fetch_update(Ordering::Acquire, Ordering::SeqCst, |now| Some(now | lowest(now)?));
-    let bits = before.ok().and_then(lowest)?;
-    let mut unsaid = bits;
-    while unsaid != 0 {
-        shared.slot(unsaid.trailing_zeros() as usize).owner.store(holder.number(), Ordering::Release);
-        unsaid &= unsaid - 1;
-    }
-    Some(bits)
+fn reserve(shared: &SharedRegion, among: Range<usize>, holder: Holder) -> Option<usize> {
+    let words = shared.allocation.used.iter().enumerate().skip(among.start / 64);
+    let slot = words.take_while(|(index, _)| index * 64 < among.end).find_map(|(index, used)| {
+        let lowest = |used: u64| {
+            let free = !used & bits_of(&among, index);
+            (free != 0).then_some(free & free.wrapping_neg())
+        };
+        // in one order with releases and with the count of the threads that wait for a slot: one that counts first, then
+        // finds none, is told
+        let before = used.fetch_update(Ordering::Acquire, Ordering::SeqCst, |now| Some(now | lowest(now)?));
+        Some(index * 64 + lowest(before.ok()?)?.trailing_zeros() as usize)
+    })?;
+    let ours = shared.slot(slot);
+    ours.rings.store(0, Ordering::Relaxed);
+    ours.owner.store(holder.number(), Ordering::Release);
+    Some(slot)
+}
+
+/// Says of a reserved slot that each GET which is posted there also rings the [`crate::slots::Bell`] of its owner when it
+/// is complete, for threads that wait for any of many.
+pub fn let_ring(shared: &SharedRegion, slot: usize) {
+    shared.slot(slot).rings.store(1, Ordering::Relaxed);
+}
+
+/// How many slots are free for GETs: a look.
+pub fn free_gets(shared: &SharedRegion) -> usize {
+    let words = shared.allocation.used.iter().enumerate();
+    words.map(|(index, used)| (!used.load(Ordering::Relaxed) & bits_of(&(0..GETS), index)).count_ones() as usize).sum()
+}
+
+/// The slots in use that the host completes, lowest first. One that is reserved while this goes on may be left out.
+pub fn calls(shared: &SharedRegion) -> impl Iterator<Item = usize> {
+    in_use(shared).take_while(|&slot| slot < CALLS)
+}
+
+/// All slots in use, lowest first.
+pub(crate) fn in_use(shared: &SharedRegion) -> impl Iterator<Item = usize> {
+    shared.allocation.used.iter().enumerate().flat_map(|(index, used)| {
+        // a swap, not a look: a thread that reserves a slot after this sees what was done before it
+        let bits = used.fetch_or(0, Ordering::SeqCst) & bits_of(&(0..SLOTS), index);
+        set_bits(bits).map(move |bit| index * 64 + bit)
+    })
 }
 
 /// Gives a reserved slot back. True when a thread waits for one: wake all on [`crate::slots::Allocation::freed`].
 #[must_use]
 pub fn release(shared: &SharedRegion, slot: usize) -> bool {
-    // in this order: a slot whose owner is told is that one's
-    shared.slot(slot).owner.store(0, Ordering::Relaxed);
-    shared.allocation.used.fetch_and(!(1 << slot), Ordering::SeqCst);
+    put_back(shared, slot);
     in_one_order();
     shared.allocation.wanted.load(Ordering::SeqCst) != 0 && freed(shared)
+}
+
+/// Makes a slot free, and tells no thread.
+pub(crate) fn put_back(shared: &SharedRegion, slot: usize) {
+    // in this order: a slot whose owner is told is that one's
+    shared.slot(slot).owner.store(0, Ordering::Relaxed);
+    let (used, bit) = bit_in(&shared.allocation.used, slot);
+    used.fetch_and(!bit, Ordering::SeqCst);
 }
 
 /// Says that the threads that wait for a slot must look again; true when there are some, to be woken as after
@@ -94,13 +120,10 @@ pub fn owns(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
     shared.slot(slot).owner.load(Ordering::Acquire) == holder.number()
 }
 
-/// Whether another process than `holder` may have lent the window of a slot to a filter: it uses the slot, and the host has
-/// nothing to do with it as a GET or a SEND.
-pub fn may_be_lent(shared: &SharedRegion, slot: usize, holder: Holder) -> bool {
-    let ours = shared.slot(slot);
-    let state = Word::from_raw(ours.word.load(Ordering::Relaxed)).state();
-    let owner = ours.owner.load(Ordering::Relaxed);
-    owner != 0 && owner != holder.number() && !matches!(state, Some(State::Posted | State::Taken))
+/// Whether another process than `holder` has lent windows to filters.
+pub fn others_lend(shared: &SharedRegion, holder: Holder) -> bool {
+    let owner = |slot: &SharedSlot| slot.owner.load(Ordering::Relaxed);
+    shared.slots.iter().skip(CALLS).map(owner).any(|owner| owner != 0 && owner != holder.number())
 }
 
 /// Of which process a thread sleeps on a slot, or is about to; `None` when none does.
@@ -129,11 +152,23 @@ pub fn post_get(shared: &SharedRegion, slot: usize, capacity: u64) -> Option<(Po
     ours.ticket.store(shared.allocation.tickets.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     ours.drained.store(0, Ordering::Relaxed);
     let posted = post(shared, slot)?;
-    let wake = Attention(&shared.attention.word).posted(1 << slot);
+    let bit = if slot < FIRST_GETS {
+        1 << slot
+    } else {
+        let (posted, bit) = bit_in(&shared.posted.words, slot);
+        posted.fetch_or(bit, Ordering::Release);
+        ATTENTION_OTHERS
+    };
+    let attention = Attention(&shared.attention.word);
+    let wake = attention.posted(bit);
+    // the end marks the slots that are in use; one that was posted after it is taken back here
+    if attention.dead() && cancel(shared, posted) {
+        return None;
+    }
     Some((posted, if wake { Wake::One } else { Wake::None }))
 }
 
-/// Posts a SEND of `len` bytes, whose first piece lies in the slot's window already.
+/// Posts a SEND of `len` bytes, whose first piece lies in the slot's window already. `None` when the connection is gone.
 pub fn post_send(shared: &SharedRegion, slot: usize, len: u64, capacity: u64) -> Option<(Posted, Wake)> {
     let ours = shared.slot(slot);
     ours.capacity.store(capacity, Ordering::Relaxed);
@@ -141,7 +176,11 @@ pub fn post_send(shared: &SharedRegion, slot: usize, len: u64, capacity: u64) ->
     ours.drained.store(0, Ordering::Relaxed);
     ours.filled.store(1, Ordering::Relaxed);
     let posted = post(shared, slot)?;
-    let wake = Requests(&shared.requests.word).posted(1 << (slot - GETS));
+    let requests = Requests(&shared.requests.word);
+    let wake = requests.posted(1 << (slot - GETS));
+    if requests.dead() && cancel(shared, posted) {
+        return None;
+    }
     Some((posted, wake))
 }
 
@@ -400,5 +439,3 @@ pub fn publish(shared: &SharedRegion, to: ReplyTo) -> Publish {
     let attention = to.attention && Attention(&shared.attention.word).replied();
     Publish::Delivered { wake: Word::from_raw(before).sleeps(), attention }
 }
-
-const _: () = assert!(SLOTS <= 64, "one bit each in a word of 64");

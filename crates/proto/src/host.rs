@@ -13,8 +13,9 @@ use std::collections::VecDeque;
 
 use crate::pieces;
 use crate::slots::{
-    ATTENTION_AWAITS_GET, ATTENTION_REPLIED, Attention, Claim, GETS, Generation, HOST_INLINE, HostRegion, SharedRegion,
-    State, WAITERS, Word, index_number, write_words,
+    ATTENTION_AWAITS_GET, ATTENTION_GETS, ATTENTION_OTHERS, ATTENTION_REPLIED, Attention, CALLS, Claim, FIRST_GETS,
+    GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, SLOTS, SharedRegion, State, WAITERS, Word, bits_of,
+    index_number, set_bits, write_words,
 };
 use crate::sync::{AtomicU32, Ordering, fence, swap, swap_at_last};
 
@@ -83,6 +84,12 @@ struct PostedGet {
     generation: Generation,
     capacity: u64,
     ticket: u64,
+    /// It is in [`Host::order`].
+    waits: bool,
+}
+
+impl PostedGet {
+    const NONE: Self = Self { generation: Generation::new(0), capacity: 0, ticket: 0, waits: false };
 }
 
 /// One message that waits for its reply.
@@ -123,10 +130,11 @@ pub struct Header {
 #[derive(Debug)]
 pub struct Host {
     /// Slots of the GETs known to be posted, oldest first.
-    order: Vec<usize>,
+    order: VecDeque<usize>,
     /// How many were taken note of so far.
     noted: u64,
-    gets: [PostedGet; GETS],
+    /// What is known of each slot up to the highest in which one was posted.
+    gets: Vec<PostedGet>,
     generations: Vec<Generation>,
     free: Vec<u16>,
     /// Waiters given up while a replier was writing: used again when it has noticed.
@@ -144,9 +152,9 @@ impl Host {
     /// The ledger of a new connection.
     pub fn new() -> Self {
         Self {
-            order: Vec::with_capacity(GETS),
+            order: VecDeque::new(),
             noted: 0,
-            gets: [PostedGet { generation: Generation::new(0), capacity: 0, ticket: 0 }; GETS],
+            gets: Vec::new(),
             generations: vec![Generation::new(0); WAITERS],
             // the lowest index is on top: only the memory of waiters that were ever needed becomes resident
             free: (0..narrow(WAITERS)).rev().collect(),
@@ -158,33 +166,65 @@ impl Host {
     /// Looks at what the application rang, and takes note of new GETs.
     pub fn pull(&mut self, shared: &SharedRegion) -> Rung {
         let bits = Attention(&shared.attention.word).collect();
-        let mut gets = bits & crate::slots::ATTENTION_SLOTS;
-        let rung = Rung { gets: gets != 0, replies: bits & ATTENTION_REPLIED != 0 };
-        while gets != 0 {
-            let slot = gets.trailing_zeros() as usize;
-            gets &= gets - 1;
+        for slot in set_bits(bits & ATTENTION_GETS & !ATTENTION_OTHERS) {
             self.note(shared, slot);
         }
-        rung
+        if bits & ATTENTION_OTHERS != 0 {
+            self.pull_others(shared);
+        }
+        Rung { gets: bits & ATTENTION_GETS != 0, replies: bits & ATTENTION_REPLIED != 0 }
+    }
+
+    /// Takes note of new GETs that have no bit in the attention word.
+    fn pull_others(&mut self, shared: &SharedRegion) {
+        for (index, posted) in shared.posted.words.iter().enumerate() {
+            // a look first, for most have none
+            if posted.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let bits = posted.swap(0, Ordering::AcqRel) & bits_of(&(FIRST_GETS..GETS), index);
+            for bit in set_bits(bits) {
+                self.note(shared, index * 64 + bit);
+            }
+        }
     }
 
     fn note(&mut self, shared: &SharedRegion, slot: usize) {
-        self.order.retain(|&known| known != slot);
+        if self.gets.len() <= slot {
+            self.gets.resize(slot + 1, PostedGet::NONE);
+        }
+        if self.get(slot).waits {
+            self.order.retain(|&known| known != slot);
+        }
         let theirs = shared.slot(slot);
         let word = Word::from_raw(theirs.word.load(Ordering::Acquire));
-        if word.state() != Some(State::Posted) {
-            return; // cancelled since, or a lie: either way nothing to take
-        }
         let get = PostedGet {
             generation: word.generation(),
             capacity: theirs.capacity.load(Ordering::Relaxed),
             ticket: theirs.ticket.load(Ordering::Relaxed),
+            // if not, it was cancelled since, or rung for nothing: there is nothing to take
+            waits: word.state() == Some(State::Posted),
         };
-        let Some(noted) = self.gets.get_mut(slot) else { return };
-        *noted = get;
-        let later = self.order.iter().rposition(|&known| self.get(known).ticket <= get.ticket);
-        self.order.insert(later.map_or(0, |index| index + 1), slot);
-        self.noted += 1;
+        *self.get_mut(slot) = get;
+        if get.waits {
+            let is_older = |&known: &usize| self.get(known).ticket <= get.ticket;
+            match self.order.back().is_none_or(is_older) {
+                true => self.order.push_back(slot),
+                false => self.order.insert(self.order.partition_point(is_older), slot),
+            }
+            self.noted += 1;
+        }
+    }
+
+    /// What was noted last of the GET in `slot`.
+    #[expect(clippy::indexing_slicing, reason = "asked for slots that were noted, of which there is one here")]
+    fn get(&self, slot: usize) -> &PostedGet {
+        &self.gets[slot]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "as above")]
+    fn get_mut(&mut self, slot: usize) -> &mut PostedGet {
+        &mut self.gets[slot]
     }
 
     /// How many GETs were taken note of so far: a thread that has looked in vain, and is counted as waiting only later,
@@ -195,7 +235,7 @@ impl Host {
 
     /// The slot of the oldest GET known to be posted.
     pub fn next(&self) -> Option<usize> {
-        self.order.first().copied()
+        self.order.front().copied()
     }
 
     /// Whether any GET is known to be posted.
@@ -215,18 +255,11 @@ impl Host {
             return (Take::Deliver(taken), rung);
         }
         while may_reject && !self.order.is_empty() {
-            let slot = self.order.remove(0);
-            if let Some(taken) = self.claim(shared, slot) {
+            if let Some(taken) = self.claim(shared, 0) {
                 return (Take::TooSmall(taken), rung);
             }
         }
         (Take::Nothing, rung)
-    }
-
-    /// What was noted last of the GET in `slot`.
-    #[expect(clippy::indexing_slicing, reason = "only slots of GETs are noted: the attention word has no other bits")]
-    fn get(&self, slot: usize) -> &PostedGet {
-        &self.gets[slot]
     }
 
     fn take_fitting(&mut self, shared: &SharedRegion, len: usize) -> Option<Taken> {
@@ -236,17 +269,19 @@ impl Host {
                 index += 1;
                 continue;
             }
-            self.order.remove(index);
-            // one that was cancelled is forgotten
-            if let Some(taken) = self.claim(shared, slot) {
+            if let Some(taken) = self.claim(shared, index) {
                 return Some(taken);
             }
         }
         None
     }
 
-    fn claim(&self, shared: &SharedRegion, slot: usize) -> Option<Taken> {
-        let generation = self.get(slot).generation;
+    /// Takes the GET that is at `index` in the order, and out of that; `None` when it was cancelled.
+    fn claim(&mut self, shared: &SharedRegion, index: usize) -> Option<Taken> {
+        let slot = if index == 0 { self.order.pop_front()? } else { self.order.remove(index)? };
+        let get = self.get_mut(slot);
+        get.waits = false;
+        let generation = get.generation;
         claim_slot(&shared.slot(slot).word, generation).then_some(Taken { slot, generation })
     }
 
@@ -387,7 +422,7 @@ pub struct Request {
     pub len: u64,
     /// Bytes of its output buffer.
     pub capacity: u64,
-    /// The number of the [`Holder`](crate::slots::Holder) that made it, as that one says.
+    /// The number of the [`Holder`] that made it, as that one says.
     pub owner: u32,
 }
 
@@ -453,6 +488,14 @@ pub fn complete(host: &HostRegion, shared: &SharedRegion, taken: Taken) -> bool 
         Word::from_raw(now).is(State::Taken, taken.generation).then_some(done | (now & Word::DEAD))
     });
     before.is_some_and(|before| Word::from_raw(before).sleeps())
+}
+
+/// The bell that is to be rung ([`crate::slots::Bell::ring_sleepers`]) when the slot is complete, if it was posted to ring one. Asked for
+/// before it is complete: afterwards it may be posted anew, and its line is dear.
+pub fn bell(shared: &SharedRegion, taken: Taken) -> Option<&AtomicU32> {
+    let theirs = shared.slot(taken.slot);
+    let owner = if theirs.rings.load(Ordering::Relaxed) == 0 { 0 } else { theirs.owner.load(Ordering::Relaxed) };
+    Some(shared.bell(Holder::new(owner)?))
 }
 
 /// Whether the application has let go of a slot that was completed, or uses it for something else.
@@ -521,7 +564,7 @@ pub struct Published {
     pub status: u32,
     /// The reply's length before it was cut to the filter's buffer.
     pub len: u64,
-    /// The window that holds it; `None` when it lies inline.
+    /// The slot whose window holds it; `None` when it lies inline.
     pub window: Option<usize>,
     /// The processor on which it was written.
     pub cpu: u32,
@@ -531,10 +574,9 @@ pub struct Published {
 /// can.
 pub fn published(shared: &SharedRegion, waiter: Waiter) -> Option<Published> {
     let theirs = shared.waiter(waiter.index);
-    let window = theirs.window.load(Ordering::Relaxed);
-    let window = match window {
-        crate::slots::NO_WINDOW => None,
-        index if (index as usize) < crate::slots::SLOTS => Some(index as usize),
+    let window = match theirs.window.load(Ordering::Relaxed) {
+        NO_WINDOW => None,
+        slot if (CALLS..SLOTS).contains(&(slot as usize)) => Some(slot as usize),
         _ => return None,
     };
     Some(Published {

@@ -194,6 +194,7 @@ impl Reader {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::slots::SLOTS;
 
     struct Ends {
         host: Box<HostRegion>,
@@ -206,7 +207,7 @@ mod tests {
         }
 
         fn reply(&self) -> Stream<'_> {
-            Stream::reply(&self.host, &self.shared, 3, 5)
+            Stream::reply(&self.host, &self.shared, SLOTS - 1, 5)
         }
 
         /// Both ends of a reply, of which the first piece is there.

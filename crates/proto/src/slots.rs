@@ -14,22 +14,28 @@
 //!
 //! Memory is only ever touched as atomics. `doc/wire.md` draws the bytes.
 
+mod bell;
+mod bits;
 mod bytes;
 mod counts;
 mod layout;
 mod requests;
 mod word;
 
+pub use bell::{BELL_ASLEEP, Bell};
+pub use bits::set_bits;
+pub(crate) use bits::{bit_in, bits_of};
 pub use bytes::{read_words, write_words};
 pub use counts::{
-    ATTENTION_SLOTS, GETS, HOST_INLINE, NO_WINDOW, REPLY_INLINE, SENDS, SLOTS, WAITERS, WINDOW, WINDOW_WORDS,
+    CALLS, FIRST_GETS, GETS, HOST_INLINE, NO_WINDOW, REPLIES, REPLY_INLINE, SENDS, SLOTS, WAITERS, WINDOW, WINDOW_WORDS,
 };
 pub(crate) use layout::index_number;
 pub use layout::{
-    Allocation, Claim, HostRegion, HostSlot, HostWaiter, Line, SharedRegion, SharedSlot, SharedWaiter, Window,
+    Allocation, Bells, Claim, HostRegion, HostSlot, HostWaiter, Line, Posts, SharedRegion, SharedSlot, SharedWaiter,
+    Window,
 };
 pub use requests::{REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, Requests, Workers};
 pub use word::{
-    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_REPLIED, Attention, Generation, HOLDERS,
-    Holder, REASON_BUFFER, REASON_REPLY, State, Wake, Word, file_tag, tagged_slot,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_GETS, ATTENTION_OTHERS, ATTENTION_REPLIED,
+    Attention, Generation, HOLDERS, Holder, REASON_BUFFER, REASON_REPLY, State, Wake, Word, file_tag, tagged_slot,
 };

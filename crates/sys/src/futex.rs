@@ -99,19 +99,25 @@ pub fn wait(
     }
 }
 
-/// How many words [`wait_any`] can sleep on. FUTEX_WAITV_MAX.
-pub const MAX_WORDS: usize = 128;
+/// On how many words [`wait_any`] can sleep at once. FUTEX_WAITV_MAX.
+const MAX_WORDS: usize = 128;
 
-/// How long one sleep lasts where the kernel cannot sleep on several words.
+/// How long one sleep lasts where the kernel cannot sleep on all words.
 const SLICE: Duration = Duration::from_millis(10);
 
-/// Sleeps while each of the `words` has the value beside it, until one is woken, or `deadline`. There must be one to
-/// [`MAX_WORDS`]. futex_waitv(2), not private; before Linux 5.16, or where a sandbox forbids it, it looks at them every
-/// 10 ms instead.
+/// Sleeps while each of the `words` has the value beside it, until one is woken, or `deadline`. There must be one at
+/// least. futex_waitv(2), not private. Where there are more than 128, and where there are several before Linux 5.16 or in a
+/// sandbox that forbids that call, it sleeps on the first and looks at the others every 10 ms.
 ///
 /// # Errors
 /// As [`wait`].
 pub fn wait_any<F: Futex + ?Sized>(words: &[(&F, u32)], deadline: Option<Deadline>) -> io::Result<Slept> {
+    if let [(word, expected)] = words {
+        return wait(*word, *expected, ANY, deadline);
+    }
+    if words.len() > MAX_WORDS {
+        return wait_first(words, deadline);
+    }
     match wait_for_several(words, deadline) {
         Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(Slept::Look),
         Err(Errno::TIMEDOUT) => Ok(Slept::TimedOut),
@@ -120,7 +126,7 @@ pub fn wait_any<F: Futex + ?Sized>(words: &[(&F, u32)], deadline: Option<Deadlin
     }
 }
 
-/// Whether [`wait_any`] sleeps on all its words here.
+/// Whether [`wait_any`] sleeps on several words here.
 ///
 /// # Errors
 /// What the kernel said, `ENOSYS` before Linux 5.16.
@@ -144,7 +150,7 @@ fn wait_for_several<F: Futex + ?Sized>(words: &[(&F, u32)], deadline: Option<Dea
         wait.uaddr = WaitPtr::new(word.address().cast_mut().cast());
         wait.flags = WaitFlags::SIZE_U32;
     }
-    waitv(&waits[..words.len().min(MAX_WORDS)], WaitvFlags::empty(), at.as_ref(), clock)
+    waitv(&waits[..words.len()], WaitvFlags::empty(), at.as_ref(), clock)
 }
 
 /// Sleeps on the first word for a moment, unless one has changed.

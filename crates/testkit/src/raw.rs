@@ -111,8 +111,8 @@ impl Raw {
     /// Begins to answer with a long payload: writes the first piece. The others follow by [`Raw::finish_reply`].
     pub fn begin_reply(&self, to: ReplyTo, payload: &[u8]) -> usize {
         assert!(client::claim(self.shared(), to, Holder::FIRST, 0));
-        let window = client::reserve_send(self.shared(), Holder::FIRST).expect("a free window");
-        write_words(&self.shared().windows[window].words, pieces::first(payload));
+        let window = client::reserve_reply(self.shared(), Holder::FIRST).expect("a free window");
+        write_words(&self.shared().window(window).words, pieces::first(payload));
         self.shared().slots[window].filled.store(1, Ordering::Release);
         client::write_reply(self.shared(), to, Status::SUCCESS.0, &[], payload.len() as u64, Some(window));
         assert!(matches!(self.publish(to), Publish::Delivered { .. }));
@@ -124,7 +124,7 @@ impl Raw {
         let drained = &self.host().waiters[to.waiter].drained;
         for (index, piece) in payload.chunks(WINDOW).enumerate().skip(1) {
             until(|| drained.load(Ordering::Acquire) as usize >= index);
-            write_words(&self.shared().windows[window].words, piece);
+            write_words(&self.shared().window(window).words, piece);
             move_counter(&self.shared().slots[window].filled, index as u32 + 1);
         }
         until(|| !client::reading(self.host(), to));
@@ -160,7 +160,7 @@ impl Raw {
     }
 
     fn post_send_in(&self, slot: usize, first: &[u8], len: u64, capacity: u64) -> Posted {
-        write_words(&self.shared().windows[slot].words, first);
+        write_words(&self.shared().window(slot).words, first);
         let (posted, wake) = client::post_send(self.shared(), slot, len, capacity).expect("a connection");
         match wake {
             Wake::None => {}

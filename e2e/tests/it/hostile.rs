@@ -13,7 +13,7 @@ use fltmgr::{
     Client, Connection, OutgoingMessage, Port, PortName, PortOptions, Process, Response, SecurityDescriptor, Serve,
     Status, Timeout,
 };
-use proto::slots::{ATTENTION_DEAD, GETS, REQUEST_DEAD, SharedRegion, State, Word};
+use proto::slots::{ATTENTION_DEAD, ATTENTION_GETS, REQUEST_DEAD, SharedRegion, State, Word};
 use proto::wire::{FromClient, FromHost, Hello, MAX_MESSAGE_LEN};
 use sys::memory::Memory;
 use sys::socket::Socket;
@@ -92,13 +92,15 @@ impl Random {
 /// by lies and not kept busy by work that it has agreed to.
 fn scribble(shared: &SharedRegion, random: &mut Random) {
     const RELAXED: Ordering = Ordering::Relaxed;
-    let slot = &shared.slots[random.below(shared.slots.len())];
-    // few waiters are in use: the first are worth more
-    let waiters = if random.below(4) == 0 { shared.waiters.len() } else { 8 };
+    // few slots and waiters are in use: the first are worth more
+    let first = |random: &mut Random, all: usize, first| if random.below(4) == 0 { all } else { first };
+    let slots = first(random, shared.slots.len(), 40);
+    let slot = &shared.slots[random.below(slots)];
+    let waiters = first(random, shared.waiters.len(), 8);
     let waiter = &shared.waiters[random.below(waiters)];
-    match random.below(16) {
+    match random.below(19) {
         0 => shared.attention.word.store(random.value(), RELAXED),
-        1 => _ = shared.attention.word.fetch_or(random.next() & ((1 << GETS) - 1), RELAXED),
+        1 => _ = shared.attention.word.fetch_or(random.next() & ATTENTION_GETS, RELAXED),
         2 => _ = shared.attention.word.fetch_and(!ATTENTION_DEAD, RELAXED),
         3 => shared.requests.word.store(random.value(), RELAXED),
         4 => _ = shared.requests.word.fetch_and(!REQUEST_DEAD, RELAXED),
@@ -110,6 +112,9 @@ fn scribble(shared: &SharedRegion, random: &mut Random) {
         11 => slot.filled.store(random.value() as u32, RELAXED),
         12 | 13 => waiter.word.store(random.word(waiter.word.load(RELAXED)), RELAXED),
         14 => waiter.window.store(random.value() as u32, RELAXED),
+        15 => shared.posted.words[random.below(16)].store(random.next(), RELAXED),
+        16 => slot.rings.store(random.value() as u32, RELAXED),
+        17 => shared.bells.words[random.below(15)].store(random.value() as u32, RELAXED),
         _ => waiter.len.store(random.value(), RELAXED),
     }
 }

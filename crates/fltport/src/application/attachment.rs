@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::monitor::{Watch, Watching};
 use proto::client::{self, Posted, ReplyTo, Wake};
 use proto::name::PortName;
-use proto::slots::{Attention, Holder, SLOTS};
+use proto::slots::{Attention, Bell, HOLDERS, Holder};
 use proto::status::Status;
 use proto::wait::Patience;
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN, WELCOME_FILES};
@@ -136,9 +136,9 @@ impl Attachment {
     /// Wakes all threads of this process. Other processes that use the connection may go on.
     fn wake_all(&self) {
         let shared = self.memory.shared();
-        for (slot, ours) in shared.slots.iter().enumerate() {
+        for slot in client::calls(shared) {
             if client::mark_slot_dead(shared, slot, self.holder) {
-                futex::wake(&ours.word, u32::MAX, futex::ANY);
+                futex::wake(&shared.slots[slot].word, u32::MAX, futex::ANY);
             }
         }
         self.completions.each(|receives| receives.ring());
@@ -177,22 +177,45 @@ impl Attachment {
         }
     }
 
+    /// Reserves so many slots for GETs, the lowest; `None` when fewer are free. All or none: a receiver that kept some of
+    /// them and waited for the others could wait for one that does the same.
+    pub(super) fn reserve_gets(&self, count: usize) -> Option<Vec<usize>> {
+        let shared = self.memory.shared();
+        if client::free_gets(shared) < count {
+            return None;
+        }
+        let next = || client::reserve_get(shared, self.holder);
+        let slots: Vec<_> = std::iter::from_fn(next).take(count).collect();
+        if slots.len() == count {
+            return Some(slots);
+        }
+        // another was sooner
+        slots.into_iter().for_each(|slot| self.free(slot));
+        None
+    }
+
     /// Wakes a thread of each other process that may have lent a window: it looks for those that are not needed any more
     /// before it sleeps on.
     fn wake_others(&self) {
         let shared = self.memory.shared();
-        if !(0..SLOTS).any(|slot| client::may_be_lent(shared, slot, self.holder)) {
+        if !client::others_lend(shared, self.holder) {
             return;
         }
         let mut woken = 0;
-        for (slot, ours) in shared.slots.iter().enumerate() {
+        for slot in client::calls(shared) {
             if let Some(holder) = client::sleeper(shared, slot)
                 && holder != self.holder
                 && woken & 1 << holder.number() == 0
                 // a word says so, too, of a thread that slept there and woke by itself
-                && futex::wake(&ours.word, u32::MAX, futex::ANY) != 0
+                && futex::wake(&shared.slots[slot].word, u32::MAX, futex::ANY) != 0
             {
                 woken |= 1 << holder.number();
+            }
+        }
+        for holder in (1..=HOLDERS).filter_map(Holder::new).filter(|&holder| holder != self.holder) {
+            let bell = shared.bell(holder);
+            if woken & 1 << holder.number() == 0 && Bell(bell).ring_sleepers() {
+                futex::wake(bell, u32::MAX, futex::ANY);
             }
         }
     }
@@ -201,18 +224,34 @@ impl Attachment {
     /// is there for others.
     pub(super) fn prepare_sleep(&self, posted: Posted) -> Option<u32> {
         self.reclaim_windows();
-        self.fall_asleep(posted)
-    }
-
-    /// As [`Attachment::prepare_sleep`], for one of several slots.
-    pub(super) fn fall_asleep(&self, posted: Posted) -> Option<u32> {
-        let shared = self.memory.shared();
-        let asleep = client::prepare_sleep(shared, posted);
-        if asleep.is_none() && Attention(&shared.attention.word).dead() {
-            // the socket tells a moment later, or, of a host that was stopped in between, much later
-            self.alarm.gone.store(true, Ordering::SeqCst);
+        let asleep = client::prepare_sleep(self.memory.shared(), posted);
+        if asleep.is_none() {
+            self.look_for_end();
         }
         asleep
+    }
+
+    /// Looks for the end in shared memory: the socket tells a moment later, or, of a host that was stopped in between,
+    /// much later.
+    pub(super) fn look_for_end(&self) -> bool {
+        let dead = Attention(&self.memory.shared().attention.word).dead();
+        if dead {
+            self.alarm.gone.store(true, Ordering::SeqCst);
+        }
+        dead
+    }
+
+    /// What the threads of this process sleep on that wait for any of many GETs.
+    pub(super) fn bell(&self) -> Bell<'_> {
+        Bell(self.memory.shared().bell(self.holder))
+    }
+
+    /// Makes all those threads look.
+    pub(super) fn ring(&self) {
+        let bell = self.bell();
+        if bell.ring() {
+            futex::wake(bell.0, u32::MAX, futex::ANY);
+        }
     }
 
     /// Gives a slot back.

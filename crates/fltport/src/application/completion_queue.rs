@@ -1,20 +1,18 @@
 //! Posted receives that complete by token, as the threads that wait for them share them.
 //!
-//! One thread watches at a time: it sleeps on the words of all that is posted, and on a bell. The others follow it. What
-//! is posted, taken back or ended while it sleeps rings the bell, unless what it sleeps on covers it.
+//! One thread watches at a time: it sleeps on the bell of its process, which is rung by the host when something that was
+//! posted here is complete, and by this process when something was taken back or has ended. The others follow it.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use proto::client;
-use proto::slots::GETS;
 use proto::status::Status;
 use smallvec::SmallVec;
 use sys::clock::Deadline;
-use sys::futex;
 
 use super::attachment::Attachment;
 use super::get::{Get, RECEIVING, Read};
@@ -42,8 +40,6 @@ pub(super) struct CompletionQueue {
     state: Mutex<State>,
     /// Told when a completion is left for another thread, or no thread watches any more.
     pub(super) changed: Condvar,
-    /// Moves when the thread that watches must look again.
-    bell: AtomicU32,
     /// Readable while there is something to take, for event loops.
     pub(super) signal: OnceLock<OwnedFd>,
 }
@@ -59,8 +55,6 @@ pub(super) struct State {
     pub(super) watched: bool,
     /// How many threads do so that wait for other things besides: see [`super::several`].
     pub(super) watched_besides: usize,
-    /// The largest that each of them watches: while none of those completes, no younger and smaller one does.
-    covered: Option<u64>,
     /// Threads that wait for the one that watches.
     pub(super) followers: usize,
     /// A thread that does nothing else watches.
@@ -87,13 +81,7 @@ pub(super) type LetGo = SmallVec<[Get; 4]>;
 
 impl CompletionQueue {
     pub(super) fn new(attachment: Arc<Attachment>) -> Self {
-        Self {
-            attachment,
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            bell: AtomicU32::new(0),
-            signal: OnceLock::new(),
-        }
+        Self { attachment, state: Mutex::default(), changed: Condvar::new(), signal: OnceLock::new() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,10 +102,16 @@ impl CompletionQueue {
             state.waiting.push_back((token, capacity));
             self.fill_slots(&mut state);
         }
-        if state.is_watched() && state.covered.is_none_or(|covered| covered < capacity) {
-            self.ring();
-        }
+        self.posted_more(&state);
         Ok(())
+    }
+
+    /// Something was posted: a thread that is about to sleep has not looked at it. One that sleeps already is woken when
+    /// it is complete.
+    fn posted_more(&self, state: &State) {
+        if state.is_watched() {
+            self.attachment.bell().move_on();
+        }
     }
 
     /// Posts what waits for slots, as far as there are any.
@@ -132,8 +126,8 @@ impl CompletionQueue {
                 self.attachment.slots.waiting.fetch_sub(1, Ordering::SeqCst);
             }
         }
-        if state.is_watched() && state.posted.len() != before {
-            self.ring();
+        if state.posted.len() != before {
+            self.posted_more(state);
         }
     }
 
@@ -183,17 +177,11 @@ impl CompletionQueue {
         // looked at first: what is complete in spite of it is told as complete
         let gone = self.attachment.gone();
         let State { posted, ended, .. } = &mut *state;
-        const { assert!(GETS <= 64, "a bit for each that is posted") };
         // the youngest first: when it is complete, the older ones that were filled before it are seen to be complete
         // too
-        let over = |get: &Get| u64::from(gone || get.completed() || get.cancelled());
-        let mut seen = posted.iter().rev().fold(0, |seen, (_, get)| seen << 1 | over(get));
-        let is_over = |_: &mut (u64, Get)| {
-            let is_over = seen & 1 != 0;
-            seen >>= 1;
-            is_over
-        };
-        for (token, get) in posted.extract_if(.., is_over) {
+        let over = |get: &Get| gone || get.completed() || get.cancelled();
+        let mut seen: SmallVec<[bool; 64]> = posted.iter().rev().map(|(_, get)| over(get)).collect();
+        for (token, get) in posted.extract_if(.., |_| seen.pop() == Some(true)) {
             let end = if get.completed() {
                 End::Complete(get)
             } else {
@@ -239,9 +227,7 @@ impl CompletionQueue {
                 Ok(get) => {
                     let mut state = self.lock();
                     state.posted.push((token, get));
-                    if state.is_watched() {
-                        self.ring();
-                    }
+                    self.posted_more(&state);
                     return None;
                 }
                 Err(error) => Err(error),
@@ -313,7 +299,6 @@ impl CompletionQueue {
         }
         let mut state = self.lock();
         state.watched = false;
-        state.uncover();
         if state.told && state.followers > 0 {
             self.changed.notify_all();
         }
@@ -325,14 +310,11 @@ impl CompletionQueue {
         // a slot may become free in another process
         let wanted = (!state.waiting.is_empty()).then(|| client::want_slot(self.attachment.memory.shared()));
         self.fill_slots(state);
-        let largest = state.posted.iter().map(|(_, get)| get.capacity).max().unwrap_or(0);
-        state.covered = Some(state.covered.map_or(largest, |covered| covered.min(largest)));
         WatchedReceives {
             attachment: &self.attachment,
             posted: state.posted.iter().map(|(_, get)| get.posted).collect(),
-            bell: &self.bell,
-            // under the lock: a thread that changes something after this rings
-            seen: self.bell.load(Ordering::SeqCst),
+            // under the lock: a thread that changes something after this rings, or moves the bell
+            seen: self.attachment.bell().count(),
             wanted: wanted.filter(|_| !state.waiting.is_empty()),
         }
     }
@@ -357,13 +339,6 @@ impl State {
         self.watched || self.watched_besides != 0
     }
 
-    /// A thread that watched does so no more.
-    pub(super) fn uncover(&mut self) {
-        if !self.is_watched() {
-            self.covered = None;
-        }
-    }
-
     /// Whether there is nothing that could end.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.posted.is_empty() && self.ended.is_empty()
@@ -372,8 +347,7 @@ impl State {
 
 impl Receives for CompletionQueue {
     fn ring(&self) {
-        self.bell.fetch_add(1, Ordering::SeqCst);
-        futex::wake(&self.bell, u32::MAX, futex::ANY);
+        self.attachment.ring();
     }
 
     fn post_waiting(&self) {

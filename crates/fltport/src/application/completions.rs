@@ -45,7 +45,7 @@ impl Connection {
         attachment.completions.each(|receives| cancelled += receives.cancel_all());
         let shared = attachment.memory.shared();
         let before = cancelled;
-        for slot in 0..GETS {
+        for slot in client::calls(shared).take_while(|&slot| slot < GETS) {
             if let Some(asleep) = client::cancel_slot(shared, slot, attachment.holder) {
                 cancelled += 1;
                 if asleep {
@@ -68,9 +68,8 @@ impl Connection {
 /// back what is posted; messages that were delivered and not asked for yet are answered as a [`super::Message`] that is
 /// dropped.
 ///
-/// 48 receives of a connection can wait for messages at a time; those posted beyond them wait for their turn in this
-/// process, in order. One thread that waits sleeps for all of them (futex_waitv), so there is no thread of the
-/// library's behind it.
+/// 1,024 receives of a connection can take messages at a time; those posted beyond them wait for their turn in this
+/// process, in order. One thread that waits sleeps for all of them, so there is no thread of the library's behind it.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), fltport::Error> {

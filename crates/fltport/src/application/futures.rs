@@ -21,7 +21,7 @@ use crate::response::Response;
 use crate::{Error, pool};
 
 impl Connection {
-    /// The messages as a stream, with `depth` receives posted: 1 to 48, which all receivers of a connection share.
+    /// The messages as a stream, with `depth` receives posted: 1 to 1,024, which all receivers of a connection share.
     ///
     /// ```no_run
     /// # async fn serve() -> Result<(), fltport::Error> {

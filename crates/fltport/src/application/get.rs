@@ -74,10 +74,12 @@ impl Get {
         }
     }
 
-    /// Posts a GET if a slot is free. May be called with the lock of a [`super::Completions`] held.
+    /// Posts a GET that rings the bell, if a slot is free. May be called with the lock of a [`super::Completions`] held.
     pub(super) fn try_post(attachment: &Arc<Attachment>, capacity: u64) -> Result<Option<Self>, Error> {
-        let slot = client::reserve_get(attachment.memory.shared(), attachment.holder);
-        slot.map(|slot| Self::post_in(attachment, slot, capacity)).transpose()
+        let shared = attachment.memory.shared();
+        let Some(slot) = client::reserve_get(shared, attachment.holder) else { return Ok(None) };
+        client::let_ring(shared, slot);
+        Self::post_in(attachment, slot, capacity).map(Some)
     }
 
     pub(super) fn post_in(attachment: &Arc<Attachment>, slot: usize, capacity: u64) -> Result<Self, Error> {

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use proto::client;
 use proto::slots::GETS;
 use proto::status::Status;
 
@@ -16,8 +15,8 @@ use crate::Error;
 use crate::wait::wait;
 
 impl Connection {
-    /// Several GETs that stay posted: what a program does that posts buffers ahead of its work. `depth` is 1 to 48; all
-    /// receivers of a connection share 48. Waits until so many are free, and takes none before.
+    /// Several GETs that stay posted: what a program does that posts buffers ahead of its work. `depth` is 1 to 1,024; all
+    /// receivers of a connection share 1,024. Waits until so many are free, and keeps none before.
     ///
     /// # Errors
     /// [`Status::INVALID_PARAMETER`] for another depth; [`Status::PORT_DISCONNECTED`]; [`Status::CANCELLED`], while it
@@ -29,12 +28,10 @@ impl Connection {
                 .hint(format!("1 to {} can be posted", GETS)));
         }
         let attachment = &self.attachment;
-        let reserve = || client::reserve_gets(attachment.memory.shared(), depth, attachment.holder);
         // without a deadline they are there, or there is an error
-        let slots = Get::reserve(attachment, None, reserve)?.unwrap_or(0);
-        let slots = (0..GETS).filter(|slot| slots & 1 << slot != 0);
+        let slots = Get::reserve(attachment, None, || attachment.reserve_gets(depth))?.unwrap_or_default();
         // each is tried: one that cannot be posted gives its slot back
-        let gets: Vec<_> = slots.map(|slot| Get::post_in(attachment, slot, u64::MAX)).collect();
+        let gets: Vec<_> = slots.into_iter().map(|slot| Get::post_in(attachment, slot, u64::MAX)).collect();
         Ok(Receiver {
             attachment: Arc::clone(attachment),
             gets: gets.into_iter().collect::<Result<_, _>>()?,

@@ -146,17 +146,14 @@ impl Attachment {
         reserved.map(|slot| self.lend(slot, payload)).ok_or(Status::FLT_NO_WAITER_FOR_REPLY)
     }
 
-    /// Reserves a slot for its window: one of requests, and where those have all of them, one of receives. Their callbacks
-    /// may wait for this very reply.
     fn reserve_window(&self) -> Option<usize> {
-        let shared = self.memory.shared();
-        client::reserve_send(shared, self.holder).or_else(|| client::reserve_get(shared, self.holder))
+        client::reserve_reply(self.memory.shared(), self.holder)
     }
 
     /// Puts the first piece of `payload` into the window of a reserved slot.
     fn lend(&self, slot: usize, payload: &[u8]) -> usize {
         let shared = self.memory.shared();
-        write_words(&shared.windows[slot].words, pieces::first(payload));
+        write_words(&shared.window(slot).words, pieces::first(payload));
         shared.slots[slot].filled.store(1, Ordering::Release);
         slot
     }

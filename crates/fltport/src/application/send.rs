@@ -67,7 +67,7 @@ impl Attachment {
     /// One request in a reserved slot.
     fn exchange(&self, slot: usize, input: &[u8], output: &mut [u8]) -> Result<Response, Error> {
         let shared = self.memory.shared();
-        write_words(&shared.windows[slot].words, pieces::first(input));
+        write_words(&shared.window(slot).words, pieces::first(input));
         let (posted, wake) = client::post_send(shared, slot, input.len() as u64, output.len() as u64)
             .ok_or_else(|| self.disconnected(SENDING))?;
         self.wake(wake, &shared.requests.word, futex::ANY);

@@ -43,7 +43,7 @@ impl Completions {
     }
 }
 
-/// The desks that this thread watches, as long as this lives.
+/// The queues that this thread watches, as long as this lives.
 struct CountedIn<'a>(SmallVec<[&'a CompletionQueue; 2]>);
 
 impl Drop for CountedIn<'_> {
@@ -51,7 +51,6 @@ impl Drop for CountedIn<'_> {
         for queue in &self.0 {
             let mut state = queue.lock();
             state.watched_besides -= 1;
-            state.uncover();
             if state.followers > 0 && !state.watched {
                 queue.changed.notify_one();
             }

@@ -1,11 +1,9 @@
-//! What a thread sleeps on that watches posted receives: their words, a bell, and what else it waits for.
+//! What a thread sleeps on that watches posted receives: the bell of its process, and what else it waits for.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use proto::client::{self, Posted};
-use proto::slots::GETS;
 use smallvec::SmallVec;
 use sys::clock::{self, Deadline};
 use sys::futex::{self, Slept};
@@ -13,14 +11,11 @@ use sys::futex::{self, Slept};
 use super::attachment::{Attachment, SLOT_PATIENCE};
 use crate::wait::{Asleep, wait_by};
 
-/// How long a sleep lasts at most when there are more words than the kernel takes at once.
-const SLICE: Duration = Duration::from_millis(10);
-
 /// What a thread sleeps on that watches the receives of one queue.
 pub(super) struct WatchedReceives<'a> {
     pub(super) attachment: &'a Attachment,
-    pub(super) posted: SmallVec<[Posted; GETS]>,
-    pub(super) bell: &'a AtomicU32,
+    pub(super) posted: SmallVec<[Posted; 16]>,
+    /// The bell's count before they were looked at.
     pub(super) seen: u32,
     /// What tells of a slot that becomes free, if one is waited for.
     pub(super) wanted: Option<u32>,
@@ -32,10 +27,10 @@ impl WatchedReceives<'_> {
     fn look(&self) -> bool {
         let first = self.posted.first();
         first.is_some_and(|&first| client::completed_soon(self.attachment.memory.host(), first))
-            || self.bell.load(Ordering::Acquire) != self.seen
+            || self.attachment.bell().count() != self.seen
     }
 
-    /// Whether there is, after a sleep.
+    /// Whether there is, by a look at all.
     fn found(&self) -> bool {
         let (host, shared) = (self.attachment.memory.host(), self.attachment.memory.shared());
         let freed = self.wanted.is_some_and(|freed| shared.allocation.freed.load(Ordering::SeqCst) != freed);
@@ -46,23 +41,23 @@ impl WatchedReceives<'_> {
     /// at.
     fn prepare<'a>(&'a self, words: &mut Words<'a>) -> bool {
         self.attachment.reclaim_windows();
-        let shared = self.attachment.memory.shared();
-        for &posted in &self.posted {
-            let Some(asleep) = self.attachment.fall_asleep(posted) else { return false };
-            words.push((&shared.slots[posted.slot].word, asleep));
+        let Some(asleep) = self.attachment.bell().prepare_sleep(self.seen) else { return false };
+        // after that: a thread that completes one of them, or ends the connection, sees the wish, or is seen here
+        if self.found() || self.attachment.look_for_end() {
+            return false;
         }
-        words.push((self.bell, self.seen));
-        words.extend(self.wanted.map(|freed| (&shared.allocation.freed, freed)));
+        words.push((self.attachment.bell().0, asleep));
+        words.extend(self.wanted.map(|freed| (&self.attachment.memory.shared().allocation.freed, freed)));
         true
     }
 }
 
-type Words<'a> = SmallVec<[(&'a AtomicU32, u32); GETS + 2]>;
+type Words<'a> = SmallVec<[(&'a AtomicU32, u32); 4]>;
 
 /// Waits until there is something to look at.
 pub(super) fn wait(watched: &[WatchedReceives<'_>], words: &[(&AtomicU32, u32)], deadline: Option<Deadline>) {
     let Some((first, others)) = watched.split_first() else {
-        if let Some(words) = words.get(..futex::MAX_WORDS.min(words.len())).filter(|words| !words.is_empty()) {
+        if !words.is_empty() {
             // whatever comes of it, the caller looks
             let _ = futex::wait_any(words, deadline);
         }
@@ -79,12 +74,10 @@ pub(super) fn wait(watched: &[WatchedReceives<'_>], words: &[(&AtomicU32, u32)],
             found.set(true);
             return Ok(Slept::Look);
         }
-        // a thread that waits for a slot, or for more than the kernel takes, looks by itself now and then
-        let crowded = (all.len() > futex::MAX_WORDS).then_some(SLICE);
-        let wanted = watched.iter().any(|watched| watched.wanted.is_some()).then_some(SLOT_PATIENCE);
-        let patience = crowded.or(wanted).filter(|patience| deadline.is_none_or(|at| at.remaining() > *patience));
-        let patience = patience.map(|patience| Deadline::Monotonic(clock::monotonic() + patience));
-        all.truncate(futex::MAX_WORDS);
+        // a thread that waits for a slot looks by itself now and then
+        let wanted = watched.iter().any(|watched| watched.wanted.is_some());
+        let looks = wanted && deadline.is_none_or(|at| at.remaining() > SLOT_PATIENCE);
+        let patience = looks.then(|| Deadline::Monotonic(clock::monotonic() + SLOT_PATIENCE));
         let slept = futex::wait_any(&all, patience.or(deadline))?;
         let looks = patience.is_some() && slept == Slept::TimedOut;
         found.set(looks || watched.iter().any(WatchedReceives::found));

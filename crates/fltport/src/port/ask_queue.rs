@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use proto::host::{self, FLAG_ATTENTION, Rung};
 use proto::slots::{
-    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_GETS, ATTENTION_REPLIED, Attention, REASON_BUFFER,
     REASON_REPLY, WAITERS, WINDOW,
 };
 use proto::status::Status;
 use proto::wait::Patience;
 use sys::clock::{self, Deadline};
-use sys::futex::{self, Slept, Upper};
+use sys::futex::{self, Futex, Slept, Upper};
 
 use super::callback::Callback;
 use super::file::MessageFile;
@@ -314,7 +314,7 @@ impl AskQueue {
         drop(state);
         let wishes = if awaits_get { ATTENTION_AWAITS_GET | ATTENTION_AWAITS_REPLY } else { ATTENTION_AWAITS_REPLY };
         let reasons = if awaits_get { REASON_BUFFER | REASON_REPLY } else { REASON_REPLY };
-        let rung = ATTENTION_REPLIED | if awaits_get { ATTENTION_SLOTS } else { 0 };
+        let rung = ATTENTION_REPLIED | if awaits_get { ATTENTION_GETS } else { 0 };
         let upper = Upper(attention);
         let look = || {
             let rung = attention.load(Ordering::Acquire) & rung != 0;
@@ -330,8 +330,9 @@ impl AskQueue {
             let look = || look().or_else(|| (woken.get() || moved()).then_some(()));
             let sleep = || match self.link.prepare_sleep(wishes, seen) {
                 Some(asleep) => {
-                    let mut all: Words<'_> = words.iter().copied().collect();
-                    all.push((&upper, asleep));
+                    // first: where there are too many, the thread sleeps on that
+                    let first: (&dyn Futex, u32) = (&upper, asleep);
+                    let all: Words<'_> = std::iter::once(first).chain(words.iter().copied()).collect();
                     woken.set(true);
                     futex::wait_any(&all, deadline)
                 }

@@ -2,11 +2,10 @@
 //! a time.
 
 use proto::host::{self, Waiter};
-use proto::slots::{GETS, SLOTS};
 use proto::status::Status;
 use smallvec::SmallVec;
 use sys::clock::Deadline;
-use sys::futex::{self, Futex};
+use sys::futex::Futex;
 
 use super::link::Link;
 use super::pieces::{Reading, Sending, Step, Unsent};
@@ -55,9 +54,6 @@ enum Next {
 
 /// Counters that nothing can be done before, and the values that were seen there.
 pub(super) type Words<'a> = SmallVec<[(&'a dyn Futex, u32); 4]>;
-// pieces read of messages, pieces written of replies in any window, and the attention word
-const _: () =
-    assert!(GETS + SLOTS < futex::MAX_WORDS, "all that the thread of one ask queue waits for can be slept on");
 
 /// A message that has ended, and the callback to tell.
 pub(super) struct Ended {

@@ -4,11 +4,14 @@
 //! last look at `closed`; so a thread that is about to sleep sees the end, or is waited for by it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
+use proto::client;
 use proto::host::{Host, Spare, Taken};
 use proto::name::PortName;
-use proto::slots::{ATTENTION_DEAD, Attention, HOLDERS, Holder, REASON_BUFFER, REASON_REPLY, Requests, SLOTS, Word};
+use proto::slots::{
+    ATTENTION_DEAD, Attention, Bell, CALLS, HOLDERS, Holder, REASON_BUFFER, REASON_REPLY, Requests, Word,
+};
 use proto::status::Status;
 use proto::violation::Violation;
 use proto::wait::Patience;
@@ -33,8 +36,8 @@ pub(super) struct Link {
     pub(super) handles: Handles,
     /// Processes that have ended and of which something is left to take back: bits by number.
     left: AtomicU32,
-    /// Of each slot, the generation of which a thread sends a long payload; 0: none.
-    streaming: [AtomicU32; SLOTS],
+    /// Of each slot, the generation of which a thread sends a long payload; 0: none. Made for the first one.
+    streaming: OnceLock<Box<[AtomicU32]>>,
     pub(super) ledger: Mutex<Ledger>,
     pub(super) spare: Spare,
     /// Moves when a thread leaves something in the ledger for another: threads that spin look at it.
@@ -74,7 +77,7 @@ impl Link {
             memory,
             handles: Handles::default(),
             left: AtomicU32::new(0),
-            streaming: [const { AtomicU32::new(0) }; SLOTS],
+            streaming: OnceLock::new(),
             ledger: Mutex::new(Ledger { host: Host::new(), awaiting: 0 }),
             spare: Spare::default(),
             epoch: AtomicU32::new(0),
@@ -192,9 +195,16 @@ impl Link {
             Word::mark_dead(word);
             futex::wake(word, u32::MAX, futex::ANY);
         }
-        for slot in &shared.slots {
-            if Word::mark_dead(&slot.word) {
-                futex::wake(&slot.word, u32::MAX, futex::ANY);
+        // a thread that posts in another slot after the bit above marks that itself
+        for slot in client::calls(shared) {
+            let word = &shared.slots[slot].word;
+            if Word::mark_dead(word) {
+                futex::wake(word, u32::MAX, futex::ANY);
+            }
+        }
+        for bell in &shared.bells.words {
+            if Bell(bell).ring_sleepers() {
+                futex::wake(bell, u32::MAX, futex::ANY);
             }
         }
     }
@@ -232,13 +242,15 @@ impl Link {
     /// A long payload goes into this slot. Until it is there whole, or given up, nothing is taken back from a process
     /// that ends.
     pub(super) fn begin_streaming(&self, taken: Taken) {
-        self.streaming[taken.slot].store(taken.generation.number(), Ordering::SeqCst);
+        let none = || (0..CALLS).map(|_| AtomicU32::new(0)).collect();
+        self.streaming.get_or_init(none)[taken.slot].store(taken.generation.number(), Ordering::SeqCst);
     }
 
     /// It has gone, as far as it will. A slot that was let go of may have its next one by now, of which this says
     /// nothing.
     pub(super) fn end_streaming(&self, taken: Taken) {
-        let (streaming, ended) = (&self.streaming[taken.slot], taken.generation.number());
+        let Some(streaming) = self.streaming.get() else { return };
+        let (streaming, ended) = (&streaming[taken.slot], taken.generation.number());
         // a look first: a hot message is never among them, and need not lock the word's line
         if streaming.load(Ordering::Relaxed) == ended {
             let _ = streaming.compare_exchange(ended, 0, Ordering::SeqCst, Ordering::Relaxed);
@@ -246,7 +258,8 @@ impl Link {
     }
 
     fn is_streaming(&self, slot: usize) -> bool {
-        self.streaming[slot].load(Ordering::SeqCst) != 0
+        let streaming = self.streaming.get().and_then(|streaming| streaming.get(slot));
+        streaming.is_some_and(|streaming| streaming.load(Ordering::SeqCst) != 0)
     }
 
     /// Takes back what processes had that are gone, as far as no thread of ours works on it. Called again by each that
@@ -265,7 +278,7 @@ impl Link {
             }
         }
         drop(ledger);
-        let _ = proto::client::freed(shared);
+        let _ = client::freed(shared);
         futex::wake(&shared.allocation.freed, u32::MAX, futex::ANY);
     }
 
@@ -342,12 +355,12 @@ mod tests {
             until_it_sleeps(told.recv().unwrap());
             // meanwhile another has taken that back, and a new process has the number and posts
             link.left.store(0, Ordering::SeqCst);
-            shared.allocation.used.store(1 << slot, Ordering::SeqCst);
+            shared.allocation.used[0].store(1 << slot, Ordering::SeqCst);
             shared.slots[slot].owner.store(number, Ordering::SeqCst);
             drop(ledger);
             taking.join().unwrap();
         });
         assert_eq!(shared.slots[slot].owner.load(Ordering::SeqCst), number);
-        assert_eq!(shared.allocation.used.load(Ordering::SeqCst), 1 << slot);
+        assert_eq!(shared.allocation.used[0].load(Ordering::SeqCst), 1 << slot);
     }
 }

@@ -282,7 +282,7 @@ mod tests {
     fn a_message_that_has_ended_leaves_the_next_one_its_slot() {
         let link = Link::without_a_port();
         let [before, now] = [1, 2].map(|generation| Taken { slot: 3, generation: Generation::new(generation) });
-        let used = &link.memory.shared().allocation.used;
+        let used = &link.memory.shared().allocation.used[0];
         used.store(1 << now.slot, Ordering::SeqCst);
         link.memory.shared().slots[now.slot].owner.store(Holder::FIRST.number(), Ordering::SeqCst);
         link.begin_streaming(before);

@@ -109,7 +109,7 @@ impl Link {
         let shared = self.memory.shared();
         match replied.window {
             None => read_words(&shared.waiters[waiter.index].inline, into),
-            Some(window) => read_words(&shared.windows[window].words, into),
+            Some(window) => read_words(&shared.window(window).words, into),
         }
     }
 

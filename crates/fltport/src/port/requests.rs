@@ -10,7 +10,7 @@ use std::time::Duration;
 use proto::host::{self, Header, Outcome, Request};
 use proto::pieces::{Reader, Stream};
 use proto::quota::{Charge, Kind};
-use proto::slots::{GETS, Requests, WINDOW, Wake, read_words};
+use proto::slots::{GETS, Requests, WINDOW, Wake, read_words, set_bits};
 use proto::status::Status;
 use proto::violation::Violation;
 use smallvec::SmallVec;
@@ -122,7 +122,7 @@ impl<S: Serve> Served<S> {
     /// what a process asked that is gone, or never was, because nothing will read the answer.
     fn take(&self, bits: u64) -> Requested {
         let mut requested = Requested { rung: 0, accepted: SmallVec::new() };
-        for slot in slots(bits) {
+        for slot in set_bits(bits).map(|bit| GETS + bit) {
             let Some(request) = host::take_request(self.client.link.memory.shared(), slot) else { continue };
             requested.rung += 1;
             let process = || self.client.link.handles.process_of(request.owner).ok_or(Status::PORT_DISCONNECTED);
@@ -219,7 +219,7 @@ impl<S: Serve> Served<S> {
         let mut input = Vec::new();
         if len <= WINDOW {
             grow(&mut input, len)?;
-            read_words(&link.memory.shared().windows[slot].words, &mut input);
+            read_words(&link.memory.shared().window(slot).words, &mut input);
             return Ok(input);
         }
         let stream = Stream::request(link.memory.host(), link.memory.shared(), slot);
@@ -268,12 +268,4 @@ fn grow(input: &mut Vec<u8>, to: usize) -> Result<(), Status> {
     input.try_reserve(to - input.len()).map_err(|_| Status::INSUFFICIENT_RESOURCES)?;
     input.resize(to, 0);
     Ok(())
-}
-
-fn slots(mut bits: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let slot = (bits != 0).then_some(bits.trailing_zeros() as usize)?;
-        bits &= bits - 1;
-        Some(GETS + slot)
-    })
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 
 use proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Outcome, Rung, Take, Taken, Waiter};
 use proto::slots::{
-    ATTENTION_AWAITS_GET, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, REASON_BUFFER, REASON_REPLY, WINDOW, file_tag,
+    ATTENTION_AWAITS_GET, ATTENTION_GETS, ATTENTION_REPLIED, Attention, Bell, REASON_BUFFER, REASON_REPLY, WINDOW,
+    file_tag,
 };
 use proto::status::Status;
 use proto::wire::FromHost;
@@ -132,7 +133,7 @@ impl Link {
                 asleep: &self.asleep,
             };
             let look = || {
-                let rung = attention.load(Ordering::Acquire) & (ATTENTION_SLOTS | ATTENTION_REPLIED) != 0;
+                let rung = attention.load(Ordering::Acquire) & (ATTENTION_GETS | ATTENTION_REPLIED) != 0;
                 let ended = || self.ended(Attention(attention).dead());
                 (rung || self.epoch.load(Ordering::SeqCst) != seen || ended()).then_some(())
             };
@@ -227,8 +228,12 @@ impl Link {
             self.begin_streaming(taken);
         }
         host::describe(host_memory, taken, header, payload);
+        let bell = host::bell(shared, taken);
         if host::complete(host_memory, shared, taken) {
             futex::wake(&shared.slots[taken.slot].word, u32::MAX, futex::ANY);
+        }
+        if let Some(bell) = bell.filter(|bell| Bell(bell).ring_sleepers()) {
+            futex::wake(bell, u32::MAX, futex::ANY);
         }
     }
 

@@ -272,7 +272,7 @@ fn a_slot_that_another_process_leaves_goes_to_one_that_waits() {
     let (port, filter) = host.pair();
     for end in ["close", "kill"] {
         let mut worker = Worker::with_handle(&host, end, &port);
-        assert_eq!(worker.does("post 48"), "ok");
+        assert_eq!(worker.does(&format!("post {}", proto::slots::GETS)), "ok");
         thread::scope(|scope| {
             let received = scope.spawn(|| port.recv().unwrap().body().to_vec());
             let completions = port.completions();
@@ -353,7 +353,7 @@ fn a_killed_process_harms_no_other() {
             server.join().unwrap();
         });
         // all slots, windows and waiters are there again
-        let all = port.receiver(48).unwrap();
+        let all = port.receiver(proto::slots::GETS).unwrap();
         drop(all);
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {

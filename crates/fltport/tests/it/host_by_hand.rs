@@ -7,8 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use fltport::{Connection, PortName, Status};
+use proto::client;
 use proto::host::{self, FLAG_FILE, Header, Outcome, Taken};
-use proto::slots::{ATTENTION_DEAD, GETS, Generation, Holder, SharedSlot, State, WINDOW, Word};
+use proto::slots::{ATTENTION_DEAD, BELL_ASLEEP, Bell, GETS, Generation, Holder, SharedSlot, State, WINDOW, Word};
 use proto::wire::{FromClient, FromHost, MAX_SMALL_MESSAGE_LEN};
 use sys::futex;
 use sys::memory::Memory;
@@ -78,7 +79,12 @@ impl Hand {
             cpu: 0,
         };
         host::describe(self.memory.host(), taken, &header, body);
-        host::complete(self.memory.host(), self.memory.shared(), taken)
+        let bell = host::bell(self.memory.shared(), taken);
+        let woken = host::complete(self.memory.host(), self.memory.shared(), taken);
+        if let Some(bell) = bell.filter(|bell| Bell(bell).ring_sleepers()) {
+            futex::wake(bell, u32::MAX, futex::ANY);
+        }
+        woken
     }
 
     /// Waits for a receive in this slot, and sends it a message.
@@ -96,9 +102,13 @@ impl Hand {
     fn begin_end(&self) {
         let shared = self.memory.shared();
         shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
-        for slot in &shared.slots {
-            Word::mark_dead(&slot.word);
-            futex::wake(&slot.word, u32::MAX, futex::ANY);
+        for slot in client::calls(shared) {
+            let word = &shared.slots[slot].word;
+            Word::mark_dead(word);
+            futex::wake(word, u32::MAX, futex::ANY);
+        }
+        for bell in shared.bells.words.iter().filter(|bell| Bell(bell).ring_sleepers()) {
+            futex::wake(bell, u32::MAX, futex::ANY);
         }
     }
 }
@@ -209,8 +219,10 @@ fn a_host_that_is_stopped_as_it_ends_the_connection_has_ended_it() {
             told.send(Some(call(&port))).unwrap();
         });
         tell.recv_timeout(LONG).unwrap();
+        let shared = hand.memory.shared();
         let asleep = |slot: &SharedSlot| Word::from_raw(slot.word.load(Ordering::SeqCst)).sleeps();
-        until(|| hand.memory.shared().slots.iter().any(asleep));
+        let bell = || shared.bell(Holder::FIRST).load(Ordering::SeqCst) & BELL_ASLEEP != 0;
+        until(|| shared.slots.iter().any(asleep) || bell());
         hand.begin_end();
         assert_eq!(tell.recv_timeout(LONG / 4), Ok(Some(Status::PORT_DISCONNECTED)));
         drop(hand);
@@ -268,23 +280,26 @@ fn files_that_a_host_makes_up_take_no_descriptors_of_an_application() {
     let completions = port.completions();
     completions.post(0, 100).unwrap();
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let send = |slot: u64, file: std::os::fd::BorrowedFd<'_>| {
-        for generation in 0..100 {
-            let tag = slot << 32 | generation;
-            hand.sockets[1].send(&FromHost::File { tag }.encode(), &[file]).unwrap();
-        }
-    };
-    send(5, writer.as_fd());
-    send(1 << 20, writer.as_fd());
-    drop(writer);
     let other = std::fs::File::open("/dev/null").unwrap();
-    hand.sockets[1].send(&FromHost::File { tag: 5 << 32 }.encode(), &[other.as_fd()]).unwrap();
-    hand.begin(hand.take(0), 1, b"x", FLAG_FILE);
-    // it gives up before it has read all of them
-    assert_eq!(completions.next().unwrap().result.unwrap_err().status(), Status::INVALID_PARAMETER);
-    completions.post(0, 100).unwrap();
-    hand.begin(hand.take(0), 1, b"x", FLAG_FILE);
-    assert_eq!(completions.next().unwrap().result.unwrap_err().status(), Status::INSUFFICIENT_RESOURCES);
+    thread::scope(|scope| {
+        let sends = scope.spawn(|| {
+            for generation in 0..5 * GETS as u64 {
+                let tag = [5, 1 << 20][generation as usize % 2] << 32 | generation;
+                hand.sockets[1].send(&FromHost::File { tag }.encode(), &[writer.as_fd()]).unwrap();
+            }
+            hand.sockets[1].send(&FromHost::File { tag: 5 << 32 }.encode(), &[other.as_fd()]).unwrap();
+        });
+        let mut all_are_sent = false;
+        while !all_are_sent {
+            all_are_sent = sends.is_finished();
+            hand.begin(hand.take(0), 1, b"x", FLAG_FILE);
+            // it gives up when it has read all that are there, or before
+            let status = completions.next().unwrap().result.unwrap_err().status();
+            assert!([Status::INVALID_PARAMETER, Status::INSUFFICIENT_RESOURCES].contains(&status), "{status}");
+            completions.post(0, 100).unwrap();
+        }
+    });
+    drop(writer);
     assert_eq!(std::io::Read::read(&mut reader, &mut [0]).unwrap(), 0, "it has some still");
     drop(hand);
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fltport::{Client, OutgoingMessage, Timeout};
-use proto::slots::{ATTENTION_AWAITS_GET, ATTENTION_REPLIED, GETS, SharedRegion, State, Word};
+use proto::slots::{ATTENTION_AWAITS_GET, ATTENTION_GETS, ATTENTION_REPLIED, SharedRegion, State, Word};
 use testkit::raw::Raw;
 use testkit::{Host, LONG, talk, until};
 
@@ -47,7 +47,8 @@ fn besiege(toggle: impl Fn(&SharedRegion) + Sync) {
             for &posted in &posted {
                 raw.shared().slots[posted.slot].word.store(Word::new(State::Posted, posted.generation).raw(), RELAXED);
             }
-            raw.shared().attention.word.fetch_or((1 << GETS) - 1, RELAXED);
+            raw.shared().attention.word.fetch_or(ATTENTION_GETS, RELAXED);
+            raw.shared().posted.words.iter().for_each(|word| word.store(u64::MAX, RELAXED));
         }
         let start = Instant::now();
         client.close();
@@ -91,7 +92,7 @@ fn one_waiter_that_never_rests() {
 fn an_attention_word_that_never_rests() {
     besiege(|shared| {
         shared.attention.word.fetch_xor(ATTENTION_AWAITS_GET | 1 << 48, RELAXED);
-        shared.attention.word.fetch_or(ATTENTION_REPLIED | ((1 << GETS) - 1), RELAXED);
+        shared.attention.word.fetch_or(ATTENTION_REPLIED | ATTENTION_GETS, RELAXED);
     });
 }
 

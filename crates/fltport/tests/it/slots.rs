@@ -5,16 +5,16 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fltport::{Client, Response, Status, Timeout};
-use proto::slots::SENDS;
+use fltport::{Client, Received, Response, Status, Timeout};
+use proto::slots::{GETS, REPLIES, SENDS};
 use testkit::raw::Raw;
-use testkit::{Host, LONG, echoes, this_thread, until, until_it_sleeps};
+use testkit::{Host, LONG, this_thread, until, until_it_sleeps};
 
 #[test]
 fn a_receive_waits_for_a_slot_no_longer_than_for_a_message() {
     let host = Host::new();
     let port = host.connect();
-    let hog = port.receiver(48).unwrap();
+    let hog = port.receiver(GETS).unwrap();
     let (tell, told) = sync_channel(1);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -36,7 +36,7 @@ fn a_receive_waits_for_a_slot_no_longer_than_for_a_message() {
 fn a_receiver_that_waits_for_its_receives_takes_no_message() {
     let host = Host::new();
     let (port, filter) = host.pair();
-    let mut first = port.receiver(32).unwrap();
+    let mut first = port.receiver(GETS - 16).unwrap();
     let (looker, _) = Raw::open(port.duplicate().unwrap());
     thread::scope(|scope| {
         let second = scope.spawn(|| port.receiver(32).map(drop).map_err(|error| error.status()));
@@ -65,7 +65,7 @@ fn two_that_want_many_receives_do_not_wait_for_each_other() {
     thread::spawn(move || {
         thread::scope(|scope| {
             for port in [&port, &other] {
-                scope.spawn(|| (0..2_000).for_each(|_| drop(port.receiver(30).unwrap())));
+                scope.spawn(|| (0..500).for_each(|_| drop(port.receiver(GETS / 2 + 10).unwrap())));
             }
         });
         tell.send(()).unwrap();
@@ -79,7 +79,7 @@ fn a_look_for_completions_posts_what_waits_for_a_slot() {
     let host = Host::new();
     let (port, filter) = host.pair();
     let other = fltport::Connection::from_handle(port.duplicate().unwrap()).unwrap();
-    let hog = other.receiver(48).unwrap();
+    let hog = other.receiver(GETS).unwrap();
     let completions = port.completions();
     completions.post(1, 100).unwrap();
     drop(hog);
@@ -88,20 +88,22 @@ fn a_look_for_completions_posts_what_waits_for_a_slot() {
     assert_eq!(completions.try_next().unwrap().expect("it is delivered").token, 1);
 }
 
-/// Long replies take the places of requests for as long as their filters have not read them. A process that has replied,
-/// and then receives again or only waits, gives them back when another wants them.
+/// A process that has given long replies, and then receives again or only waits, gives their windows back when another
+/// wants them.
 #[test]
 fn a_process_that_sleeps_gives_back_the_windows_that_filters_have_read() {
-    let host = Host::with(echoes, |options| options);
+    let host = Host::new();
     let (port, filter) = host.pair();
-    let other = fltport::Connection::from_handle(port.duplicate().unwrap()).unwrap();
     for sleeps in ["in a receive", "in completions"] {
-        let mut receiver = port.receiver(SENDS).unwrap();
+        let other = fltport::Connection::from_handle(port.duplicate().unwrap()).unwrap();
+        let mut receiver = port.receiver(REPLIES).unwrap();
         let asked = || filter.start(b"?", 1000, Timeout::After(LONG)).unwrap();
-        let asked: Vec<_> = (0..SENDS).map(|_| asked()).collect();
-        for _ in 0..SENDS {
+        let asked: Vec<_> = (0..REPLIES).map(|_| asked()).collect();
+        for _ in 0..REPLIES {
             receiver.recv().unwrap().reply(Status::SUCCESS, &[7; 500]).unwrap();
         }
+        let last = filter.start(b"?", 1000, Timeout::After(LONG)).unwrap();
+        let unanswered = receiver.recv().unwrap();
         thread::scope(|scope| {
             let (tell, told) = sync_channel(1);
             let (port, receiver) = (&port, &mut receiver);
@@ -122,16 +124,17 @@ fn a_process_that_sleeps_gives_back_the_windows_that_filters_have_read() {
                 assert_eq!(asked.wait(&mut [0; 1000]).unwrap().len, 500);
             }
             let (tell, told) = sync_channel(1);
-            let other = &other;
-            scope.spawn(move || tell.send(other.send(b"x", &mut [0; 1])).unwrap());
-            let sent = told.recv_timeout(LONG / 2);
+            let (other, id) = (&other, unanswered.id());
+            scope.spawn(move || tell.send(other.reply(id, Status::SUCCESS, &[8; 500])).unwrap());
+            let replied = told.recv_timeout(LONG / 2);
             port.cancel_receives();
             assert_eq!(receives.join().unwrap(), Status::CANCELLED);
-            if sent.is_err() {
+            if replied.is_err() {
                 other.disconnect();
             }
-            assert_eq!(sent.expect("no place was given back").unwrap(), 1, "{sleeps}");
+            replied.expect("no window was given back").unwrap_or_else(|error| panic!("{sleeps}: {error}"));
         });
+        assert_eq!(last.wait(&mut [0; 1000]).unwrap().len, 500);
     }
 }
 
@@ -153,5 +156,73 @@ fn requests_whose_callbacks_ask_for_long_replies_get_them() {
             assert_eq!(request.join().unwrap().expect("the reply found no place"), 1000);
             replied.unwrap();
         }
+    });
+}
+
+/// What is posted can take a message: messages for which no time is given are all delivered.
+#[test]
+fn as_many_messages_are_delivered_as_receives_are_posted() {
+    let host = Host::new();
+    for (posted, sent) in [(256, 100), (GETS, GETS), (GETS + 1, GETS)] {
+        let (port, filter) = host.pair();
+        let completions = port.completions();
+        for token in 0..posted as u64 {
+            completions.post(token, 1000).unwrap();
+        }
+        for number in 0..sent {
+            // those that lie beside the header, and those that do not
+            let message = [(number / 7) as u8; 300];
+            filter.send(&message[..100 + number % 2 * 200], Timeout::Poll).unwrap_or_else(|error| {
+                panic!("message {number} of {sent} to {posted} receives: {error}");
+            });
+        }
+        if sent == GETS {
+            let one_more = filter.send(b"one more", Timeout::Poll).map_err(|error| error.status());
+            assert_eq!(one_more, Err(Status::TIMEOUT), "those beyond the limit wait for their turn");
+        }
+        for number in 0..sent {
+            let completed = completions.next_timeout(LONG).unwrap().expect("it was delivered");
+            assert_eq!(completed.token, number as u64, "the oldest first");
+            let Ok(Received::Message(message)) = completed.result else { panic!("{number} was no message") };
+            assert_eq!(message.body(), &[(number / 7) as u8; 300][..100 + number % 2 * 200]);
+        }
+        assert_eq!(completions.outstanding(), posted - sent);
+        if posted > sent {
+            filter.send(b"one more", Timeout::After(LONG)).unwrap();
+            assert!(completions.next_timeout(LONG).unwrap().is_some());
+        }
+    }
+}
+
+/// The same for receives that stay posted, and for more of them than there are.
+#[test]
+fn a_receiver_of_the_largest_depth_takes_as_many_messages() {
+    let host = Host::new();
+    let (port, filter) = host.pair();
+    let mut receiver = port.receiver(GETS).unwrap();
+    (0..GETS as u32).for_each(|number| filter.send(&number.to_le_bytes(), Timeout::Poll).unwrap());
+    (0..GETS as u32).for_each(|number| assert_eq!(receiver.recv().unwrap().body(), number.to_le_bytes()));
+    let error = port.receiver(GETS + 1).unwrap_err();
+    assert_eq!(error.status(), Status::INVALID_PARAMETER);
+    assert!(error.to_string().contains("1 to 1024"), "{error}");
+}
+
+/// Any of many posted receives wakes the one thread that sleeps for all of them.
+#[test]
+fn a_thread_that_sleeps_for_many_receives_wakes_for_any() {
+    let host = Host::new();
+    let (port, filter) = host.pair();
+    let completions = port.completions();
+    (0..GETS as u64 - 1).for_each(|token| completions.post(token, 10).unwrap());
+    completions.post(u64::MAX, 1000).unwrap();
+    let (tell, told) = sync_channel(1);
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            tell.send(this_thread()).unwrap();
+            completions.next().unwrap().token
+        });
+        until_it_sleeps(told.recv_timeout(LONG).unwrap());
+        filter.send(&[1; 500], Timeout::Poll).expect("the last and largest receive takes it");
+        assert_eq!(waits.join().unwrap(), u64::MAX);
     });
 }

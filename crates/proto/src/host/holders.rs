@@ -2,7 +2,8 @@
 //! free, and what it was about to reply to can be replied to by another.
 
 use super::{Host, close_claim};
-use crate::slots::{Claim, Generation, HostRegion, SharedRegion, State, Word};
+use crate::client::{in_use, put_back};
+use crate::slots::{CALLS, Claim, Generation, HostRegion, SharedRegion, State, Word};
 pub use crate::slots::{HOLDERS, Holder};
 use crate::sync::{Ordering, fence, swap};
 
@@ -20,18 +21,18 @@ impl Host {
     ) -> bool {
         let lent = self.lent_windows(host, shared);
         let mut all = true;
-        for (slot, theirs) in shared.slots.iter().enumerate() {
+        for slot in in_use(shared) {
+            let theirs = shared.slot(slot);
             if theirs.owner.load(Ordering::Acquire) != holder.number() {
                 continue;
             }
             // in this order: a thread that completes a slot says before that it will be busy, so that it is seen here
             // after
-            if !free(shared, slot) || busy(slot) || lent & 1 << slot != 0 {
+            if !free(shared, slot) || busy(slot) || lent.contains(&slot) {
                 all = false;
                 continue;
             }
-            theirs.owner.store(0, Ordering::Relaxed);
-            shared.allocation.used.fetch_and(!(1 << slot), Ordering::SeqCst);
+            put_back(shared, slot);
         }
         for (index, &generation) in self.generations.iter().enumerate() {
             if generation != Generation::new(0) {
@@ -41,19 +42,16 @@ impl Host {
         all
     }
 
-    /// The windows that hold replies which a filter has still to read, a bit each.
-    fn lent_windows(&self, host: &HostRegion, shared: &SharedRegion) -> u64 {
-        let mut lent = 0;
-        for (index, &generation) in self.generations.iter().enumerate() {
-            let theirs = shared.waiter(index);
-            if generation == Generation::new(0) || host.waiter(index).id.load(Ordering::Relaxed) == 0 {
-                continue;
-            }
-            if Word::from_raw(theirs.word.load(Ordering::Acquire)).is(State::Done, generation) {
-                lent |= 1_u64.checked_shl(theirs.window.load(Ordering::Relaxed)).unwrap_or(0);
-            }
-        }
-        lent
+    /// The slots whose windows hold replies which a filter has still to read.
+    fn lent_windows(&self, host: &HostRegion, shared: &SharedRegion) -> Vec<usize> {
+        let waiters = self.generations.iter().zip(host.waiters.iter().zip(&shared.waiters));
+        let lent = waiters.filter(|&(&generation, (ours, theirs))| {
+            generation != Generation::new(0)
+                && ours.id.load(Ordering::Relaxed) != 0
+                && Word::from_raw(theirs.word.load(Ordering::Acquire)).is(State::Done, generation)
+        });
+        let windows = lent.map(|(_, (_, theirs))| theirs.window.load(Ordering::Relaxed) as usize);
+        windows.filter(|&window| window >= CALLS).collect()
     }
 }
 

@@ -3,8 +3,10 @@
 #[cfg(not(loom))]
 use zerocopy::FromZeros;
 
-use super::counts::{HOST_INLINE_WORDS, NO_WINDOW, REPLY_INLINE_WORDS, SLOTS, WAITERS, WINDOW_WORDS};
-use super::word::{Generation, Holder};
+use super::counts::{
+    CALLS, GET_WORDS, GETS, HOST_INLINE_WORDS, NO_WINDOW, REPLY_INLINE_WORDS, SLOT_WORDS, SLOTS, WAITERS, WINDOW_WORDS,
+};
+use super::word::{Generation, HOLDERS, Holder};
 use crate::sync::{AtomicU32, AtomicU64};
 
 /// The memory that only the host writes.
@@ -12,12 +14,12 @@ use crate::sync::{AtomicU32, AtomicU64};
 #[cfg_attr(not(loom), derive(FromZeros))]
 #[repr(C, align(4096))]
 pub struct HostRegion {
-    /// What the host says of each slot.
-    pub slots: [HostSlot; SLOTS],
+    /// What the host says of each slot that it completes.
+    pub slots: [HostSlot; CALLS],
     /// What the host says of each waiter.
     pub waiters: [HostWaiter; WAITERS],
     /// Payloads from the host: window `i` belongs to slot `i`.
-    pub windows: [Window; SLOTS],
+    pub windows: [Window; CALLS],
 }
 
 /// What the host says of one slot: a message's header (GET) or an answer's (SEND).
@@ -80,18 +82,22 @@ pub struct HostWaiter {
 #[cfg_attr(not(loom), derive(FromZeros))]
 #[repr(C, align(4096))]
 pub struct SharedRegion {
-    /// The application's: which slots are in use (bit set), and the next ticket.
+    /// The application's: the next ticket, and which slots are in use (bit set).
     pub allocation: Allocation,
     /// Rung by the application, slept on by filters: see [`super::Attention`].
     pub attention: Line,
     /// Rung by the application for SENDs.
     pub requests: Line,
+    /// Bit `i` set: GET `i`, which has no bit of its own in the attention word, was posted.
+    pub posted: Posts,
+    /// What the threads of each process sleep on that wait for any of many GETs: see [`super::Bell`].
+    pub bells: Bells,
     /// The application's half of each slot.
     pub slots: [SharedSlot; SLOTS],
     /// The application's half of each waiter.
     pub waiters: [SharedWaiter; WAITERS],
-    /// Payloads from the application: window `i` belongs to slot `i`.
-    pub windows: [Window; SLOTS],
+    /// Payloads from the application, of the slots after the GETs: see [`SharedRegion::window`].
+    pub windows: [Window; SLOTS - GETS],
 }
 
 /// The application's own ledger of slots, shared by the processes that use the same connection.
@@ -99,14 +105,32 @@ pub struct SharedRegion {
 #[cfg_attr(not(loom), derive(FromZeros))]
 #[repr(C, align(128))]
 pub struct Allocation {
-    /// Bit `i` set: slot `i` is in use.
-    pub used: AtomicU64,
     /// Tickets given to GETs, in order of posting.
     pub tickets: AtomicU64,
     /// Not 0: a thread waits for a slot to become free.
     pub wanted: AtomicU32,
     /// Moves when a slot has become free that a thread waited for. A futex.
     pub freed: AtomicU32,
+    /// Bit `i` set: slot `i` is in use.
+    pub used: [AtomicU64; SLOT_WORDS],
+}
+
+/// A bit for each GET.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(128))]
+pub struct Posts {
+    /// Bit `i` of all.
+    pub words: [AtomicU64; GET_WORDS],
+}
+
+/// A [`super::Bell`] for each process that uses the connection.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(FromZeros))]
+#[repr(C, align(128))]
+pub struct Bells {
+    /// That of [`Holder`] `i` + 1.
+    pub words: [AtomicU32; HOLDERS as usize],
 }
 
 /// One hot word alone on its lines.
@@ -139,6 +163,8 @@ pub struct SharedSlot {
     pub drained: AtomicU32,
     /// Written by the host, and never read, to fetch these lines ahead of need.
     pub warmed: AtomicU32,
+    /// GET: not 0: the host also rings the owner's bell when it is complete.
+    pub rings: AtomicU32,
 }
 
 /// The application's half of one waiter.
@@ -203,7 +229,8 @@ pub struct Window {
 const _: () = {
     use std::mem::{offset_of, size_of};
 
-    use super::counts::{GETS, SENDS, WINDOW};
+    use crate::slots::{FIRST_GETS, SENDS, WINDOW};
+
     assert!(size_of::<HostSlot>() == 256);
     assert!(offset_of!(HostSlot, inline) == 64);
     assert!(size_of::<HostWaiter>() == 32);
@@ -211,9 +238,10 @@ const _: () = {
     assert!(size_of::<SharedWaiter>() == 256);
     assert!(offset_of!(SharedWaiter, inline) == 24);
     assert!(offset_of!(SharedWaiter, claim) == 128);
-    assert!(offset_of!(SharedRegion, slots) == 384);
+    assert!(size_of::<Allocation>() == 256 || cfg!(miri));
+    assert!(offset_of!(SharedRegion, slots) == 768 || cfg!(miri));
     assert!(size_of::<Window>() == WINDOW);
-    assert!(GETS <= 48 && SENDS <= 16);
+    assert!(FIRST_GETS <= 32 && SENDS <= 16);
 };
 
 /// The number of a slot or waiter, as it lies in memory.
@@ -241,6 +269,21 @@ impl HostRegion {
 
 #[expect(clippy::indexing_slicing, reason = "this end's own numbers of slots and waiters: they were counted or judged")]
 impl SharedRegion {
+    /// The window of a slot after the GETs.
+    ///
+    /// # Panics
+    /// For a GET's, which has none here.
+    #[inline]
+    pub fn window(&self, slot: usize) -> &Window {
+        &self.windows[slot - GETS]
+    }
+
+    /// What the threads of `holder` sleep on that wait for any of many GETs.
+    #[inline]
+    pub fn bell(&self, holder: Holder) -> &AtomicU32 {
+        &self.bells.words[holder.number() as usize - 1]
+    }
+
     #[inline]
     pub(crate) fn slot(&self, index: usize) -> &SharedSlot {
         &self.slots[index]
@@ -249,11 +292,6 @@ impl SharedRegion {
     #[inline]
     pub(crate) fn waiter(&self, index: usize) -> &SharedWaiter {
         &self.waiters[index]
-    }
-
-    #[inline]
-    pub(crate) fn window(&self, index: usize) -> &Window {
-        &self.windows[index]
     }
 }
 
@@ -301,13 +339,15 @@ impl SharedRegion {
         #[cfg(loom)]
         Box::new(Self {
             allocation: Allocation {
-                used: AtomicU64::new(0),
                 tickets: AtomicU64::new(0),
                 wanted: AtomicU32::new(0),
                 freed: AtomicU32::new(0),
+                used: std::array::from_fn(|_| AtomicU64::new(0)),
             },
             attention: Line { word: AtomicU64::new(0) },
             requests: Line { word: AtomicU64::new(0) },
+            posted: Posts { words: std::array::from_fn(|_| AtomicU64::new(0)) },
+            bells: Bells { words: std::array::from_fn(|_| AtomicU32::new(0)) },
             slots: std::array::from_fn(|_| SharedSlot {
                 word: AtomicU32::new(0),
                 owner: AtomicU32::new(0),
@@ -317,6 +357,7 @@ impl SharedRegion {
                 filled: AtomicU32::new(0),
                 drained: AtomicU32::new(0),
                 warmed: AtomicU32::new(0),
+                rings: AtomicU32::new(0),
             }),
             waiters: std::array::from_fn(|_| SharedWaiter {
                 word: AtomicU32::new(0),

@@ -1,6 +1,6 @@
 //! The words that decide: their bits, and the transitions that both ends agree on.
 
-use super::counts::{ATTENTION_SLOTS, GETS};
+use super::counts::{FIRST_GETS, GETS};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, replace_or_flip};
 
 /// Which use of a slot or waiter a word speaks of: 27 bits, so that a stale value is told from a new one.
@@ -143,6 +143,10 @@ impl Word {
     }
 }
 
+/// Bit of the attention word: GETs were posted that have no bit of their own there.
+pub const ATTENTION_OTHERS: u64 = 1 << 32;
+/// The bits of the attention word that tell of posted GETs.
+pub const ATTENTION_GETS: u64 = ((1 << FIRST_GETS) - 1) | ATTENTION_OTHERS;
 /// Bit of the attention word: a thread of the host sleeps on its upper half until a reply is published.
 pub const ATTENTION_AWAITS_REPLY: u64 = 1 << 60;
 /// Bit of the attention word: a reply was published to a waiter that no thread sleeps on.
@@ -172,10 +176,10 @@ pub enum Wake {
 /// The attention word: what the application rings for filters.
 ///
 /// ```text
-///     63       62      61         60          59..48      47 … 0
-/// ┌──────────┬──────┬─────────┬────────────┬───────────┬─────────────────┐
-/// │awaits GET│ dead │ replied │awaits reply│ epoch (12)│ GETs just posted│
-/// └──────────┴──────┴─────────┴────────────┴───────────┴─────────────────┘
+///     63       62      61         60          59..48      47..33     32         31 … 0
+/// ┌──────────┬──────┬─────────┬────────────┬───────────┬────────┬────────┬─────────────────┐
+/// │awaits GET│ dead │ replied │awaits reply│ epoch (12)│   0    │ others │ GETs just posted│
+/// └──────────┴──────┴─────────┴────────────┴───────────┴────────┴────────┴─────────────────┘
 /// ```
 ///
 /// Filters sleep on the upper 32 bits. The application sets a bit, then, if it sees a wish to know, clears that wish
@@ -204,7 +208,7 @@ impl Attention<'_> {
 
     /// The host's side: takes the bits that were rung since the last look.
     pub fn collect(&self) -> u64 {
-        let rung = ATTENTION_SLOTS | ATTENTION_REPLIED;
+        let rung = ATTENTION_GETS | ATTENTION_REPLIED;
         if self.0.load(Ordering::Acquire) & rung == 0 {
             return 0;
         }
@@ -215,7 +219,7 @@ impl Attention<'_> {
     /// both. The upper half to sleep on, or `None` when there is something to look at first.
     pub fn prepare_sleep(&self, wishes: u64) -> Option<u32> {
         let now = self.0.fetch_or(wishes, Ordering::SeqCst) | wishes;
-        let gets = if wishes & ATTENTION_AWAITS_GET != 0 { ATTENTION_SLOTS } else { 0 };
+        let gets = if wishes & ATTENTION_AWAITS_GET != 0 { ATTENTION_GETS } else { 0 };
         (now & (gets | ATTENTION_REPLIED | ATTENTION_DEAD) == 0).then_some((now >> 32) as u32)
     }
 

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use fltmgr_proto::client::{self, Publish, ReplyTo, Wake};
-use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Host, Outcome, Spare, Take, Waiter};
+use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, Header, Host, Outcome, Rung, Spare, Take, Waiter};
 use fltmgr_proto::slots::{
-    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention, Claim,
-    GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, Requests,
-    SENDS, SLOTS, SharedRegion, State, WAITERS, Word, Workers, read_words, write_words,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_GETS, ATTENTION_REPLIED, Attention,
+    BELL_ASLEEP, Bell, CALLS, Claim, FIRST_GETS, GETS, Generation, HOST_INLINE, Holder, HostRegion, NO_WINDOW,
+    REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, Requests, SENDS, SLOTS, SharedRegion, State, WAITERS, Word, Workers,
+    read_words, write_words,
 };
 use fltmgr_proto::sync::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use fltmgr_proto::violation::Violation;
@@ -41,7 +42,7 @@ proptest! {
     }
 
     #[test]
-    fn the_attention_word_forgets_no_bit(start: u64, rung in 0..ATTENTION_SLOTS, wishes: bool) {
+    fn the_attention_word_forgets_no_bit(start: u64, rung in 0..ATTENTION_GETS, wishes: bool) {
         let word = AtomicU64::new(start);
         let attention = Attention(&word);
         let awaits_get = start & ATTENTION_AWAITS_GET != 0;
@@ -54,12 +55,12 @@ proptest! {
         prop_assert_eq!(epoch(after), (epoch(before) + 1) & 0xfff);
         prop_assert_eq!(after & !(0xfff << 48), before & !(0xfff << 48));
         let wish = if wishes { ATTENTION_AWAITS_GET } else { ATTENTION_AWAITS_REPLY };
-        let looks = ATTENTION_REPLIED | ATTENTION_DEAD | if wishes { ATTENTION_SLOTS } else { 0 };
+        let looks = ATTENTION_REPLIED | ATTENTION_DEAD | if wishes { ATTENTION_GETS } else { 0 };
         let asleep = attention.prepare_sleep(wish);
         prop_assert_eq!(asleep, (after & looks == 0).then_some(((after | wish) >> 32) as u32));
         prop_assert_eq!(attention.has_replies(), after & ATTENTION_REPLIED != 0);
         prop_assert_eq!(attention.dead(), after & ATTENTION_DEAD != 0);
-        prop_assert_eq!(attention.collect(), (start | rung) & (ATTENTION_SLOTS | ATTENTION_REPLIED));
+        prop_assert_eq!(attention.collect(), (start | rung) & (ATTENTION_GETS | ATTENTION_REPLIED));
         prop_assert_eq!(attention.collect(), 0);
         let wished = word.load(SeqCst) & (ATTENTION_AWAITS_GET | ATTENTION_AWAITS_REPLY) != 0;
         prop_assert_eq!(attention.replied(), wished);
@@ -171,50 +172,124 @@ fn slots_are_reserved_lowest_first_until_none_is_left() {
         assert_eq!(client::reserve_get(&pair.shared, Holder::FIRST), Some(slot));
     }
     assert_eq!(client::reserve_get(&pair.shared, Holder::FIRST), None);
-    for slot in GETS..SLOTS {
+    for slot in GETS..CALLS {
         assert_eq!(client::reserve_send(&pair.shared, Holder::FIRST), Some(slot));
     }
     assert_eq!(client::reserve_send(&pair.shared, Holder::FIRST), None);
-    let _ = client::release(&pair.shared, 7);
-    let _ = client::release(&pair.shared, GETS + 2);
-    assert_eq!(
-        (client::reserve_get(&pair.shared, Holder::FIRST), client::reserve_send(&pair.shared, Holder::FIRST)),
-        (Some(7), Some(GETS + 2))
-    );
+    for slot in CALLS..SLOTS {
+        assert_eq!(client::reserve_reply(&pair.shared, Holder::FIRST), Some(slot));
+    }
+    assert_eq!(client::reserve_reply(&pair.shared, Holder::FIRST), None);
+    assert_eq!(client::calls(&pair.shared).collect::<Vec<_>>(), (0..CALLS).collect::<Vec<_>>());
+    let free = [GETS - 1, 7, 70, GETS + 2, SLOTS - 1];
+    free.iter().for_each(|&slot| _ = client::release(&pair.shared, slot));
+    assert_eq!(client::free_gets(&pair.shared), 3);
+    let gets = [(); 4].map(|()| client::reserve_get(&pair.shared, Holder::FIRST));
+    assert_eq!(gets, [Some(7), Some(70), Some(GETS - 1), None]);
+    assert_eq!(client::reserve_send(&pair.shared, Holder::FIRST), Some(GETS + 2));
+    assert_eq!(client::reserve_reply(&pair.shared, Holder::FIRST), Some(SLOTS - 1));
 }
 
 #[test]
-fn several_slots_are_reserved_all_or_none() {
+fn windows_are_lent_by_another_process_while_it_has_slots_for_replies() {
     let pair = Pair::new();
     let second = Holder::new(2).unwrap();
-    assert_eq!(client::reserve_gets(&pair.shared, GETS + 1, second), None);
-    assert_eq!(client::reserve_gets(&pair.shared, 3, second), Some(0b111));
-    let _ = client::release(&pair.shared, 1);
-    assert_eq!(client::reserve_gets(&pair.shared, GETS - 1, second), None);
-    assert_eq!(client::reserve_get(&pair.shared, Holder::FIRST), Some(1), "none was taken");
-    let _ = client::release(&pair.shared, 0);
-    let _ = client::release(&pair.shared, 1);
-    assert_eq!(client::reserve_gets(&pair.shared, GETS - 1, Holder::FIRST), Some((1 << GETS) - 1 - 0b100));
-    assert!((0..GETS).all(|slot| client::owns(&pair.shared, slot, second) == (slot == 2)));
-    assert_eq!(client::reserve_send(&pair.shared, second), Some(GETS));
+    client::reserve_get(&pair.shared, second).unwrap();
+    client::reserve_send(&pair.shared, second).unwrap();
+    assert!(!client::others_lend(&pair.shared, Holder::FIRST), "those are no replies");
+    let slot = client::reserve_reply(&pair.shared, second).unwrap();
+    assert!(client::others_lend(&pair.shared, Holder::FIRST));
+    assert!(!client::others_lend(&pair.shared, second), "it is its own");
+    let _ = client::release(&pair.shared, slot);
+    assert!(!client::others_lend(&pair.shared, Holder::FIRST));
 }
 
 #[test]
-fn a_slot_may_be_lent_that_another_process_has_and_the_host_has_not() {
+fn every_get_is_found_whether_or_not_it_has_a_bit_in_the_attention_word() {
+    let mut pair = Pair::new();
+    let slots = [GETS - 1, FIRST_GETS, FIRST_GETS - 1, 0, 64];
+    for slot in slots {
+        assert_eq!(client::post_get(&pair.shared, slot, 8).unwrap().1, Wake::None);
+    }
+    let taken = slots.map(|_| match pair.ledger.take(&pair.shared, 8, false).0 {
+        Take::Deliver(taken) => taken.slot,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(taken, slots, "in the order of posting");
+    assert_eq!(pair.ledger.pull(&pair.shared), Rung::default());
+}
+
+/// Bits that name no GET, or one that has a bit of its own, are not believed.
+#[test]
+fn what_else_is_rung_with_the_gets_does_no_harm() {
+    let mut pair = Pair::new();
+    pair.shared.posted.words.iter().for_each(|word| word.store(u64::MAX, SeqCst));
+    pair.shared.attention.word.store(u64::MAX >> 4, SeqCst);
+    assert!(pair.ledger.pull(&pair.shared).gets);
+    assert!(!pair.ledger.has_gets());
+    assert!(pair.shared.posted.words.iter().all(|word| word.load(SeqCst) == 0));
+}
+
+#[test]
+fn a_get_rings_the_bell_of_its_owner_if_it_was_posted_to_and_a_thread_sleeps_there() {
     let mut pair = Pair::new();
     let second = Holder::new(2).unwrap();
-    let may = |pair: &Pair, slot| client::may_be_lent(&pair.shared, slot, Holder::FIRST);
-    assert!(!may(&pair, 0), "no process has it");
-    let slot = client::reserve_get(&pair.shared, second).unwrap();
-    assert!(may(&pair, slot) && !client::may_be_lent(&pair.shared, slot, second));
-    let (posted, _) = client::post_get(&pair.shared, slot, 8).unwrap();
-    assert!(!may(&pair, slot));
-    let (Take::Deliver(taken), _) = pair.ledger.take(&pair.shared, 8, false) else { panic!("it is posted") };
-    assert!(!may(&pair, slot));
-    let _ = host::complete(&pair.host, &pair.shared, taken);
-    assert!(client::completed(&pair.host, posted) && may(&pair, slot));
-    let _ = client::release(&pair.shared, slot);
-    assert!(!may(&pair, slot));
+    let mut completes = |rings: bool, asleep: Option<Holder>| {
+        let slot = client::reserve_get(&pair.shared, second).unwrap();
+        if rings {
+            client::let_ring(&pair.shared, slot);
+        }
+        client::post_get(&pair.shared, slot, 8).unwrap();
+        if let Some(holder) = asleep {
+            let bell = Bell(pair.shared.bell(holder));
+            assert_eq!(bell.prepare_sleep(bell.count()), Some(bell.count() | BELL_ASLEEP));
+        }
+        let (Take::Deliver(taken), _) = pair.ledger.take(&pair.shared, 8, false) else { panic!("it is posted") };
+        let bell = host::bell(&pair.shared, taken);
+        assert!(bell.is_none_or(|bell| std::ptr::eq(bell, pair.shared.bell(second))));
+        assert!(!host::complete(&pair.host, &pair.shared, taken), "no thread sleeps on its word");
+        let rung = bell.is_some_and(|bell| Bell(bell).ring_sleepers());
+        let _ = client::release(&pair.shared, slot);
+        rung
+    };
+    assert!(!completes(true, None));
+    assert!(!completes(true, Some(Holder::FIRST)));
+    assert!(!completes(false, Some(second)), "nor in a slot that rang before");
+    assert!(completes(true, None), "it sleeps still");
+    assert!(!completes(true, None));
+}
+
+#[test]
+fn a_bell_that_has_moved_lets_no_thread_sleep() {
+    let word = AtomicU32::new(0);
+    let bell = Bell(&word);
+    let seen = bell.count();
+    bell.move_on();
+    assert_eq!(bell.prepare_sleep(seen), None);
+    let seen = bell.count();
+    assert_eq!(bell.prepare_sleep(seen), Some(seen | BELL_ASLEEP));
+    bell.move_on();
+    assert_ne!(word.load(SeqCst), seen | BELL_ASLEEP, "one that has not fallen asleep yet does not");
+    assert!(bell.ring(), "one that has is woken");
+    assert!(!bell.ring() && !bell.ring_sleepers(), "once");
+    let seen = bell.count();
+    assert!(bell.prepare_sleep(seen).is_some());
+    assert!(bell.ring_sleepers());
+    assert_ne!(bell.count(), seen);
+}
+
+/// The end marks the slots in use; one that it did not find is not posted after it.
+#[test]
+fn nothing_is_posted_after_the_end() {
+    let pair = Pair::new();
+    pair.shared.attention.word.fetch_or(ATTENTION_DEAD, SeqCst);
+    Requests(&pair.shared.requests.word).mark_dead();
+    for slot in [0, FIRST_GETS] {
+        assert_eq!(client::post_get(&pair.shared, slot, 8), None);
+        assert!(client::at_rest(&pair.shared, slot));
+    }
+    assert_eq!(client::post_send(&pair.shared, GETS, 1, 1), None);
+    assert!(client::at_rest(&pair.shared, GETS));
 }
 
 #[test]
@@ -407,7 +482,7 @@ fn a_reply_names_a_window_that_exists() {
     let (waiter, to) = pair.arm(0);
     client::write_reply(&pair.shared, to, 0, b"", 1000, Some(SLOTS - 1));
     assert_eq!(host::published(&pair.shared, waiter).unwrap().window, Some(SLOTS - 1));
-    for beyond in [SLOTS as u32, NO_WINDOW - 1] {
+    for beyond in [0, CALLS as u32 - 1, SLOTS as u32, NO_WINDOW - 1] {
         pair.shared.waiters[waiter.index].window.store(beyond, SeqCst);
         assert!(host::published(&pair.shared, waiter).is_none());
     }
@@ -416,13 +491,13 @@ fn a_reply_names_a_window_that_exists() {
 #[test]
 fn the_others_are_made_to_look_when_something_is_left_for_them() {
     let mut pair = Pair::new();
-    let nothing = host::Rung::default();
+    let nothing = Rung::default();
     assert!(!pair.ledger.leaves_work(&pair.shared, nothing, 0));
     assert!(!pair.ledger.leaves_work(&pair.shared, nothing, 1));
     assert_ne!(pair.shared.attention.word.load(SeqCst) & ATTENTION_AWAITS_GET, 0, "the wish is made again");
-    let replies = host::Rung { gets: false, replies: true };
+    let replies = Rung { gets: false, replies: true };
     assert!(pair.ledger.leaves_work(&pair.shared, replies, 0));
-    let gets = host::Rung { gets: true, replies: false };
+    let gets = Rung { gets: true, replies: false };
     assert!(!pair.ledger.leaves_work(&pair.shared, gets, 1), "none is left");
     client::post_get(&pair.shared, 0, 8).unwrap();
     assert!(pair.ledger.leaves_work(&pair.shared, nothing, 1), "rung meanwhile");

@@ -5,9 +5,9 @@ use std::mem::{offset_of, size_of};
 
 use fltmgr_proto::name::PortName;
 use fltmgr_proto::slots::{
-    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_REPLIED, Allocation, Claim, GETS,
-    HostRegion, HostSlot, HostWaiter, REQUEST_DEAD, REQUEST_PARKED, REQUEST_RING, SENDS, SLOTS, SharedRegion,
-    SharedSlot, SharedWaiter, WAITERS, WINDOW, Word,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_OTHERS, ATTENTION_REPLIED, Allocation,
+    BELL_ASLEEP, CALLS, Claim, FIRST_GETS, GETS, HostRegion, HostSlot, HostWaiter, REQUEST_DEAD, REQUEST_PARKED,
+    REQUEST_RING, SLOTS, SharedRegion, SharedSlot, SharedWaiter, WAITERS, WINDOW, Word,
 };
 use fltmgr_proto::status::Status;
 use fltmgr_proto::wire::{FromClient, FromHost, Refused};
@@ -42,9 +42,9 @@ fn every_field_lies_where_the_document_says() {
             inline,
         }
         HostWaiter { id, generation, capacity, flags, ended, drained }
-        SharedRegion { allocation, attention, requests, slots, waiters, windows }
+        SharedRegion { allocation, attention, requests, posted, bells, slots, waiters, windows }
         Allocation { used, tickets, wanted, freed }
-        SharedSlot { word, owner, capacity, ticket, len, filled, drained, warmed }
+        SharedSlot { word, owner, capacity, ticket, len, filled, drained, warmed, rings }
         SharedWaiter { word, cpu, status, window, len, inline, claim }
     };
     for row in rows() {
@@ -81,9 +81,14 @@ fn every_size_is_the_documents() {
         let said = line[heading.len()..].split(' ').next().unwrap().replace(',', "");
         assert_eq!(said, size.to_string(), "{heading}");
     }
-    let counts = format!("0 to {} are GETs, {} to {} SENDs", GETS - 1, GETS, SLOTS - 1);
+    let counts = format!(
+        "0 to {} are GETs, {GETS} to {} SENDs, {CALLS} to {} take long replies",
+        GETS - 1,
+        CALLS - 1,
+        SLOTS - 1
+    );
     assert!(DOCUMENT.contains(&counts), "{counts}");
-    assert_eq!((GETS + SENDS, WAITERS, WINDOW), (64, 1024, 65536));
+    assert_eq!((SLOTS, FIRST_GETS, WAITERS, WINDOW), (1088, 32, 1024, 65536));
 }
 
 #[test]
@@ -102,6 +107,7 @@ fn every_bit_is_the_documents() {
     let (word, claim) = ("A slot's and a waiter's word, 32 bits", "A waiter's claim, 32 bits");
     let attention = "The attention word, 64 bits: the application rings, filters sleep on the upper half";
     let requests = "The requests word, 64 bits: the application rings, workers of the host sleep on the upper half";
+    let bell = "A bell, 32 bits: the application's threads sleep on it";
     let code = BTreeMap::from([
         ((word, "SLEEP"), Word::SLEEP.trailing_zeros()),
         ((word, "DEAD"), Word::DEAD.trailing_zeros()),
@@ -110,6 +116,8 @@ fn every_bit_is_the_documents() {
         ((attention, "REPLIED"), ATTENTION_REPLIED.trailing_zeros()),
         ((attention, "DEAD"), ATTENTION_DEAD.trailing_zeros()),
         ((attention, "AWAITS_GET"), ATTENTION_AWAITS_GET.trailing_zeros()),
+        ((attention, "OTHERS"), ATTENTION_OTHERS.trailing_zeros()),
+        ((bell, "ASLEEP"), BELL_ASLEEP.trailing_zeros()),
         ((requests, "RING"), REQUEST_RING.trailing_zeros()),
         ((requests, "DEAD"), REQUEST_DEAD.trailing_zeros()),
         ((requests, "PARKED"), REQUEST_PARKED.trailing_zeros()),

@@ -3,15 +3,15 @@
 use fltmgr_proto::client::{self, Posted};
 use fltmgr_proto::host::{self, FLAG_ATTENTION, FLAG_FILE, FLAG_REPLY, Header, Host, Outcome, Rung, Take};
 use fltmgr_proto::slots::{
-    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, Attention, GETS, Generation, HOLDERS, HOST_INLINE, Holder,
-    HostRegion, REPLY_INLINE, REQUEST_PARKED, Requests, SLOTS, SharedRegion, State, WAITERS, Wake, Word, Workers,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, Attention, CALLS, GETS, Generation, HOLDERS, HOST_INLINE, Holder,
+    HostRegion, REPLY_INLINE, REQUEST_PARKED, Requests, SharedRegion, State, WAITERS, Wake, Word, Workers,
 };
 use fltmgr_proto::sync::{AtomicU64, Ordering::SeqCst};
 
 #[test]
 fn each_send_rings_its_own_bit() {
     let shared = SharedRegion::boxed();
-    for (slot, bit) in [(GETS, 1), (GETS + 2, 4), (SLOTS - 1, 1 << 15)] {
+    for (slot, bit) in [(GETS, 1), (GETS + 2, 4), (CALLS - 1, 1 << 15)] {
         client::post_send(&shared, slot, 1, 1).unwrap();
         assert_eq!(Requests(&shared.requests.word).collect(), bit);
     }

@@ -8,7 +8,7 @@ use loom::thread;
 use fltmgr_proto::client::{self, Posted};
 use fltmgr_proto::host::Waiter;
 use fltmgr_proto::slots::{
-    ATTENTION_AWAITS_GET, ATTENTION_DEAD, Attention, Holder, REASON_BUFFER, REASON_REPLY, Requests, Word,
+    ATTENTION_AWAITS_GET, ATTENTION_DEAD, Attention, Bell, Holder, REASON_BUFFER, REASON_REPLY, Requests, Word,
 };
 
 use crate::model;
@@ -38,13 +38,12 @@ fn the_end_wakes_every_thread() {
             if Word::mark_dead(&world.shared.waiters[waiter.index].word) {
                 world.waiter.wake(usize::MAX, ANY);
             }
-            if Word::mark_dead(&world.shared.slots[posted.slot].word) {
-                world.slot.wake(usize::MAX, ANY);
-            }
+            world.end_slots();
             sleeper.join().unwrap();
         });
     }
     ends(|world, posted, _| assert_eq!(world.receive(posted), None));
+    ends(|world, posted, _| while !world.watch(&[posted], Bell(world.shared.bell(Holder::FIRST)).count()) {});
     ends(|world, _, waiter| assert_eq!(world.await_reply(waiter), None));
     ends(|world, _, _| {
         let word = &world.shared.attention.word;
@@ -55,6 +54,23 @@ fn the_end_wakes_every_thread() {
         let word = &world.shared.requests.word;
         let look = || world.closed.load(Ordering::Acquire).then_some(());
         wait(&world.requests, || upper(word), ANY, look, || Requests(word).prepare_sleep());
+    });
+}
+
+/// A GET that is posted as the connection ends, in a slot which was not in use before, ends too, although no socket tells.
+///
+/// Fails with: `post_get` without its last look at the dead bit.
+#[test]
+fn a_get_that_is_posted_at_the_end_ends() {
+    model(|| {
+        let world = World::new();
+        let receiver = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.try_post(false).and_then(|posted| world.receive(posted))
+        });
+        world.shared.attention.word.fetch_or(ATTENTION_DEAD, Ordering::SeqCst);
+        world.end_slots();
+        assert_eq!(receiver.join().unwrap(), None);
     });
 }
 

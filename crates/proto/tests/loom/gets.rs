@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use loom::sync::Mutex;
 use loom::sync::atomic::Ordering;
 use loom::thread;
 
 use fltmgr_proto::client;
 use fltmgr_proto::host::{Rung, Take};
-use fltmgr_proto::slots::{GETS, Holder, REASON_BUFFER};
+use fltmgr_proto::slots::{Bell, GETS, Holder, REASON_BUFFER};
 
 use crate::model;
 use crate::world::{ANY, World, upper, wait};
@@ -204,5 +205,62 @@ fn one_that_leaves_hands_its_wake_up_on() {
         // whether or not it ever slept, it must not sleep on: the time that is over, in a model without time
         world.make_all_look();
         leaves.join().unwrap();
+    });
+}
+
+/// A thread that waits on the bell of its process for any of several GETs wakes when one is complete.
+///
+/// Fails with: `ring_sleepers` or `prepare_sleep` of the bell without its fence; `ring_sleepers` before `complete`.
+#[test]
+fn a_bell_is_rung_for_what_is_complete() {
+    model(|| {
+        let world = World::new();
+        let posted = world.try_post(true).unwrap();
+        let watcher = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                while !client::completed(&world.host, posted) {
+                    world.watch(&[posted], Bell(world.shared.bell(Holder::FIRST)).count());
+                }
+                world.read(posted)
+            }
+        });
+        world.complete(world.take(), 7);
+        assert_eq!(watcher.join().unwrap(), 7);
+    });
+}
+
+/// A thread that has looked at all that was posted, and is about to sleep or sleeps, wakes for a GET that is posted and
+/// completed since.
+///
+/// Fails with: no `move_on` after the post.
+#[test]
+fn a_bell_is_rung_for_what_was_posted_since() {
+    model(|| {
+        let world = World::new();
+        let queue = Arc::new(Mutex::new((Vec::new(), false)));
+        let watcher = thread::spawn({
+            let (world, queue) = (Arc::clone(&world), Arc::clone(&queue));
+            move || loop {
+                let mut state = queue.lock().unwrap();
+                if let Some(&complete) = state.0.iter().find(|&&posted| client::completed(&world.host, posted)) {
+                    return world.read(complete);
+                }
+                state.1 = true;
+                let posted: Vec<_> = state.0.clone();
+                let seen = Bell(world.shared.bell(Holder::FIRST)).count();
+                drop(state);
+                world.watch(&posted, seen);
+                queue.lock().unwrap().1 = false;
+            }
+        });
+        let mut state = queue.lock().unwrap();
+        state.0.push(world.try_post(true).unwrap());
+        if state.1 {
+            Bell(world.shared.bell(Holder::FIRST)).move_on();
+        }
+        drop(state);
+        world.complete(world.take(), 7);
+        assert_eq!(watcher.join().unwrap(), 7);
     });
 }

@@ -76,7 +76,7 @@ fn a_reader_gives_up_or_gets_the_last_piece() {
     model(|| {
         let world = World::new();
         let sent = payload(2);
-        write_words(&world.shared.windows[2].words, first(&sent));
+        write_words(&world.shared.window(2).words, first(&sent));
         world.shared.slots[2].filled.store(1, Ordering::Relaxed);
         let mut reader = Reader::new(LEN);
         let mut got = [0; LEN];
@@ -111,8 +111,8 @@ fn a_lent_window_is_given_back_when_it_was_read() {
         let replier = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                let window = client::reserve_send(&world.shared, Holder::FIRST).unwrap();
-                let words = &world.shared.windows[window].words;
+                let window = client::reserve_reply(&world.shared, Holder::FIRST).unwrap();
+                let words = &world.shared.window(window).words;
                 write_words(words, &7_u64.to_le_bytes());
                 let published = client::claim(&world.shared, to, Holder::FIRST, 0) && {
                     client::write_reply(&world.shared, to, 7, &[], 8, Some(window));
@@ -127,7 +127,7 @@ fn a_lent_window_is_given_back_when_it_was_read() {
         if !host::expire(&world.shared, waiter) {
             let window = host::published(&world.shared, waiter).unwrap().window.unwrap();
             let mut bytes = [0; 8];
-            read_words(&world.shared.windows[window].words, &mut bytes);
+            read_words(&world.shared.window(window).words, &mut bytes);
             assert_eq!(u64::from_le_bytes(bytes), 7, "used for something else too early");
         }
         world.end(waiter);

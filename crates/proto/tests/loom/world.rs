@@ -8,8 +8,8 @@ use loom::sync::{Condvar, Mutex};
 use fltmgr_proto::client::{self, Posted, Publish, ReplyTo};
 use fltmgr_proto::host::{self, FLAG_ATTENTION, Header, Host, Outcome, Spare, Take, Waiter};
 use fltmgr_proto::slots::{
-    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_REPLIED, ATTENTION_SLOTS, Attention,
-    Holder, HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, Wake, read_words,
+    ATTENTION_AWAITS_GET, ATTENTION_AWAITS_REPLY, ATTENTION_DEAD, ATTENTION_GETS, ATTENTION_REPLIED, Attention, Bell,
+    Holder, HostRegion, REASON_BUFFER, REASON_REPLY, SharedRegion, Wake, Word, read_words,
 };
 
 pub(crate) const ANY: u32 = u32::MAX;
@@ -74,6 +74,7 @@ pub(crate) struct World {
     pub(crate) attention: Futex,
     pub(crate) requests: Futex,
     pub(crate) slot: Futex,
+    pub(crate) bell: Futex,
     pub(crate) waiter: Futex,
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) spare: Spare,
@@ -97,6 +98,7 @@ impl World {
             attention: Futex::new(),
             requests: Futex::new(),
             slot: Futex::new(),
+            bell: Futex::new(),
             waiter: Futex::new(),
             ledger: Mutex::new(Ledger { host: Host::new(), awaiting: 0 }),
             spare: Spare::default(),
@@ -107,10 +109,30 @@ impl World {
     }
 
     pub(crate) fn post(&self) -> Posted {
+        self.try_post(false).unwrap()
+    }
+
+    /// A GET that `rings` the bell or not; `None` when the connection is gone.
+    pub(crate) fn try_post(&self, rings: bool) -> Option<Posted> {
         let slot = client::reserve_get(&self.shared, Holder::FIRST).unwrap();
-        let (posted, wake) = client::post_get(&self.shared, slot, 8).unwrap();
+        if rings {
+            client::let_ring(&self.shared, slot);
+        }
+        let (posted, wake) = client::post_get(&self.shared, slot, 8)?;
         self.ring(wake);
-        posted
+        Some(posted)
+    }
+
+    /// A thread that watches, as `fltport::application::watched` has it: waits until one of those that were `posted` is
+    /// complete, or the bell has been rung since it was `seen`. True: the connection is gone.
+    pub(crate) fn watch(&self, posted: &[Posted], seen: u32) -> bool {
+        let bell = Bell(self.shared.bell(Holder::FIRST));
+        let gone = || Attention(&self.shared.attention.word).dead();
+        let found = || posted.iter().any(|&posted| client::completed(&self.host, posted));
+        let look = || (bell.count() != seen || found() || gone()).then_some(());
+        let prepare = || bell.prepare_sleep(seen).filter(|_| !found() && !gone());
+        wait(&self.bell, || bell.0.load(Ordering::SeqCst), ANY, look, prepare);
+        gone()
     }
 
     pub(crate) fn ring(&self, wake: Wake) {
@@ -151,8 +173,25 @@ impl World {
 
     pub(crate) fn complete(&self, taken: host::Taken, payload: u64) {
         host::describe(&self.host, taken, &header(8), &payload.to_le_bytes());
+        let bell = host::bell(&self.shared, taken);
         if host::complete(&self.host, &self.shared, taken) {
             self.slot.wake(usize::MAX, ANY);
+        }
+        if bell.is_some_and(|bell| Bell(bell).ring_sleepers()) {
+            self.bell.wake(usize::MAX, ANY);
+        }
+    }
+
+    /// What the host does at the end for the threads of the application that wait for slots, as `fltport::port::link` has
+    /// it.
+    pub(crate) fn end_slots(&self) {
+        for slot in client::calls(&self.shared) {
+            if Word::mark_dead(&self.shared.slots[slot].word) {
+                self.slot.wake(usize::MAX, ANY);
+            }
+        }
+        if Bell(self.shared.bell(Holder::FIRST)).ring_sleepers() {
+            self.bell.wake(usize::MAX, ANY);
         }
     }
 
@@ -182,7 +221,7 @@ impl World {
             }
             ledger.awaiting += 1;
             drop(ledger);
-            let rung = || word.load(Ordering::Acquire) & (ATTENTION_SLOTS | ATTENTION_REPLIED | ATTENTION_DEAD) != 0;
+            let rung = || word.load(Ordering::Acquire) & (ATTENTION_GETS | ATTENTION_REPLIED | ATTENTION_DEAD) != 0;
             wait(
                 &self.attention,
                 || upper(word),

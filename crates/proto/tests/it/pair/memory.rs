@@ -1,4 +1,4 @@
-//! A connection's two regions, used again and again: eight fresh megabytes for each would be most of the work.
+//! A connection's two regions, used again and again: seventy fresh megabytes for each would be most of the work.
 
 use std::cell::RefCell;
 
@@ -24,6 +24,8 @@ pub(crate) fn put((mut host, mut shared): Regions) {
     shared.allocation.zero();
     shared.attention.zero();
     shared.requests.zero();
+    shared.posted.zero();
+    shared.bells.zero();
     shared.slots.zero();
     shared.waiters.zero();
     SPARE.with_borrow_mut(|spare| spare.push((host, shared)));

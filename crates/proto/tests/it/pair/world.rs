@@ -326,9 +326,9 @@ impl Connection {
     fn publish(&mut self, held: Held, number: u64) {
         let len = (held.to.capacity as usize).min(WINDOW);
         let payload: Vec<u8> = (0..len).map(|index| byte(number as usize, index)).collect();
-        let window = if len > REPLY_INLINE { client::reserve_send(&self.shared, Holder::FIRST) } else { None };
+        let window = if len > REPLY_INLINE { client::reserve_reply(&self.shared, Holder::FIRST) } else { None };
         if let Some(slot) = window {
-            write_words(&self.shared.windows[slot].words, &payload);
+            write_words(&self.shared.window(slot).words, &payload);
         }
         let inline = if window.is_none() { &payload[..len.min(REPLY_INLINE)] } else { &[] };
         let told = if window.is_none() { inline.len() } else { len };
@@ -393,7 +393,7 @@ impl Connection {
         let room = self.host.waiters[waiter.index].capacity.load(fltmgr_proto::sync::Ordering::Relaxed) as usize;
         let mut payload = vec![0; usize::try_from(published.len).unwrap_or(usize::MAX).min(room).min(WINDOW)];
         match published.window {
-            Some(window) => read_words(&self.shared.windows[window].words, &mut payload),
+            Some(window) => read_words(&self.shared.window(window).words, &mut payload),
             None if payload.len() <= REPLY_INLINE => {
                 read_words(&self.shared.waiters[waiter.index].inline, &mut payload);
             }
@@ -430,8 +430,8 @@ impl Connection {
         for waiter in self.sending.iter().filter_map(|sending| sending.waiter) {
             Word::mark_dead(&self.shared.waiters[waiter.index].word);
         }
-        for slot in &self.shared.slots {
-            Word::mark_dead(&slot.word);
+        for slot in client::calls(&self.shared) {
+            Word::mark_dead(&self.shared.slots[slot].word);
         }
         assert!(self.hostile || Attention(&self.shared.attention.word).dead());
         while let Some(sending) = self.sending.last() {
@@ -448,12 +448,13 @@ impl Connection {
         for _ in 0..random.below(8) + 1 {
             let (raw, small) = (random.raw(), random.below(12));
             let value = if random.below(2) == 0 { raw } else { small };
-            let slot = &self.shared.slots[random.below(SLOTS as u64) as usize];
+            let slot = random.below(SLOTS as u64) as usize;
+            let (slot_word, slot) = (slot / 64, &self.shared.slots[slot]);
             let waiter = &self.shared.waiters[random.below(if raw & 1 == 0 { 8 } else { WAITERS as u64 }) as usize];
-            match random.below(14) {
+            match random.below(17) {
                 0 => self.shared.attention.word.store(value, Relaxed),
                 1 => self.shared.requests.word.store(value, Relaxed),
-                2 => self.shared.allocation.used.store(value, Relaxed),
+                2 => self.shared.allocation.used[slot_word].store(value, Relaxed),
                 3 => self.shared.allocation.tickets.store(value, Relaxed),
                 4 => slot.word.store(value as u32, Relaxed),
                 5 => {
@@ -468,6 +469,9 @@ impl Connection {
                 10 => waiter.claim.generation.store(value as u32, Relaxed),
                 11 => waiter.window.store(value as u32, Relaxed),
                 12 => waiter.len.store(value, Relaxed),
+                13 => self.shared.posted.words[slot_word % self.shared.posted.words.len()].store(value, Relaxed),
+                14 => slot.rings.store(value as u32, Relaxed),
+                15 => self.shared.bells.words[small as usize].store(value as u32, Relaxed),
                 _ => waiter.status.store(value as u32, Relaxed),
             }
         }
@@ -496,7 +500,8 @@ impl Connection {
             self.cancel(random);
             self.receive(random);
         }
-        assert_eq!(self.shared.allocation.used.load(fltmgr_proto::sync::Ordering::Relaxed), 0, "slots are left in use");
+        let used = |word: &std::sync::atomic::AtomicU64| word.load(fltmgr_proto::sync::Ordering::Relaxed);
+        assert!(self.shared.allocation.used.iter().map(used).all(|used| used == 0), "slots are left in use");
         let used = self.model.messages.iter().filter(|message| message.id != 0).count().min(WAITERS);
         for _ in 0..used {
             self.ledger.arm(&self.host, &self.shared, 0, 0).unwrap();
