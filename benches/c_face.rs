@@ -3,6 +3,8 @@
 //! `cargo bench -p fltmgr-fltlib --bench c_face` plays both in turn, several rounds, and prints medians, the ratios within
 //! each round, and what the application's threads allocate for a message. A message has 64 bytes, its reply 16.
 //!
+//! * `calls`: what the two cost that wait for nothing, a reply to a message that is not there, and a receive that is posted,
+//!   cancelled, and taken: the C face's own part, whatever else the machine does.
 //! * `blocking`: one sender; a thread that receives, replies, and receives again.
 //! * `completions`: eight senders; two threads with ten receives posted, by `Completions` and by a completion port.
 
@@ -24,7 +26,7 @@ use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, INVALID_HANDLE_VALUE, 
 use windows_sys::Win32::Storage::InstallableFileSystems::{
     FILTER_MESSAGE_HEADER, FILTER_REPLY_HEADER, FilterConnectCommunicationPort, FilterGetMessage, FilterReplyMessage,
 };
-use windows_sys::Win32::System::IO::{CreateIoCompletionPort, GetQueuedCompletionStatus, OVERLAPPED};
+use windows_sys::Win32::System::IO::{CancelIoEx, CreateIoCompletionPort, GetQueuedCompletionStatus, OVERLAPPED};
 use windows_sys::w;
 
 const PORT: &str = r"\CFacePort";
@@ -222,6 +224,61 @@ fn round(clients: &Receiver<Client>, application: fn(), senders: usize) -> Cost 
     Cost { nanoseconds, allocations }
 }
 
+/// The least that one of many batches of a call took, in nanoseconds a call: nothing but the call itself.
+fn least(mut call: impl FnMut()) -> f64 {
+    const BATCH: u32 = 200;
+    let batch = || {
+        let begun = Instant::now();
+        (0..BATCH).for_each(|_| call());
+        begun.elapsed().as_nanos() as f64 / f64::from(BATCH)
+    };
+    std::iter::repeat_with(batch).take(500).fold(f64::INFINITY, f64::min)
+}
+
+fn calls(clients: &Receiver<Client>) {
+    let rust = Connection::connect(PORT, b"").expect("a connection");
+    let c = connect();
+    let _clients = [clients.recv().expect("it connects"), clients.recv().expect("it connects")];
+    let (port, wrong) = (c.0 as HANDLE, 12_345_678);
+    // SAFETY: plain numbers.
+    let mut message: Message = unsafe { zeroed() };
+    let refused = Reply { header: FILTER_REPLY_HEADER { Status: 0, MessageId: wrong }, body: [7; REPLY] };
+    let reply_in_rust = least(|| assert!(rust.reply(wrong, Status::SUCCESS, &[7; REPLY]).is_err()));
+    let reply_in_c = least(|| {
+        // SAFETY: a reply with its header.
+        let result = unsafe { FilterReplyMessage(port, &raw const refused.header, size_of::<Reply>() as u32) };
+        assert_ne!(result, S_OK);
+    });
+    let completions = rust.completions();
+    let receive_in_rust = least(|| {
+        completions.post(1, MESSAGE).expect("a receive");
+        completions.cancel(1);
+        assert!(completions.next().expect("its end").result.is_err());
+    });
+    // SAFETY: a handle that is open.
+    let completion = unsafe { CreateIoCompletionPort(port, null_mut(), 0, 1) };
+    let len = offset_of!(Message, overlapped) as u32;
+    let receive_in_c = least(|| {
+        let overlapped = &raw mut message.overlapped;
+        // SAFETY: a message that lasts until its receive has ended.
+        unsafe { FilterGetMessage(port, (&raw mut message).cast(), len, overlapped) };
+        // SAFETY: a handle that is open.
+        unsafe { CancelIoEx(port, overlapped) };
+        let (mut bytes, mut key, mut done) = (0, 0, null_mut());
+        let taken =
+            // SAFETY: places for what is told.
+            unsafe { GetQueuedCompletionStatus(completion, &raw mut bytes, &raw mut key, &raw mut done, u32::MAX) };
+        assert!(taken == 0 && done == overlapped);
+    });
+    for handle in [completion, port] {
+        // SAFETY: the handles of above.
+        unsafe { CloseHandle(handle) };
+    }
+    println!("calls, the least of many");
+    println!("  a reply that finds no waiter: Rust {reply_in_rust:.0} ns, C {reply_in_c:.0} ns");
+    println!("  a receive posted, cancelled, taken: Rust {receive_in_rust:.0} ns, C {receive_in_c:.0} ns");
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -249,8 +306,10 @@ fn main() {
         let status = Command::new(program).env("FLTMGR_NAMESPACE", namespace.path()).status().expect("it runs again");
         std::process::exit(status.code().unwrap_or(1));
     }
-    let (connected, clients) = sync_channel(1);
-    let _port = Port::create(PORT, PortOptions::default(), Filter(connected)).expect("a port");
+    let (connected, clients) = sync_channel(2);
+    let options = PortOptions::default().max_connections(2);
+    let _port = Port::create(PORT, options, Filter(connected)).expect("a port");
+    calls(&clients);
     compare("blocking", &clients, blocking_in_rust, blocking_in_c, 1);
     compare("completions", &clients, completions_in_rust, completions_in_c, 8);
 }

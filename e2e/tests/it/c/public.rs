@@ -135,6 +135,51 @@ fn the_spy_of_microsoft_polls_for_records() {
     port.close();
 }
 
+/// AV_SCANNER_NOTIFICATION.
+fn av_notification(message: u32, scan: u64, thread: u32) -> Vec<u8> {
+    let reason = 0_u32;
+    let words =
+        [&message.to_le_bytes()[..], &reason.to_le_bytes(), &scan.to_le_bytes(), &thread.to_le_bytes(), &[0; 4]];
+    words.concat()
+}
+
+#[test]
+fn the_virus_scanner_of_microsoft_works_on_two_ports_and_says_good_bye() {
+    const START_SCANNING: u32 = 0;
+    const ABORT_SCANNING: u32 = 1;
+    const FILTER_UNLOADING: u32 = 2;
+    let Some(samples) = checkout("Windows-driver-samples") else { return };
+    let avscan = samples.join("filesys/miniFilter/avscan");
+    let program = build("public-avscan", &avscan.join("user"), &[avscan.join("inc")]);
+    let folder = tempfile::tempdir().unwrap();
+    let (commanded, commands) = std::sync::mpsc::sync_channel(16);
+    // it has no section to hand over, and says so
+    let (scan_port, scanners) = Scanner::answer(folder.path(), r"\MicrosoftAvSampleFilterScanPort", move |input, _| {
+        commanded.try_send(u64::from_le_bytes(input[8..16].try_into().unwrap())).unwrap();
+        Status::ACCESS_DENIED.into()
+    });
+    let (abort_port, aborters) = Scanner::serve(folder.path(), r"\MicrosoftAvSampleFilterAbortPort");
+    let mut command = Command::new(&program);
+    command.env("FLTMGR_NAMESPACE", folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = command.spawn().unwrap();
+    let (scanner, aborter): (Client, Client) = (scanners.recv().unwrap(), aborters.recv().unwrap());
+    let mut thread = [0; 4];
+    for scan in 1..=20 {
+        let started = av_notification(START_SCANNING, scan, 0);
+        assert_eq!(scanner.ask(&started, &mut thread, Timeout::Never).unwrap().len, 4);
+        assert_eq!(commands.recv().unwrap(), scan);
+    }
+    aborter.send(&av_notification(ABORT_SCANNING, 20, u32::from_le_bytes(thread)), Timeout::Never).unwrap();
+    let unloading = av_notification(FILTER_UNLOADING, 0, 0);
+    assert_eq!(aborter.ask(&unloading, &mut thread, Timeout::Never).unwrap().len, 4);
+    let output = running.wait_with_output().unwrap();
+    succeeded(&output);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("User Set AvMsgAbortScanning") && said.contains("The filter is unloading, exit!"), "{said}");
+    scan_port.unload();
+    abort_port.unload();
+}
+
 #[test]
 fn a_monitor_is_told_of_paths_by_events() {
     let Some(windows) = checkout("bumi95-Windows") else { return };
