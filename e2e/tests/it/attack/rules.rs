@@ -236,3 +236,10 @@ fn a_pattern_of_what_is_asked_about() {
         application.end();
     }
 }
+
+#[test]
+fn a_link_and_what_it_leads_to() {
+    refuses("HERE/real/dir/link", &["read=real/dir/link", "unlink=real/dir/link", "rename=home/link=other/new"]);
+    refuses("link", &["read=real/dir/link", "read=alias/dir/link", "unlink=home/link"]);
+    refuses("HERE/real/dir/link", &["read=real/dir/secret"]);
+}

@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use libc::c_long;
@@ -215,6 +216,14 @@ impl Place {
                 resolve::normalize(&resolve::join(&dir, &self.path))
             }
         }
+    }
+
+    /// The name by which it led to the object with this real name, if that is another. A path that leads up again may have
+    /// led anywhere, by its text.
+    fn led_by(&self, real: &[u8]) -> Option<PathBuf> {
+        let leads_up = self.path.split(|&byte| byte == b'/').any(|component| component == b"..");
+        let text = (!leads_up).then(|| self.text())?;
+        (text != real).then(|| OsString::from_vec(text).into())
     }
 }
 

@@ -134,7 +134,9 @@ impl Look<'_> {
     ) -> Result<Judged, Settled> {
         let mut flags = self.open_flags();
         let path = resolve::name_of(found.object.as_fd())?;
-        let operation = self.operation(path);
+        let through = place.led_by(&path);
+        let mut operation = self.operation(path);
+        operation.through.extend(through);
         let mut patience = Patience::None;
         let mut to_look_at = false;
         match FileType::from_raw_mode(stat.st_mode) {
