@@ -140,7 +140,7 @@ mod tests {
         let us = std::fs::File::open("/proc/self/exe").unwrap();
         let Image::Program(Some(loader)) = Image::of(&us.into()).unwrap() else { panic!("it is linked dynamically") };
         assert!(std::fs::exists(std::str::from_utf8(&loader).unwrap()).unwrap());
-        assert_eq!(of(b"\x7fELF\x01 and so on"), Image::Other);
+        assert_eq!(of(b"\x7fELF\x01 and so on"), Image::Narrow);
         assert_eq!(of(b"\x7fELF\x02"), Image::Other);
     }
 }
