@@ -93,8 +93,9 @@ pub enum AtEnd {
 /// seccomp_unotify(2) tells of this too.
 ///
 /// Not asked at all: reading and writing of open files, descriptors that come over a socket, interpreters of binfmt_misc.
-/// Refused: io_uring and clone3 (ENOSYS), openat2 with O_PATH (ENOSYS), opening by
-/// handle and pidfd_getfd (EPERM), 32-bit and x32 system calls (ENOSYS), paths of a thread whose memory we may not read
+/// Refused: io_uring, clone3 and calls that Linux 6.19 does not have (ENOSYS), openat2 with O_PATH (ENOSYS), opening by
+/// handle, pidfd_getfd, acct, swapon, fanotify events that are open files, subvolumes of Btrfs by ioctl (EPERM), 32-bit and
+/// x32 system calls (ENOSYS), paths of a thread whose memory we may not read
 /// (EACCES, counted as [`CallCounters::unreadable`]), files of procfs that show this process, and what is so deep that its
 /// absolute path is longer than PATH_MAX (ENAMETOOLONG), however short the one that was given.
 ///

@@ -14,12 +14,12 @@ const ARCH: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
 const ARCH: u32 = 0xC000_00B7;
 
-/// Set in the number of every x32 call.
-#[cfg(target_arch = "x86_64")]
-const X32: u32 = 0x4000_0000;
+/// The last call that has a decision (`program/kernel.tsv`).
+const LAST: u32 = 470;
 
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
 const ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
 const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
@@ -64,6 +64,22 @@ const MOUNTS: [c_long; 10] = [
 /// As open_tree; since 6.15.
 const SYS_OPEN_TREE_ATTR: c_long = 467;
 
+/// Requests of ioctl that do without a call what these kinds are about, on file systems of one kind.
+const REFUSED_REQUESTS: [(u32, OpSet); 7] = {
+    let (made, removed) = (OpSet::MKDIR, OpSet::UNLINK);
+    [
+        // Btrfs: subvolumes and snapshots are made and removed as directories are.
+        (0x5000_9401, made),
+        (0x5000_940E, made),
+        (0x5000_940F, removed),
+        (0x5000_9417, made),
+        (0x5000_9418, made),
+        (0x5000_943F, removed),
+        // XFS_IOC_OPEN_BY_HANDLE
+        (0xC038_586B, OpSet::OPEN),
+    ]
+};
+
 /// The program for these operations.
 pub(super) fn program(ops: OpSet, strict: bool) -> Vec<sock_filter> {
     let mut code = vec![
@@ -72,26 +88,20 @@ pub(super) fn program(ops: OpSet, strict: bool) -> Vec<sock_filter> {
         // Another architecture has other numbers: 32-bit programs do not run under supervision.
         put(RETURN, refuse(libc::ENOSYS)),
         put(LOAD, NR),
+        // A call of a later kernel, which may open files in a way that is not known here, and each of x32.
+        jump(GREATER, LAST, 0, 1),
+        put(RETURN, refuse(libc::ENOSYS)),
     ];
-    #[cfg(target_arch = "x86_64")]
-    code.extend([jump(ANY_BIT, X32, 0, 1), put(RETURN, refuse(libc::ENOSYS))]);
     for call in calls::CALLS.iter().filter(|call| ops.contains(call.kind.set())) {
         rule(&mut code, call.nr, &body(call));
     }
-    let requests = calls::REQUESTS.iter().filter(|(_, call)| ops.contains(call.kind.set()));
-    let mut body = vec![put(LOAD, argument(1))];
-    body.extend(requests.flat_map(|(request, _)| [jump(EQUAL, *request, 0, 1), put(RETURN, ASK)]));
-    body.push(put(RETURN, ALLOW));
-    rule(&mut code, libc::SYS_ioctl, &body);
+    requests(&mut code, ops);
     // A ring would open files without a system call that we could see. The flags of clone3 are in memory; programs that
     // find it missing use clone.
     for nr in [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_clone3] {
         rule(&mut code, nr, &[put(RETURN, refuse(libc::ENOSYS))]);
     }
-    if ops.contains(OpSet::OPEN) {
-        // A handle has no path to ask about; this is what a process without CAP_DAC_READ_SEARCH gets.
-        rule(&mut code, libc::SYS_open_by_handle_at, &[put(RETURN, refuse(libc::EPERM))]);
-    }
+    by_the_kernel(&mut code, ops);
     places(&mut code, strict);
     // What another process has open was opened in its name, and may be its way to us.
     rule(&mut code, libc::SYS_pidfd_getfd, &[put(RETURN, refuse(libc::EPERM))]);
@@ -116,6 +126,42 @@ pub(super) fn program(ops: OpSet, strict: bool) -> Vec<sock_filter> {
     marks(&mut code);
     code.push(put(RETURN, ALLOW));
     code
+}
+
+/// Requests of ioctl, by their number: those of the table, and those that reach names in other ways than calls do.
+fn requests(code: &mut Vec<sock_filter>, ops: OpSet) {
+    let mut body = vec![put(LOAD, argument(1))];
+    let asked = calls::REQUESTS.iter().filter(|(_, call)| ops.contains(call.kind.set())).map(|(it, _)| (*it, ASK));
+    let refused = REFUSED_REQUESTS.iter().filter(|(_, does)| ops.intersects(*does));
+    let answers = asked.chain(refused.map(|(it, _)| (*it, refuse(libc::EPERM))));
+    body.extend(answers.flat_map(|(request, answer)| [jump(EQUAL, request, 0, 1), put(RETURN, answer)]));
+    body.push(put(RETURN, ALLOW));
+    rule(code, libc::SYS_ioctl, &body);
+}
+
+/// Calls by which the kernel opens a file in a way that is not asked about. They fail as they do for a program without
+/// the capability that each needs.
+fn by_the_kernel(code: &mut Vec<sock_filter>, ops: OpSet) {
+    if !ops.contains(OpSet::OPEN) {
+        return;
+    }
+    for nr in [libc::SYS_open_by_handle_at, libc::SYS_acct, libc::SYS_swapon] {
+        rule(code, nr, &[put(RETURN, refuse(libc::EPERM))]);
+    }
+    // Kernels without it say so.
+    #[cfg(target_arch = "x86_64")]
+    rule(code, libc::SYS_uselib, &[put(RETURN, refuse(libc::ENOSYS))]);
+    // An event is an open file, unless events are only notifications that name files by handles.
+    let classes = libc::FAN_CLASS_CONTENT | libc::FAN_CLASS_PRE_CONTENT;
+    let handles = libc::FAN_REPORT_FID | libc::FAN_REPORT_DIR_FID;
+    let events = [
+        put(LOAD, argument(0)),
+        jump(ANY_BIT, classes, 1, 0),
+        jump(ANY_BIT, handles, 1, 0),
+        put(RETURN, refuse(libc::EPERM)),
+        put(RETURN, ALLOW),
+    ];
+    rule(code, libc::SYS_fanotify_init, &events);
 }
 
 /// The limit that marks Landlock domains (`domains`) is not for the tree to set.
@@ -186,12 +232,15 @@ fn rule(code: &mut Vec<sock_filter>, nr: c_long, body: &[sock_filter]) {
 }
 
 #[cfg(test)]
+mod kernel;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proto::operation::OpKind;
 
     /// Runs a program as the kernel would.
-    fn run(program: &[sock_filter], arch: u32, nr: u32, args: [u64; 6]) -> u32 {
+    pub(super) fn run(program: &[sock_filter], arch: u32, nr: u32, args: [u64; 6]) -> u32 {
         let mut data = Vec::new();
         data.extend(nr.to_ne_bytes());
         data.extend(arch.to_ne_bytes());
@@ -209,6 +258,7 @@ mod tests {
                     a = u32::from_ne_bytes(data[at..at + 4].try_into().unwrap());
                 }
                 EQUAL => pc += branch(a == step.k),
+                GREATER => pc += branch(a > step.k),
                 ANY_BIT => pc += branch(a & step.k != 0),
                 AND => a &= step.k,
                 RETURN => return step.k,
@@ -251,7 +301,7 @@ mod tests {
         let open = program(OpSet::OPEN, false);
         assert_eq!(run(&open, 0x4000_0003, 5, [0; 6]), refuse(libc::ENOSYS));
         #[cfg(target_arch = "x86_64")]
-        assert_eq!(run(&open, ARCH, X32 | libc::SYS_openat as u32, [0; 6]), refuse(libc::ENOSYS));
+        assert_eq!(run(&open, ARCH, 0x4000_0000 | libc::SYS_openat as u32, [0; 6]), refuse(libc::ENOSYS)); // x32
     }
 
     #[test]
