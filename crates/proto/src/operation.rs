@@ -181,8 +181,7 @@ pub struct Operation {
     /// The new name of a rename or link; else empty.
     pub target: PathBuf,
     /// The names by which symbolic links led to `path`, or to the directory of `target`: absolute, each with its link in it,
-    /// in the order in which they were followed. Empty where the source does not see them, and in a question. Of an open under
-    /// supervision it is the path as the call says it, made absolute, where that is not the real one.
+    /// in the order in which they were followed. Empty where the source does not see them, and in a question.
     pub through: Vec<PathBuf>,
     /// What it would do to the file. Empty where the source does not know.
     pub flags: OpFlags,

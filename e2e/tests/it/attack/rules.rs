@@ -169,6 +169,25 @@ fn a_program_of_the_system_by_its_other_name() {
 }
 
 #[test]
+fn a_link_and_what_it_leads_to() {
+    refuses("HERE/real/dir/link", &["read=real/dir/link", "unlink=real/dir/link", "rename=home/link=other/new"]);
+    refuses("link", &["read=real/dir/link", "read=alias/dir/link", "unlink=home/link"]);
+    refuses("HERE/real/dir/link", &["read=real/dir/secret"]);
+}
+
+#[test]
+fn the_name_of_each_link_on_the_way() {
+    let acts = ["read=alias/dir/secret", "truncate=alias/dir/secret", "unlink=alias/dir/secret", "make=alias/dir/new"];
+    refuses("**/alias/dir/*", &acts);
+    refuses(
+        "**/alias/dir/*",
+        &["link=alias/dir/secret=other/new", "link=other/file=alias/dir/new", "mkdir=alias/dir/new"],
+    );
+    refuses("**/far/alias/*", &["read=far/alias/secret", "read=real/../far/../far/./alias/link"]);
+    lets("**/far/alias/*", &["read=real/dir/secret", "read=home/secret", "read=alias/dir/link"]);
+}
+
+#[test]
 fn what_is_made_later_by_a_rule_through_a_link() {
     let acts = ["make=real/dir/later", "make=alias/dir/later", "mkdir=home/later", "symlink=x=home/later"];
     refuses("HERE/alias/dir/later", &acts);
@@ -235,11 +254,4 @@ fn a_pattern_of_what_is_asked_about() {
         assert_eq!(run.end(), 0);
         application.end();
     }
-}
-
-#[test]
-fn a_link_and_what_it_leads_to() {
-    refuses("HERE/real/dir/link", &["read=real/dir/link", "unlink=real/dir/link", "rename=home/link=other/new"]);
-    refuses("link", &["read=real/dir/link", "read=alias/dir/link", "unlink=home/link"]);
-    refuses("HERE/real/dir/link", &["read=real/dir/secret"]);
 }

@@ -217,14 +217,6 @@ impl Place {
             }
         }
     }
-
-    /// The name by which it led to the object with this real name, if that is another. A path that leads up again may have
-    /// led anywhere, by its text.
-    fn led_by(&self, real: &[u8]) -> Option<PathBuf> {
-        let leads_up = self.path.split(|&byte| byte == b'/').any(|component| component == b"..");
-        let text = (!leads_up).then(|| self.text())?;
-        (text != real).then(|| OsString::from_vec(text).into())
-    }
 }
 
 impl Look<'_> {
@@ -252,6 +244,13 @@ impl Look<'_> {
             && opened.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC | OFlags::CREATE);
         operation.flags.set(OpFlags::WRITE, writes || self.row.kind == OpKind::Truncate);
         operation
+    }
+
+    /// The operation on this object, to which links led by these names.
+    fn reached(&self, object: &OwnedFd, through: Vec<PathBuf>) -> Result<Operation, Errno> {
+        let mut operation = self.operation(resolve::name_of(object.as_fd())?);
+        operation.through = through;
+        Ok(operation)
     }
 
     /// The operation on these two paths.

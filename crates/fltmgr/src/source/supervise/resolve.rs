@@ -1,10 +1,13 @@
 //! From a path to the object that the waiting thread would reach, by calls of the actor that has its rights and its view.
 //!
-//! The fast way is one openat2 that refuses magic links. Paths that use those (/proc/self/fd/3), and paths that may be
-//! created, are walked here, component by component: `self` and `thread-self` are then the waiting thread, not the actor,
-//! and the parent of the final object is known.
+//! The fast way is one openat2 that follows no link. Paths with links, and paths that may be created, are walked here,
+//! component by component: the name by which each link led on is noted, `self` and `thread-self` of procfs are the waiting
+//! thread, not the actor, and the parent of the final object is known.
 
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -58,6 +61,8 @@ pub(super) struct Object {
     pub(super) object: OwnedFd,
     /// The directory that holds its name, if the way was walked to its end.
     pub(super) parent: Option<OwnedFd>,
+    /// The names by which symbolic links led there, in the order in which they were followed.
+    pub(super) through: Vec<PathBuf>,
 }
 
 /// Where a path leads.
@@ -68,7 +73,14 @@ pub(super) enum Found {
     Missing {
         parent: OwnedFd,
         name: Vec<u8>,
+        /// As that of [`Object`].
+        through: Vec<PathBuf>,
     },
+}
+
+fn are_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let [one, other] = [fs::fstat(one)?, fs::fstat(other)?];
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 fn is_directory(stat: &Stat) -> bool {
@@ -85,7 +97,7 @@ impl Walker<'_> {
         self.step(CWD, b"/", HERE | OFlags::DIRECTORY)
     }
 
-    /// By openat2. ELOOP may also mean a magic link.
+    /// By openat2. ELOOP may also mean a link that is not to be followed, as no magic link is.
     fn fast(
         &self,
         start: BorrowedFd<'_>,
@@ -117,18 +129,28 @@ impl Walker<'_> {
         Ok((object, stat))
     }
 
-    /// Walks the path. With `create` a free final name is not an error.
-    fn walk(&self, start: BorrowedFd<'_>, path: &[u8], follow: bool, create: bool) -> Result<Found, Errno> {
+    /// Walks the path. With `create` a free final name is not an error. Of the limits it knows a root of its own.
+    fn walk(
+        &self,
+        start: BorrowedFd<'_>,
+        path: &[u8],
+        follow: bool,
+        create: bool,
+        limits: ResolveFlags,
+    ) -> Result<Found, Errno> {
         if path.is_empty() {
             return Err(Errno::NOENT);
         }
-        let mut at =
-            if path[0] == b'/' { self.root()? } else { start.try_clone_to_owned().map_err(|_| Errno::MFILE)? };
+        let in_root = limits.contains(ResolveFlags::IN_ROOT);
+        let first = || start.try_clone_to_owned().map_err(|_| Errno::MFILE);
+        let root = || if in_root { first() } else { self.root() };
+        let mut at = if path[0] == b'/' { root()? } else { first()? };
+        let mut through = Vec::new();
         let mut parent = None;
         let mut rest = path.to_vec();
         let mut links = 0;
         while let Some((component, remaining)) = next(&rest) {
-            if component == b"." {
+            if component == b"." || (in_root && component == b".." && are_same(at.as_fd(), start)?) {
                 // Not only a no-op: "file/." must fail, and so must a directory that may not be searched.
                 self.step(at.as_fd(), b".", HERE)?;
                 rest = remaining.to_vec();
@@ -148,7 +170,7 @@ impl Walker<'_> {
             };
             let object = match object {
                 Err(Errno::NOENT) if last && create && !slash => {
-                    return Ok(Found::Missing { parent: at, name: component.to_vec() });
+                    return Ok(Found::Missing { parent: at, name: component.to_vec(), through });
                 }
                 other => other?,
             };
@@ -162,13 +184,15 @@ impl Walker<'_> {
                 continue;
             }
             if last && !slash && !follow {
-                return Ok(Found::Object(Object { object, parent: Some(at) }));
+                return Ok(Found::Object(Object { object, parent: Some(at), through }));
             }
             links += 1;
             if links > MAX_LINKS {
                 return Err(Errno::LOOP);
             }
-            match self.target(&at, component, &object, &stat, last)? {
+            let target = self.target(&at, component, &object, &stat, last)?;
+            through.push(led_on(at.as_fd(), component, remaining)?);
+            match target {
                 Target::Jump(object) => {
                     if slash && !is_directory(&fs::fstat(&object)?) {
                         return Err(Errno::NOTDIR);
@@ -178,14 +202,14 @@ impl Walker<'_> {
                 }
                 Target::Text(text) => {
                     if text.first() == Some(&b'/') {
-                        at = self.root()?;
+                        at = root()?;
                         parent = None;
                     }
                     rest = [&text, remaining].concat();
                 }
             }
         }
-        Ok(Found::Object(Object { object: at, parent }))
+        Ok(Found::Object(Object { object: at, parent, through }))
     }
 
     /// Where a symbolic link leads. `last`: nothing follows it in the path.
@@ -237,36 +261,44 @@ impl Walker<'_> {
         follow: bool,
         limits: ResolveFlags,
     ) -> Result<Object, Errno> {
-        let way = match self.fast(start, path, follow, limits) {
-            // A magic link leads out of every limit, and is one that a limit may exclude.
-            Err(Errno::LOOP) if limits.intersects(ResolveFlags::BENEATH | ResolveFlags::IN_ROOT) => {
-                return self.actor.open(start, path, HERE, Mode::empty(), Some(limits)).and(Err(Errno::XDEV));
-            }
-            Err(Errno::LOOP) if limits.intersects(ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS) => {
-                return Err(Errno::LOOP);
-            }
-            Err(Errno::XDEV) => return Err(Errno::XDEV),
-            Err(Errno::LOOP | Errno::NOSYS) => None,
-            // An object of procfs may have been reached through the actor's /proc/self, and so may an error, unless it
-            // comes without following any symbolic link.
-            Ok((object, stat)) if on_procfs(object.as_fd(), &stat)? => None,
-            Ok((object, _)) => Some(object),
-            Err(errno) => match self.fast(start, path, follow, limits | ResolveFlags::NO_SYMLINKS) {
-                Err(again) if again == errno => return Err(errno),
-                _ => None,
-            },
-        };
-        if let Some(object) = way {
-            return Ok(Object { object, parent: None });
+        match self.fast(start, path, follow, limits | ResolveFlags::NO_SYMLINKS) {
+            Err(Errno::LOOP) if limits.contains(ResolveFlags::NO_SYMLINKS) => return Err(Errno::LOOP),
+            Err(Errno::LOOP | Errno::NOSYS) => {}
+            // The parent of an object of procfs is to be known.
+            Ok((object, stat)) if on_procfs(object.as_fd(), &stat)? => {}
+            Ok((object, _)) => return Ok(Object { object, parent: None, through: Vec::new() }),
+            Err(errno) => return Err(errno),
         }
-        if limits.contains(ResolveFlags::CACHED) {
+        let within = if limits.is_empty() { None } else { self.within(start, path, follow, limits)? };
+        if within.is_none() && limits.contains(ResolveFlags::CACHED) {
             return Err(Errno::AGAIN);
         }
-        // Under a root of its own an absolute path starts there; what else the limits exclude, the fast way has found.
-        let path = if limits.contains(ResolveFlags::IN_ROOT) { relative(path) } else { path };
-        match self.walk(start, path, follow, false)? {
-            Found::Object(found) => Ok(found),
-            Found::Missing { .. } => Err(Errno::NOENT),
+        let Found::Object(found) = self.walk(start, path, follow, false, limits)? else { return Err(Errno::NOENT) };
+        match within {
+            // A link changed between the two: the kernel too says so of an open within limits.
+            Some(within) if !are_same(found.object.as_fd(), within.as_fd())? => Err(Errno::AGAIN),
+            _ => Ok(found),
+        }
+    }
+
+    /// The object to which links lead within limits, as the kernel follows them; what these exclude is an error. `None`: on
+    /// procfs, where the actor's own links may have been followed.
+    fn within(
+        &self,
+        start: BorrowedFd<'_>,
+        path: &[u8],
+        follow: bool,
+        limits: ResolveFlags,
+    ) -> Result<Option<OwnedFd>, Errno> {
+        match self.fast(start, path, follow, limits) {
+            // A magic link leads out of every limit, and is one that a limit may exclude.
+            Err(Errno::LOOP) if limits.intersects(ResolveFlags::BENEATH | ResolveFlags::IN_ROOT) => {
+                self.actor.open(start, path, HERE, Mode::empty(), Some(limits)).and(Err(Errno::XDEV))
+            }
+            Err(Errno::LOOP) if limits.contains(ResolveFlags::NO_MAGICLINKS) => Err(Errno::LOOP),
+            Err(Errno::XDEV) => Err(Errno::XDEV),
+            Ok((object, stat)) if !on_procfs(object.as_fd(), &stat)? => Ok(Some(object)),
+            _ => Ok(None),
         }
     }
 
@@ -281,7 +313,7 @@ impl Walker<'_> {
         match split(path) {
             // A file can not be made by a name that ends in a slash, whatever stands there.
             Some((dir, _)) if path.ends_with(b"/") => self.object(start, dir, true, limits).and(Err(Errno::ISDIR)),
-            _ if limits.is_empty() => self.walk(start, path, follow, true),
+            _ if limits.is_empty() => self.walk(start, path, follow, true, limits),
             _ => self.creation_within(start, path, follow, limits),
         }
     }
@@ -296,20 +328,24 @@ impl Walker<'_> {
         limits: ResolveFlags,
     ) -> Result<Found, Errno> {
         let mut path = path.to_vec();
+        let mut through = Vec::new();
         for _ in 0..MAX_LINKS {
             let found = self.object(start, &path, follow, limits);
             let Some((dir, name)) = split(&path) else { return found.map(Found::Object) };
             let parent = match found {
                 // Where its name is a link, the kernel has judged that.
-                Ok(Object { object, .. }) => {
-                    let parent = self.object(start, dir, true, limits).ok().map(|dir| dir.object);
-                    return Ok(Found::Object(Object { object, parent }));
+                Ok(mut found) => {
+                    found.parent = self.object(start, dir, true, limits).ok().map(|dir| dir.object);
+                    found.through.splice(0..0, through);
+                    return Ok(Found::Object(found));
                 }
-                Err(Errno::NOENT) => self.object(start, dir, true, limits)?.object,
+                Err(Errno::NOENT) => self.object(start, dir, true, limits)?,
                 Err(errno) => return Err(errno),
             };
+            through.extend(parent.through.iter().map(|dir| below(dir, name)));
+            let parent = parent.object;
             let link = match self.step(parent.as_fd(), name, HERE | OFlags::NOFOLLOW) {
-                Err(Errno::NOENT) => return Ok(Found::Missing { parent, name: name.to_vec() }),
+                Err(Errno::NOENT) => return Ok(Found::Missing { parent, name: name.to_vec(), through }),
                 other => other?,
             };
             if FileType::from_raw_mode(fs::fstat(&link)?.st_mode) != FileType::Symlink {
@@ -320,6 +356,7 @@ impl Walker<'_> {
             if absolute && limits.contains(ResolveFlags::BENEATH) {
                 return Err(Errno::XDEV);
             }
+            through.push(led_on(parent.as_fd(), name, b"")?);
             path = if absolute { text } else { join(dir, &text) };
         }
         Err(Errno::LOOP)
@@ -346,13 +383,15 @@ enum Target {
     Text(Vec<u8>),
 }
 
-/// An absolute path as one from the root.
-fn relative(path: &[u8]) -> &[u8] {
-    match path.iter().position(|&byte| byte != b'/') {
-        Some(at) => &path[at..],
-        None if path.is_empty() => path,
-        None => b".",
-    }
+/// The name by which a link in this directory led on: with its own name, and the rest of the path.
+fn led_on(dir: BorrowedFd<'_>, link: &[u8], rest: &[u8]) -> Result<PathBuf, Errno> {
+    let name = normalize(&[&join(&name_of(dir)?, link), rest].concat());
+    Ok(OsString::from_vec(name).into())
+}
+
+/// A name in a directory with this name.
+pub(super) fn below(dir: &Path, name: &[u8]) -> PathBuf {
+    dir.join(OsStr::from_bytes(name))
 }
 
 /// The first component and what follows it (with its slash). `None` if there is none.
@@ -423,7 +462,7 @@ mod tests {
         let guards = Guards { symlinks: true, ..Guards::default() };
         let procfs = Procfs::new().unwrap();
         let walker = Walker { actor: &Actor::Ours, tid: 0, user: 0, guards, procfs: &procfs };
-        let walk = |path: &str| walker.walk(start.as_fd(), path.as_bytes(), true, true);
+        let walk = |path: &str| walker.walk(start.as_fd(), path.as_bytes(), true, true, ResolveFlags::empty());
         assert!(matches!(walk("to-dir/file"), Ok(Found::Object(_))));
         assert!(matches!(walk("to-dir/new"), Ok(Found::Missing { .. })));
         for last in ["to-file", "to-dir", "to-dir/"] {

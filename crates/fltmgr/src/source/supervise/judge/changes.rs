@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use proto::operation::{OpFlags, OpKind, Operation};
@@ -22,6 +23,27 @@ struct Named {
     last: Vec<u8>,
     /// Absolute. `None` if the path ends in no name ("/", "." or ".."): no call has an effect on that.
     path: Option<Vec<u8>>,
+    /// The names by which links led to its directory, each with the last component.
+    through: Vec<PathBuf>,
+}
+
+/// An object, and the names by which links led to it.
+pub(super) struct Reached {
+    pub(super) object: Arc<OwnedFd>,
+    pub(super) through: Vec<PathBuf>,
+}
+
+impl From<resolve::Object> for Reached {
+    fn from(resolve::Object { object, through, .. }: resolve::Object) -> Self {
+        Self { object: Arc::new(object), through }
+    }
+}
+
+impl From<Arc<OwnedFd>> for Reached {
+    /// What a descriptor names.
+    fn from(object: Arc<OwnedFd>) -> Self {
+        Self { object, through: Vec::new() }
+    }
 }
 
 /// What the arguments of a change are made of.
@@ -81,14 +103,14 @@ impl Look<'_> {
             Shape::Entry { name, fresh } => {
                 let named = self.named(&self.place(name)?)?;
                 let path = self.existence(&named, fresh)?;
+                let through = named.through.clone();
                 material.names.push(named);
-                let mut operation = path.map(|path| self.operation(path));
-                if self.row.kind == OpKind::Mknod
-                    && let Some(operation) = &mut operation
-                {
-                    operation.flags |= OpFlags::CREATE;
-                }
-                Ok(operation)
+                Ok(path.map(|path| {
+                    let mut operation = self.operation(path);
+                    operation.through = through;
+                    operation.flags.set(OpFlags::CREATE, self.row.kind == OpKind::Mknod);
+                    operation
+                }))
             }
             Shape::Names { from, to } => {
                 let [from, to] = [self.named(&self.place(from)?)?, self.named(&self.place(to)?)?];
@@ -98,25 +120,34 @@ impl Look<'_> {
                 Ok(operation)
             }
             Shape::Link { from, to, follow } => {
-                let object = self.linked(from, self.has(follow))?;
+                let Reached { object, mut through } = self.linked(from, self.has(follow))?;
                 let path = resolve::name_of(object.as_fd())?;
                 let to = self.named(&self.place(to)?)?;
                 let target = self.existence(&to, true)?;
-                material.object = Some(Arc::new(object));
+                through.extend(to.through.iter().cloned());
+                material.object = Some(object);
                 material.names.push(to);
-                Ok(target.map(|target| self.pair(path, target)))
+                Ok(target.map(|target| {
+                    let mut operation = self.pair(path, target);
+                    operation.through = through;
+                    operation
+                }))
             }
             Shape::Symlink { to } => {
                 let to = self.named(&self.place(to)?)?;
                 let target = self.existence(&to, true)?;
-                let pair =
-                    target.map(|target| Ok::<_, Settled>(self.pair(self.led_to(&target)?, target))).transpose()?;
+                let pair = target.map(|target| {
+                    let mut operation = self.pair(self.led_to(&target)?, target);
+                    operation.through.clone_from(&to.through);
+                    Ok::<_, Settled>(operation)
+                });
+                let pair = pair.transpose()?;
                 material.names.push(to);
                 Ok(pair)
             }
             Shape::Object { name, follow, without } => {
-                let object = self.object(name, follow, without)?;
-                let operation = self.operation(resolve::name_of(object.as_fd())?);
+                let Reached { object, through } = self.object(name, follow, without)?;
+                let operation = self.reached(&object, through)?;
                 material.object = Some(object);
                 Ok(Some(operation))
             }
@@ -135,21 +166,23 @@ impl Look<'_> {
     fn named(&self, place: &Place) -> Result<Named, Settled> {
         let find = |dir: &[u8]| {
             let found = self.walker().object(place.start(), dir, true, ResolveFlags::empty());
-            Self::found(found).map(|found| Arc::new(found.object))
+            Self::found(found).map(Reached::from)
         };
         if let Some((dir, name)) = resolve::split(&place.path) {
-            let parent = find(dir)?;
+            let Reached { object: parent, through } = find(dir)?;
+            let through = through.iter().map(|dir| resolve::below(dir, name)).collect();
             let path = resolve::join(&resolve::name_of(parent.as_fd())?, name);
             let slash: &[u8] = if place.path.ends_with(b"/") { b"/" } else { b"" };
-            return Ok(Named { parent, last: [name, slash].concat(), path: Some(path) });
+            return Ok(Named { parent, last: [name, slash].concat(), path: Some(path), through });
         }
         let at = place.path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
         let (dir, last) = place.path.split_at(at);
-        match last {
+        let (parent, last) = match last {
             // "/", or "dir/./" and the like: their slashes are of the last component.
-            b"" => Ok(Named { parent: find(b".")?, last: place.path.clone(), path: None }),
-            _ => Ok(Named { parent: find(if dir.is_empty() { b"." } else { dir })?, last: last.to_vec(), path: None }),
-        }
+            b"" => (find(b".")?, place.path.clone()),
+            _ => (find(if dir.is_empty() { b"." } else { dir })?, last.to_vec()),
+        };
+        Ok(Named { parent: parent.object, last, path: None, through: Vec::new() })
     }
 
     /// The path of a name that must be free (`fresh`) or taken. The errors are those of the call; nothing is asked about
@@ -177,36 +210,38 @@ impl Look<'_> {
             leaf &= kind(to)? != FileType::Directory;
         }
         let mut operation = self.pair(path, target);
+        operation.through = [&*from.through, &*to.through].concat();
         operation.flags.set(OpFlags::LEAF, leaf);
         Ok(operation)
     }
 
     /// The object that gets a second name.
-    fn linked(&self, from: Name, follow: bool) -> Result<OwnedFd, Settled> {
+    fn linked(&self, from: Name, follow: bool) -> Result<Reached, Settled> {
         let place = self.place_within(from, ResolveFlags::empty(), self.has(libc::AT_EMPTY_PATH as u64))?;
         if place.path.is_empty() {
-            return place.start.ok_or(Settled::Error(Errno::NOENT));
+            return place.start.map(|start| Arc::new(start).into()).ok_or(Settled::Error(Errno::NOENT));
         }
         let found = self.walker().object(place.start(), &place.path, follow, ResolveFlags::empty());
-        Self::found(found).map(|found| found.object)
+        Self::found(found).map(Reached::from)
     }
 
-    fn object(&self, name: Name, follow: Follow, without: Without) -> Result<Arc<OwnedFd>, Settled> {
+    fn object(&self, name: Name, follow: Follow, without: Without) -> Result<Reached, Settled> {
         let descriptor = name.at.map_or(libc::AT_FDCWD, |register| self.arg(register) as i32);
         let empty = without != Without::Nothing && self.has(libc::AT_EMPTY_PATH as u64);
         let no_path = self.arg(name.path) == 0;
+        let open = || self.descriptor(descriptor).map(Reached::from);
         match without {
             Without::Descriptor | Without::Both if no_path && descriptor != libc::AT_FDCWD => {
-                return if self.arguments.flags == 0 { self.descriptor(descriptor) } else { Err(Errno::INVAL.into()) };
+                return if self.arguments.flags == 0 { open() } else { Err(Errno::INVAL.into()) };
             }
-            Without::File if no_path && empty && descriptor != libc::AT_FDCWD => return self.descriptor(descriptor),
+            Without::File if no_path && empty && descriptor != libc::AT_FDCWD => return open(),
             _ => {}
         }
         let place = self.place_within(name, ResolveFlags::empty(), empty)?;
         if place.path.is_empty() {
             return match without {
-                Without::File if descriptor != libc::AT_FDCWD => self.descriptor(descriptor),
-                _ => place.start.map(Arc::new).ok_or(Settled::Error(Errno::NOENT)),
+                Without::File if descriptor != libc::AT_FDCWD => open(),
+                _ => place.start.map(|start| Arc::new(start).into()).ok_or(Settled::Error(Errno::NOENT)),
             };
         }
         let follow = match follow {
@@ -215,7 +250,7 @@ impl Look<'_> {
             Follow::Unless(flag) => !self.has(flag),
         };
         let found = self.walker().object(place.start(), &place.path, follow, ResolveFlags::empty());
-        Self::found(found).map(|found| Arc::new(found.object))
+        Self::found(found).map(Reached::from)
     }
 
     /// A copy of a descriptor of the caller, which must be more than a path.
@@ -281,7 +316,7 @@ impl Look<'_> {
             Err(Settled::Error(Errno::EXIST)) => return Err(Settled::Error(Errno::ADDRINUSE)),
             other => other?,
         };
-        let Named { parent, last, .. } = named;
+        let Named { parent, last, through, .. } = named;
         // An absolute path needs no start; where the proxy stands is as good as any.
         let start = match place.start {
             Some(start) => start,
@@ -291,6 +326,7 @@ impl Look<'_> {
         let plan = Plan::Bind(Bind { socket, address, name: Some(name), numbered: false });
         let Some(path) = path else { return Err(Settled::Do(plan)) };
         let mut operation = self.operation(path);
+        operation.through = through;
         operation.flags |= OpFlags::CREATE;
         Ok(Judged { operation: operation.into(), plan, object: None })
     }

@@ -3,10 +3,10 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use proto::operation::Operation;
 use rustix::fs::{FileType, OFlags, ResolveFlags, fstat};
 use rustix::io::Errno;
 
+use super::changes::Reached;
 use super::{Judged, Look, Place, Settled};
 use crate::source::descriptors::is_exhausted;
 use crate::source::supervise::executions::Execution;
@@ -19,40 +19,40 @@ const SCRIPTS: usize = 5;
 
 impl Look<'_> {
     /// The exec of this object.
-    pub(super) fn exec(&self, object: Arc<OwnedFd>) -> Result<Judged, Settled> {
-        let mut all = vec![object];
+    pub(super) fn exec(&self, program: Reached) -> Result<Judged, Settled> {
+        let mut all = vec![program];
         let (mut program, mut loader) = (0, None);
         while program == all.len() - 1 && loader.is_none() {
-            match self.image(&all[program])? {
+            match self.image(&all[program].object)? {
                 Some(Image::Script(_)) if program == SCRIPTS => return Err(Settled::Error(Errno::LOOP)),
                 Some(Image::Script(path)) => {
                     all.push(self.named_by_a_file(path)?);
                     program += 1;
                 }
                 Some(Image::Program(Some(path))) => {
-                    let object = self.named_by_a_file(path)?;
-                    all.push(object.clone());
-                    loader = Some(object);
+                    let named = self.named_by_a_file(path)?;
+                    loader = Some(named.object.clone());
+                    all.push(named);
                 }
                 // The kernel would run it, and each of its calls would be refused.
                 Some(Image::Narrow) => {
-                    self.tree.note_narrow(resolve::name_of(all[program].as_fd())?);
+                    self.tree.note_narrow(resolve::name_of(all[program].object.as_fd())?);
                     return Err(Settled::Error(Errno::ACCESS));
                 }
                 Some(Image::Program(None) | Image::Other) | None => break,
             }
         }
-        let execution = Self::found(Execution::new(self.call.tid, &all[program], loader.as_ref()))?;
+        let execution = Self::found(Execution::new(self.call.tid, &all[program].object, loader.as_ref()))?;
         self.still_waits()?;
-        let questions = all.into_iter().map(|object| self.question(object)).collect::<Result<Vec<_>, _>>()?;
+        let questions = all.into_iter().map(|reached| self.question(reached)).collect::<Result<Vec<_>, _>>()?;
         let mut questions = questions.into_iter();
         let Some(Question { operation, object }) = questions.next() else { return Err(Settled::Gone) };
         let plan = Plan::Execute(Execute { rest: questions.collect(), execution: Arc::new(execution) });
         Ok(Judged { operation, plan, object })
     }
 
-    fn question(&self, object: Arc<OwnedFd>) -> Result<Question, Settled> {
-        let operation: Operation = self.operation(resolve::name_of(object.as_fd())?);
+    fn question(&self, Reached { object, through }: Reached) -> Result<Question, Settled> {
+        let operation = self.reached(&object, through)?;
         let object = Self::regular(&object)?;
         Ok(Question { operation: Arc::new(operation), object })
     }
@@ -71,10 +71,10 @@ impl Look<'_> {
     }
 
     /// The object that a path in an executed file leads to: from the root or the working directory, as the path of the exec.
-    fn named_by_a_file(&self, path: Vec<u8>) -> Result<Arc<OwnedFd>, Settled> {
+    fn named_by_a_file(&self, path: Vec<u8>) -> Result<Reached, Settled> {
         let start = if path.starts_with(b"/") { None } else { Some(self.start(None)?) };
         let place = Place { start, path };
         let found = self.walker().object(place.start(), &place.path, true, ResolveFlags::empty());
-        Self::found(found).map(|found| Arc::new(found.object))
+        Self::found(found).map(Reached::from)
     }
 }

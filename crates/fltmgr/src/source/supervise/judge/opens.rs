@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use proto::operation::OpFlags;
+use proto::operation::{OpFlags, Operation};
 use rustix::fs::{self, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
@@ -89,9 +89,11 @@ impl Look<'_> {
             false => walker.object(place.start(), &place.path, follows(flags), within).map(Found::Object),
         };
         let found = match Self::found(found)? {
-            Found::Missing { parent, name } => {
+            Found::Missing { parent, name, through } => {
                 let path = resolve::join(&resolve::name_of(parent.as_fd())?, &name);
-                return Ok(self.creation(path, parent, name, limits.is_some()));
+                let mut operation = self.operation(path);
+                operation.through = through;
+                return Ok(self.creation(operation, parent, name, limits.is_some()));
             }
             Found::Object(found) => found,
         };
@@ -102,8 +104,8 @@ impl Look<'_> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         match kind {
             FileType::Directory if temporary => {
-                let path = resolve::name_of(found.object.as_fd())?;
-                Ok(self.creation(path, found.object, b".".to_vec(), limits.is_some()))
+                let operation = self.reached(&found.object, found.through)?;
+                Ok(self.creation(operation, found.object, b".".to_vec(), limits.is_some()))
             }
             FileType::Directory if create => Err(Settled::Error(Errno::ISDIR)),
             FileType::Directory => {
@@ -133,10 +135,7 @@ impl Look<'_> {
         limits: Option<ResolveFlags>,
     ) -> Result<Judged, Settled> {
         let mut flags = self.open_flags();
-        let path = resolve::name_of(found.object.as_fd())?;
-        let through = place.led_by(&path);
-        let mut operation = self.operation(path);
-        operation.through.extend(through);
+        let operation = self.reached(&found.object, found.through)?;
         let mut patience = Patience::None;
         let mut to_look_at = false;
         match FileType::from_raw_mode(stat.st_mode) {
@@ -177,8 +176,7 @@ impl Look<'_> {
     }
 
     /// The open of a file that is to be made.
-    fn creation(&self, path: Vec<u8>, parent: OwnedFd, name: Vec<u8>, exact: bool) -> Judged {
-        let mut operation = self.operation(path);
+    fn creation(&self, mut operation: Operation, parent: OwnedFd, name: Vec<u8>, exact: bool) -> Judged {
         operation.flags |= OpFlags::CREATE;
         let mode = Mode::from_raw_mode(self.arguments.mode & 0o7777);
         let plan = Plan::Create(Create { parent: Arc::new(parent), name, flags: self.open_flags(), mode, exact });
