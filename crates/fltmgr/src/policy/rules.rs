@@ -58,7 +58,8 @@ impl From<Effect> for Decision {
 /// among the files there are when the [`Rules`] are made, and it holds for what their symbolic links lead to as well.
 ///
 /// All names of an operation are matched: both of a rename or link, and the symbolic links by which a file was reached. The
-/// strictest decision of those counts. A directory is not renamed to where other rules would hold for the files below it,
+/// strictest decision of those counts; but a rule that allows the file by its real name allows it by whatever link it was
+/// reached, unless a rule above says otherwise of the link. A directory is not renamed to where other rules would hold for the files below it,
 /// than where it is: a rule is not lifted by moving what it is about, or brought about a file by moving that there.
 /// An operation whose name cannot be told is asked about by the first rule that asks, and is [`Decision::Unnamed`] if one
 /// that denies stands above.
@@ -174,24 +175,35 @@ impl Rules {
     /// What the first rule that matches says, of the operation's names the strictest. Waits for nothing and takes no lock.
     pub fn decide(&self, operation: &Operation) -> Decision {
         let kind = operation.kind.set();
-        let first = match operation.path.as_os_str().is_empty() {
+        let rule = self.first(&operation.path, kind);
+        let path = match operation.path.as_os_str().is_empty() {
             true => self.of_no_name(kind),
-            false => self.of_name(&operation.path, kind),
+            false => self.says(rule),
         };
         // Most operations have no second name: it is empty, and some patterns match that.
-        let others = [&operation.target].into_iter().chain(&operation.through);
-        let others = others.filter(|name| !name.as_os_str().is_empty()).map(|name| self.of_name(name, kind));
-        let decision = others.fold(first, Decision::max);
+        let target = match operation.target.as_os_str().is_empty() {
+            true => Decision::Allow,
+            false => self.says(self.first(&operation.target, kind)),
+        };
+        // A rule that allows the real name stands above those after it, by whatever link the file was reached.
+        let allowed = rule.filter(|_| path == Decision::Allow && operation.target.as_os_str().is_empty());
+        let through = operation.through.iter().map(|name| self.first(name, kind));
+        let through = through.filter(|rule| allowed.is_none_or(|allowed| rule.is_some_and(|rule| rule < allowed)));
+        let decision = through.map(|rule| self.says(rule)).fold(path.max(target), Decision::max);
         if moves_what_is_below(operation) { decision.max(self.of_move(operation)) } else { decision }
     }
 
-    /// The decision by one name.
-    fn of_name(&self, name: &Path, kind: OpSet) -> Decision {
+    /// The first rule that matches a name.
+    fn first(&self, name: &Path, kind: OpSet) -> Option<usize> {
         let of_kind = |rule: &usize| self.heads[*rule].kinds.contains(kind);
         // Globs stand in the order of their rules.
         let named = self.globs.matches(name).into_iter().map(|glob| self.patterns[glob].0).find(of_kind);
         let any = self.everything.iter().copied().find(of_kind);
-        named.into_iter().chain(any).min().map_or(Decision::Allow, |rule| self.heads[rule].effect.into())
+        named.into_iter().chain(any).min()
+    }
+
+    fn says(&self, rule: Option<usize>) -> Decision {
+        rule.map_or(Decision::Allow, |rule| self.heads[rule].effect.into())
     }
 
     /// The decision about a file whose name cannot be told.

@@ -119,9 +119,28 @@ fn the_strictest_decision_about_any_name_counts() {
     assert_eq!(link("/my.key", "/public/my.key"), Decision::Deny);
     assert_eq!(link("/my.conf", "/public/x"), Decision::Ask);
     assert_eq!(link("/public/a", "/public/b"), Decision::Allow);
-    let mut reached = open("/public/file");
+    let mut reached = open("/other/file");
     reached.through = vec!["/tmp/a.conf".into(), "/tmp/a.key".into()];
     assert_eq!(rules.decide(&reached), Decision::Deny);
+}
+
+/// Else a list of what is allowed would have to name `/lib` beside `/usr/lib`.
+#[test]
+fn what_is_allowed_by_its_real_name_is_allowed_through_links() {
+    let through = |rules: &[Rule], path: &str, link: &str| {
+        let mut reached = open(path);
+        reached.through = vec![link.into()];
+        Rules::new(rules.iter().cloned()).unwrap().decide(&reached)
+    };
+    let [public, all] = [Rule::allow(["/public/**"]), Rule::deny(["**"])];
+    let list = [public.clone(), all.clone()];
+    assert_eq!(through(&list, "/public/file", "/link"), Decision::Allow);
+    // The name of a link allows nothing: a program that may make links could name them so.
+    assert_eq!(through(&list, "/secret", "/public/link"), Decision::Deny);
+    // A rule about the link stands above it, if it does in the list.
+    let link = Rule::deny(["/link"]);
+    assert_eq!(through(&[link.clone(), public.clone(), all.clone()], "/public/file", "/link"), Decision::Deny);
+    assert_eq!(through(&[public, link, all], "/public/file", "/link"), Decision::Allow);
 }
 
 #[test]
