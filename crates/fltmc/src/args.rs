@@ -140,7 +140,7 @@ pub(crate) struct Run {
     pub(crate) strict: bool,
 
     /// The program and its arguments. What it leaves running when it ends is killed
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }
 

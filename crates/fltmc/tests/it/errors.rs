@@ -257,7 +257,8 @@ fn a_process_without_descriptors_leaves_no_folder() {
 /// The argument parser's errors have the form of all others.
 #[test]
 fn a_wrong_command_line_is_one_sentence() {
-    let cases: [(&[&str], &[&str]); 6] = [
+    let cases: [(&[&str], &[&str]); 7] = [
+        (&["run", "--dny=x", "--", "true"], &["unexpected argument '--dny'", "'--deny'", "; see fltmc run --help"]),
         (&["ports", "--jsn"], &["unexpected argument '--jsn' found", "'--json'", "; see fltmc ports --help"]),
         (&["run"], &["<CMD>", "; see fltmc run --help"]),
         (&["run", "--on-miss=perhaps", "--", "true"], &["invalid value 'perhaps'", "allow", "deny"]),
