@@ -377,6 +377,11 @@ pub(crate) fn fifos() {
         unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
     };
     alone(|| {
+        for signal in [libc::SIGTERM, libc::SIGQUIT] {
+            // Tests that were started in the background have them ignored, and children would too.
+            // SAFETY: no handler runs.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
         rustix::fs::mknodat(rustix::fs::CWD, "free/fifo", rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         handle(0);
         alarm(50_000);
