@@ -23,6 +23,7 @@ mod image;
 mod judge;
 mod kill;
 mod members;
+mod names;
 mod orphans;
 mod plan;
 mod procfiles;

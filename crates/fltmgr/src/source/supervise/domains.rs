@@ -18,12 +18,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::io::Errno;
 use sys::proxy::Proxy;
 
-use super::identity::Identity;
+use super::identity::{DomainNumber, Identity};
 use crate::source::procfs::TaskStatus;
 use fltport::internal::lock;
-
-/// A domain, by number; 0 is none.
-pub(super) type Number = u32;
 
 /// The mark of the domain n is this less n.
 const MARK: u64 = 1 << 62;
@@ -38,7 +35,7 @@ static LAST: AtomicU32 = AtomicU32::new(0);
 /// The domains of a tree.
 #[derive(Debug, Default)]
 pub(super) struct Domains {
-    table: Mutex<HashMap<Number, Domain>>,
+    table: Mutex<HashMap<DomainNumber, Domain>>,
     /// One thread at a time comes into a domain, so that what is remembered of the others of its process is so.
     turn: Mutex<()>,
 }
@@ -53,13 +50,13 @@ struct Domain {
     ruleset: OwnedFd,
     /// The process that was marked with it first, and the threads of it that are in others.
     process: u32,
-    others: HashMap<u32, Number>,
+    others: HashMap<u32, DomainNumber>,
 }
 
 /// The domain that a process is marked with.
-fn marked(tid: u32) -> Number {
+fn marked(tid: u32) -> DomainNumber {
     let mark = sys::process::locks_limit(tid).unwrap_or(u64::MAX);
-    MARK.checked_sub(mark).and_then(|number| Number::try_from(number).ok()).unwrap_or(0)
+    MARK.checked_sub(mark).and_then(|number| DomainNumber::try_from(number).ok()).unwrap_or(0)
 }
 
 impl Domains {
@@ -67,7 +64,7 @@ impl Domains {
     ///
     /// # Errors
     /// EACCES if it is in one that is not known.
-    pub(super) fn of(&self, tid: u32, process: u32) -> Result<Number, Errno> {
+    pub(super) fn of(&self, tid: u32, process: u32) -> Result<DomainNumber, Errno> {
         let number = marked(tid);
         if number == 0 {
             return Ok(0);
@@ -82,7 +79,7 @@ impl Domains {
     ///
     /// # Errors
     /// EACCES if there is no such proxy any more: nothing else can be in that domain.
-    pub(super) fn copy(&self, number: Number) -> Result<(Proxy, Identity), Errno> {
+    pub(super) fn copy(&self, number: DomainNumber) -> Result<(Proxy, Identity), Errno> {
         let table = lock(&self.table);
         let domain = table.get(&number).ok_or(Errno::ACCESS)?;
         Ok((domain.proxy.copy().map_err(|_| Errno::ACCESS)?, domain.identity.clone()))
@@ -139,30 +136,30 @@ impl Domains {
     }
 
     /// The domains of the other threads of a process.
-    fn others(&self, tid: u32, process: u32) -> Result<HashMap<u32, Number>, Errno> {
+    fn others(&self, tid: u32, process: u32) -> Result<HashMap<u32, DomainNumber>, Errno> {
         let threads = fs::read_dir(format!("/proc/{process}/task")).map_err(|_| Errno::ACCESS)?;
         let numbers = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
         numbers.filter(|other| *other != tid).map(|other| Ok((other, self.of(other, process)?))).collect()
     }
 }
 
-fn next() -> Number {
+fn next() -> DomainNumber {
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// If there are many, those go that no process is marked with, nor a thread of one that is.
-fn forget_unused(table: &mut HashMap<Number, Domain>) {
+fn forget_unused(table: &mut HashMap<DomainNumber, Domain>) {
     if table.len() < MANY {
         return;
     }
     let marks = used();
     let of_threads = marks.iter().filter_map(|number| table.get(number)).flat_map(|domain| domain.others.values());
-    let used: HashSet<Number> = of_threads.chain(&marks).copied().collect();
+    let used: HashSet<DomainNumber> = of_threads.chain(&marks).copied().collect();
     table.retain(|number, _| used.contains(number));
 }
 
 /// The domains that processes are marked with.
-fn used() -> HashSet<Number> {
+fn used() -> HashSet<DomainNumber> {
     let Ok(entries) = fs::read_dir("/proc") else { return HashSet::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     pids.map(marked).collect()

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::{CWD, Mode, fstat, makedev};
 use rustix::io::Errno;
 
-use super::resolve::{HERE, name_of};
+use super::names::{HERE, name_of};
 use crate::source::descriptors::is_exhausted;
 use crate::source::procfs::TaskStatus;
 use fltport::internal::lock;

@@ -10,13 +10,15 @@ use std::os::unix::fs::MetadataExt as _;
 use rustix::fs::{Mode, OFlags};
 use sys::proxy::Rights;
 
-use super::domains::Number;
-use super::resolve::HERE;
+use super::names::HERE;
 use crate::source::procfs::{TaskStatus, mount_of};
 
 /// The namespaces that a path, or what is read by it, depends on; a user namespace first, because it gives the right to
 /// enter the others.
 pub(super) const NAMESPACES: [&str; 4] = ["user", "mnt", "net", "ipc"];
+
+/// A Landlock domain; 0 is none.
+pub(super) type DomainNumber = u32;
 
 /// What a thread may do and see.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +30,7 @@ pub(super) struct Identity {
     /// What a security module calls it; empty without one.
     label: Vec<u8>,
     /// Its Landlock domain, which is found out elsewhere.
-    pub(super) domain: Number,
+    pub(super) domain: DomainNumber,
 }
 
 /// A root directory. The same one on another mount (`mount --bind / DIR`) has other mounts below it.
@@ -63,7 +65,7 @@ impl Identity {
     }
 
     /// The same in this Landlock domain.
-    pub(super) fn in_domain(mut self, domain: Number) -> Self {
+    pub(super) fn in_domain(mut self, domain: DomainNumber) -> Self {
         self.domain = domain;
         self
     }

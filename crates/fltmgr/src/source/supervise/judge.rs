@@ -22,8 +22,9 @@ use super::arguments::{self, Unread};
 use super::calls::{self, Call, Name, Shape};
 use super::executions::Other;
 use super::held::Held;
+use super::names;
 use super::plan::{Done, Plan};
-use super::resolve::{self, Walker};
+use super::resolve::Walker;
 use super::tree::Tree;
 use crate::source::descriptors::is_exhausted;
 use crate::source::procfs;
@@ -210,10 +211,10 @@ impl Place {
     /// The path made absolute, by its text alone.
     fn text(&self) -> Vec<u8> {
         match &self.start {
-            None => resolve::normalize(&self.path),
+            None => names::normalize(&self.path),
             Some(start) => {
-                let dir = resolve::name_of(start.as_fd()).unwrap_or_else(|_| b"/".to_vec());
-                resolve::normalize(&resolve::join(&dir, &self.path))
+                let dir = names::name_of(start.as_fd()).unwrap_or_else(|_| b"/".to_vec());
+                names::normalize(&names::join(&dir, &self.path))
             }
         }
     }
@@ -248,7 +249,7 @@ impl Look<'_> {
 
     /// The operation on this object, to which links led by these names.
     fn reached(&self, object: &OwnedFd, through: Vec<PathBuf>) -> Result<Operation, Errno> {
-        let mut operation = self.operation(resolve::name_of(object.as_fd())?);
+        let mut operation = self.operation(names::name_of(object.as_fd())?);
         operation.through = through;
         Ok(operation)
     }
@@ -335,7 +336,7 @@ impl Look<'_> {
             }
             Shape::Descriptor(register) => {
                 let object = self.start(Some(self.arg(register) as i32))?;
-                self.operation(resolve::name_of(object.as_fd())?)
+                self.operation(names::name_of(object.as_fd())?)
             }
             Shape::Names { from, to } | Shape::Link { from, to, .. } => self.pair(text(from)?, text(to)?),
             Shape::Symlink { to } => {
@@ -357,8 +358,8 @@ impl Look<'_> {
     fn led_to(&self, link: &[u8]) -> Result<Vec<u8>, Settled> {
         let text = self.text(0, true)?;
         let dir = link.iter().rposition(|&byte| byte == b'/').map_or(link, |at| &link[..at]);
-        let path = if text.starts_with(b"/") { text } else { resolve::join(dir, &text) };
-        Ok(resolve::normalize(&path))
+        let path = if text.starts_with(b"/") { text } else { names::join(dir, &text) };
+        Ok(names::normalize(&path))
     }
 
     /// The object, if there is something in it to be read.

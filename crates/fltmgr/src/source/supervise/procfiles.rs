@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::resolve::{HERE, join, name_of};
+use super::names::{HERE, join, name_of};
 use crate::source::procfs::{TaskStatus, mount_of};
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;

@@ -4,20 +4,20 @@
 //! component by component: the name by which each link led on is noted, `self` and `thread-self` of procfs are the waiting
 //! thread, not the actor, and the parent of the final object is known.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
 use rustix::fs::{self, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use sys::actor::Actor;
 
+use super::names::{HERE, below, join, name_of, next, normalize, split};
 use super::procfiles::{Procfs, on_procfs};
 use crate::source::descriptors::is_exhausted;
 use crate::source::procfs::TaskStatus;
 
-pub(super) const HERE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 /// More symbolic links than this are a loop to the kernel too (MAXSYMLINKS).
 const MAX_LINKS: u32 = 40;
 const PROC_ROOT_INO: u64 = 1;
@@ -387,56 +387,6 @@ enum Target {
 fn led_on(dir: BorrowedFd<'_>, link: &[u8], rest: &[u8]) -> Result<PathBuf, Errno> {
     let name = normalize(&[&join(&name_of(dir)?, link), rest].concat());
     Ok(OsString::from_vec(name).into())
-}
-
-/// A name in a directory with this name.
-pub(super) fn below(dir: &Path, name: &[u8]) -> PathBuf {
-    dir.join(OsStr::from_bytes(name))
-}
-
-/// The first component and what follows it (with its slash). `None` if there is none.
-fn next(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    let start = path.iter().position(|&byte| byte != b'/')?;
-    let path = &path[start..];
-    let end = path.iter().position(|&byte| byte == b'/').unwrap_or(path.len());
-    Some(path.split_at(end))
-}
-
-/// A path as "directory part" and final component, as rename, unlink and the like take it; `None` if it has none that
-/// could be a name (it is "/" or ends in "." or "..").
-pub(super) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    let trimmed = &path[..path.iter().rposition(|&byte| byte != b'/')? + 1];
-    let slash = trimmed.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
-    let (dir, name) = trimmed.split_at(slash);
-    match name {
-        b"." | b".." => None,
-        name => Some((if dir.is_empty() { b"." } else { dir }, name)),
-    }
-}
-
-/// The kernel's name of an open object.
-pub(super) fn name_of(object: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
-    use std::os::fd::AsRawFd;
-    Ok(fs::readlink(format!("/proc/self/fd/{}", object.as_raw_fd()), Vec::new())?.into_bytes())
-}
-
-/// A name in a directory with this name.
-pub(super) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
-    let slash: &[u8] = if dir.ends_with(b"/") { b"" } else { b"/" };
-    [dir, slash, name].concat()
-}
-
-/// Removes ".", ".." and double slashes from the text alone.
-pub(super) fn normalize(path: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in path.split(|&byte| byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    [b"/".as_slice(), &parts.join(&b'/')].concat()
 }
 
 #[cfg(test)]

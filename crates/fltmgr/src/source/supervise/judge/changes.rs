@@ -13,6 +13,7 @@ use rustix::net::AddressFamily;
 use super::{Judged, Look, Place, Settled};
 use crate::source::supervise::arguments::{self, Copied};
 use crate::source::supervise::calls::{Act, Follow, Memory, Name, Part, Shape, Without};
+use crate::source::supervise::names;
 use crate::source::supervise::plan::{Argument, Bind, BoundName, Change, Plan};
 use crate::source::supervise::resolve;
 
@@ -121,7 +122,7 @@ impl Look<'_> {
             }
             Shape::Link { from, to, follow } => {
                 let Reached { object, mut through } = self.linked(from, self.has(follow))?;
-                let path = resolve::name_of(object.as_fd())?;
+                let path = names::name_of(object.as_fd())?;
                 let to = self.named(&self.place(to)?)?;
                 let target = self.existence(&to, true)?;
                 through.extend(to.through.iter().cloned());
@@ -153,7 +154,7 @@ impl Look<'_> {
             }
             Shape::Descriptor(register) => {
                 let object = self.descriptor(self.arg(register) as i32)?;
-                let path = resolve::name_of(object.as_fd())?;
+                let path = names::name_of(object.as_fd())?;
                 material.object = Some(object);
                 // A pipe, a socket: nothing in the tree of files.
                 Ok(path.starts_with(b"/").then(|| self.operation(path)))
@@ -168,10 +169,10 @@ impl Look<'_> {
             let found = self.walker().object(place.start(), dir, true, ResolveFlags::empty());
             Self::found(found).map(Reached::from)
         };
-        if let Some((dir, name)) = resolve::split(&place.path) {
+        if let Some((dir, name)) = names::split(&place.path) {
             let Reached { object: parent, through } = find(dir)?;
-            let through = through.iter().map(|dir| resolve::below(dir, name)).collect();
-            let path = resolve::join(&resolve::name_of(parent.as_fd())?, name);
+            let through = through.iter().map(|dir| names::below(dir, name)).collect();
+            let path = names::join(&names::name_of(parent.as_fd())?, name);
             let slash: &[u8] = if place.path.ends_with(b"/") { b"/" } else { b"" };
             return Ok(Named { parent, last: [name, slash].concat(), path: Some(path), through });
         }

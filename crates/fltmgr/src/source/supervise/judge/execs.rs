@@ -11,8 +11,8 @@ use super::{Judged, Look, Place, Settled};
 use crate::source::descriptors::is_exhausted;
 use crate::source::supervise::executions::Execution;
 use crate::source::supervise::image::Image;
+use crate::source::supervise::names;
 use crate::source::supervise::plan::{Execute, Plan, Question};
-use crate::source::supervise::resolve;
 
 /// The kernel follows so many scripts whose interpreters are scripts.
 const SCRIPTS: usize = 5;
@@ -36,7 +36,7 @@ impl Look<'_> {
                 }
                 // The kernel would run it, and each of its calls would be refused.
                 Some(Image::Narrow) => {
-                    self.tree.note_narrow(resolve::name_of(all[program].object.as_fd())?);
+                    self.tree.note_narrow(names::name_of(all[program].object.as_fd())?);
                     return Err(Settled::Error(Errno::ACCESS));
                 }
                 Some(Image::Program(None) | Image::Other) | None => break,

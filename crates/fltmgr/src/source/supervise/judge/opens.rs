@@ -11,6 +11,7 @@ use super::{Judged, Look, Place, Settled, Why};
 use crate::source::supervise::arguments;
 use crate::source::supervise::calls::Name;
 use crate::source::supervise::devices::{self, Opening};
+use crate::source::supervise::names;
 use crate::source::supervise::plan::{Create, Open, Patience, Plan};
 use crate::source::supervise::procfiles::{Opener, on_procfs};
 use crate::source::supervise::resolve::{self, Found};
@@ -90,7 +91,7 @@ impl Look<'_> {
         };
         let found = match Self::found(found)? {
             Found::Missing { parent, name, through } => {
-                let path = resolve::join(&resolve::name_of(parent.as_fd())?, &name);
+                let path = names::join(&names::name_of(parent.as_fd())?, &name);
                 let mut operation = self.operation(path);
                 operation.through = through;
                 return Ok(self.creation(operation, parent, name, limits.is_some()));
@@ -170,7 +171,7 @@ impl Look<'_> {
         if !flags.contains(OFlags::NOFOLLOW) || flags.contains(OFlags::TRUNC) {
             return None;
         }
-        let (dir, name) = resolve::split(&place.path)?;
+        let (dir, name) = names::split(&place.path)?;
         let parent = self.walker().object(place.start(), dir, true, limits).ok()?;
         Some((parent.object, name.to_vec()))
     }
