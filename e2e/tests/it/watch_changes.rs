@@ -1,7 +1,7 @@
 //! What a file contains now decides, not what it contained when another process opened it.
 //!
 //! One thread changes a file, in every way there is, and opens it, while others open it all the time, under `fltmc watch`.
-//! `FLTMGR_CHANGES` says how many rounds; a million are a matter of some minutes, in release.
+//! `FLTMGR_CHANGES` says how many rounds; a million take more than an hour, in release on two processors.
 
 mod writers;
 
