@@ -1,17 +1,15 @@
 //! The Python package `fltmgr`, over the crate `fltport`: connections, messages, errors. What is plain Python about it, the
 //! iteration and asyncio, is in `fltmgr/__init__.py`.
 
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fltport::{Pollable, Received, Status, Timeout};
+use fltport::internal::Polled;
+use fltport::{Status, Timeout};
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-
-/// How many receives stay posted for an event loop.
-const POSTED: u64 = 8;
 
 pyo3::create_exception!(_fltmgr, Error, PyException, "A call failed; `status` is the number that Windows would give.");
 
@@ -24,44 +22,7 @@ fn raise(error: fltport::Error) -> PyErr {
 
 /// A connection to a port.
 #[pyclass(subclass, frozen, module = "fltmgr._fltmgr")]
-struct Connection {
-    connection: fltport::Connection,
-    /// Receives that stay posted, once an event loop has asked for their descriptor.
-    polled: OnceLock<Pollable>,
-}
-
-impl Connection {
-    fn polled(&self) -> Result<&Pollable, fltport::Error> {
-        if let Some(polled) = self.polled.get() {
-            return Ok(polled);
-        }
-        let completions = self.connection.completions();
-        for token in 0..POSTED {
-            completions.post(token, usize::MAX)?;
-        }
-        let polled = completions.pollable()?;
-        Ok(self.polled.get_or_init(|| polled))
-    }
-
-    fn receive(&self, timeout: Option<Duration>) -> Result<Option<fltport::Message>, fltport::Error> {
-        let received = if let Some(polled) = self.polled.get() {
-            let completed = match timeout {
-                Some(timeout) => polled.next_timeout(timeout)?,
-                None => Some(polled.next()?),
-            };
-            let Some(completed) = completed else { return Ok(None) };
-            // none is left when the connection has ended, which the result says
-            let _ = polled.post(completed.token, usize::MAX);
-            Some(completed.result?)
-        } else {
-            self.connection.recv_limited(usize::MAX, timeout.map_or(Timeout::Never, Timeout::After))?
-        };
-        Ok(match received {
-            Some(Received::Message(message)) => Some(message),
-            _ => None,
-        })
-    }
-}
+struct Connection(Polled);
 
 /// How long a wait of Python's lasts before it looks whether the program was interrupted.
 const SLICE: Duration = Duration::from_millis(100);
@@ -73,13 +34,13 @@ impl Connection {
     fn new(py: Python<'_>, name: &str, context: Option<&[u8]>) -> PyResult<Self> {
         let connection =
             py.detach(|| fltport::Connection::connect(name, context.unwrap_or_default())).map_err(raise)?;
-        Ok(Self { connection, polled: OnceLock::new() })
+        Ok(Self(Polled::new(connection)))
     }
 
     /// The port's name.
     #[getter]
     fn name(&self) -> String {
-        self.connection.name().to_string()
+        self.0.connection().name().to_string()
     }
 
     /// Waits for a message, for `timeout` seconds at most; None if none came.
@@ -89,7 +50,7 @@ impl Connection {
         let mut left = timeout.map_err(|error| PyValueError::new_err(error.to_string()))?;
         loop {
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
-            let message = py.detach(|| self.receive(Some(slice))).map_err(raise)?;
+            let message = py.detach(|| self.0.receive(Timeout::After(slice))).map_err(raise)?;
             left = left.map(|left| left.saturating_sub(slice));
             if message.is_some() || left == Some(Duration::ZERO) {
                 return Ok(message.map(Message::new));
@@ -102,18 +63,18 @@ impl Connection {
     #[pyo3(signature = (input, capacity = 65536))]
     fn send<'py>(&self, py: Python<'py>, input: &[u8], capacity: usize) -> PyResult<Bound<'py, PyBytes>> {
         let mut output = vec![0; capacity];
-        let len = py.detach(|| self.connection.send(input, &mut output)).map_err(raise)?;
+        let len = py.detach(|| self.0.connection().send(input, &mut output)).map_err(raise)?;
         Ok(PyBytes::new(py, &output[..len.min(capacity)]))
     }
 
     /// A descriptor that is readable while there is a message, or the connection is gone.
     fn fileno(&self) -> PyResult<i32> {
-        Ok(self.polled().map_err(raise)?.as_fd().as_raw_fd())
+        Ok(self.0.descriptor().map_err(raise)?.as_raw_fd())
     }
 
     /// Disconnects.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.connection.disconnect());
+        py.detach(|| self.0.connection().disconnect());
     }
 }
 

@@ -1,61 +1,18 @@
 //! The application's end: connections and messages.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::ptr::null;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use fltport::{Completed, Connection, Error, Message, Pollable, Received, Status, Timeout};
+use fltport::internal::Polled;
+use fltport::{Connection, Error, Message, Status};
 
 use crate::memory::{bytes, room, string, timeout};
 use crate::result::{invalid, result, status};
 
 /// A connection; C programs know its address.
-struct Application {
-    connection: Connection,
-    /// Receives that stay posted, once an event loop has asked for their descriptor.
-    polled: OnceLock<Pollable>,
-}
-
-/// How many receives stay posted for an event loop.
-const POSTED: u64 = 8;
-
-impl Application {
-    fn polled(&self) -> Result<&Pollable, Error> {
-        if let Some(polled) = self.polled.get() {
-            return Ok(polled);
-        }
-        let completions = self.connection.completions();
-        for token in 0..POSTED {
-            completions.post(token, usize::MAX)?;
-        }
-        let polled = completions.pollable()?;
-        Ok(self.polled.get_or_init(|| polled))
-    }
-
-    fn receive(&self, timeout: Timeout) -> Result<Option<Message>, Error> {
-        let Some(polled) = self.polled.get() else {
-            return self.connection.recv_limited(usize::MAX, timeout).map(message);
-        };
-        let completed = match timeout {
-            Timeout::Never => Some(polled.next()?),
-            Timeout::After(time) => polled.next_timeout(time)?,
-            _ => polled.try_next()?,
-        };
-        let Some(Completed { token, result, .. }) = completed else { return Ok(None) };
-        // none is left when the connection has ended, which the result says
-        let _ = polled.post(token, usize::MAX);
-        result.map(|received| message(Some(received)))
-    }
-}
-
-fn message(received: Option<Received>) -> Option<Message> {
-    match received {
-        Some(Received::Message(message)) => Some(message),
-        // nothing is larger than everything
-        _ => None,
-    }
-}
+type Application = Polled;
 
 /// A message as a C program reads it, and as we know it.
 #[repr(C)]
@@ -123,7 +80,7 @@ unsafe extern "C" fn fltmgr_connect(
             // SAFETY: as above.
             let context = unsafe { bytes(context, context_len, "the context") }?;
             let connection = Connection::connect(name, context)?;
-            Ok(Arc::new(Application { connection, polled: OnceLock::new() }))
+            Ok(Arc::new(Polled::new(connection)))
         };
         // SAFETY: the program wants a connection there.
         unsafe { give(connection, make) }
@@ -138,9 +95,9 @@ unsafe extern "C" fn fltmgr_descriptor(connection: *const Application, descripto
         if descriptor.is_null() {
             return Err(invalid("polling a connection").hint("the place for the descriptor is NULL"));
         }
-        let polled = application.polled()?;
+        let fd = application.descriptor()?;
         // SAFETY: the program wants a descriptor there.
-        unsafe { descriptor.write(polled.as_fd().as_raw_fd()) };
+        unsafe { descriptor.write(fd.as_raw_fd()) };
         Ok(())
     })
 }
@@ -158,7 +115,7 @@ unsafe extern "C" fn fltmgr_recv(
             return Err(invalid("receiving").hint("the place for the message is NULL"));
         }
         let received = application.receive(timeout(milliseconds))?.ok_or_else(|| {
-            let doing = format!("receiving from {}", application.connection.name());
+            let doing = format!("receiving from {}", application.connection().name());
             Error::new(Status::TIMEOUT, doing).hint("no message came in time")
         })?;
         let received = Box::into_raw(ReceivedMessage::new(received));
@@ -215,14 +172,14 @@ unsafe extern "C" fn fltmgr_send(
         let capacity = unsafe { output_len.as_ref() }.copied().unwrap_or(0);
         // SAFETY: room of the program's.
         let output = unsafe { room(output, capacity, "the answer") }?;
-        let answer = application.connection.request(input, output)?;
+        let answer = application.connection().request(input, output)?;
         if !output_len.is_null() {
             // SAFETY: as above.
             unsafe { output_len.write(answer.len) };
         }
         match answer.status {
             Status::SUCCESS => Ok(()),
-            status => Err(Error::new(status, format!("sending to {}", application.connection.name()))),
+            status => Err(Error::new(status, format!("sending to {}", application.connection().name()))),
         }
     })
 }
@@ -233,7 +190,7 @@ unsafe extern "C" fn fltmgr_close(connection: *const Application) {
         if !connection.is_null() {
             // SAFETY: what `fltmgr_connect` gave; the program uses it no more.
             let application = unsafe { Arc::from_raw(connection) };
-            application.connection.disconnect();
+            application.connection().disconnect();
         }
         Ok(())
     });

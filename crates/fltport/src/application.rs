@@ -3,7 +3,8 @@
 //! `connect` makes an `attachment`: what the threads of one process share of a connection. `connection` is the handle to
 //! it that users have. A receive is a `get`; `receive`, `receiver` and `completions` post them, one for a call, several
 //! that stay, or many by token, which `completion_queue` shares among threads and `watcher` tells event loops of. A
-//! `message` is answered by `reply`; `send` makes requests; `futures` does all that for executors.
+//! `message` is answered by `reply`; `send` makes requests; `futures` does all that for executors, `polled` for bindings to other
+//! languages.
 
 mod arrivals;
 #[cfg(feature = "async")]
@@ -19,6 +20,7 @@ mod get;
 mod handles;
 mod message;
 mod pieces;
+mod polled;
 mod receive;
 mod receiver;
 mod register;
@@ -35,6 +37,7 @@ pub use connection::Connection;
 #[cfg(feature = "async")]
 pub use futures::Messages;
 pub use message::Message;
+pub use polled::Polled;
 pub use receive::Received;
 pub use receiver::Receiver;
 pub use watcher::Pollable;

@@ -87,9 +87,11 @@ pub use response::Response;
 pub use sys::peer::Credentials;
 pub use wait::Timeout;
 
-/// What the crate `fltmgr` shares with this one beside the public items. No promise of stability.
+/// What the crate `fltmgr`, and the bindings to C and Python, share with this one beside the public items. No promise of
+/// stability.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::application::Polled;
     pub use crate::pool::run;
     pub use crate::sync::lock;
 }
