@@ -34,6 +34,19 @@ fn roots(dir: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
+/// Each directory `src` below these places, by name, and its source files.
+fn sources(places: &[&str]) -> Vec<(PathBuf, Vec<PathBuf>)> {
+    let mut directories = Vec::new();
+    places.iter().for_each(|place| roots(&root().join(place), &mut directories));
+    directories.sort();
+    let with_files = |directory: PathBuf| {
+        let mut found = Vec::new();
+        files(&directory, &mut found);
+        (directory, found)
+    };
+    directories.into_iter().map(with_files).collect()
+}
+
 /// The first sentence of a file's head, as text without links.
 fn first_sentence(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap();
@@ -60,17 +73,11 @@ fn first_sentence(file: &Path) -> String {
 
 /// The map as it should be: the directories by name, in each a file before its parts.
 fn map() -> String {
-    let mut directories = Vec::new();
-    roots(&root().join("crates"), &mut directories);
-    roots(&root().join("e2e"), &mut directories);
     let mut map = format!(
         "{HEADING}\nEach source file, in the words of its first sentence. A test compares; \
          `FLTMGR_WRITE_MAP=1 cargo test -p e2e --test it map::` writes.\n"
     );
-    directories.sort();
-    for directory in directories {
-        let mut found = Vec::new();
-        files(&directory, &mut found);
+    for (directory, found) in sources(&["crates", "e2e"]) {
         let lines: BTreeMap<PathBuf, String> =
             found.iter().map(|file| (file.with_extension(""), first_sentence(file))).collect();
         write!(map, "\n### {}\n\n", directory.strip_prefix(root()).unwrap().display()).unwrap();
@@ -102,11 +109,7 @@ fn the_map_has_each_source_file() {
 
 #[test]
 fn a_long_file_says_why_it_is_one() {
-    let mut directories = Vec::new();
-    roots(&root().join("crates"), &mut directories);
-    for directory in directories {
-        let mut found = Vec::new();
-        files(&directory, &mut found);
+    for (_, found) in sources(&["crates"]) {
         for file in found {
             let text = std::fs::read_to_string(&file).unwrap();
             let head = text.lines().take_while(|line| line.starts_with("//!")).any(|line| line.contains("500 lines"));
@@ -131,11 +134,7 @@ fn each_file_that_a_reader_is_sent_to_exists() {
 
 #[test]
 fn a_file_has_its_parts_beside_it() {
-    let mut directories = Vec::new();
-    roots(&root().join("crates"), &mut directories);
-    for directory in directories {
-        let mut found = Vec::new();
-        files(&directory, &mut found);
+    for (directory, found) in sources(&["crates"]) {
         for file in found {
             assert!(!file.ends_with("mod.rs"), "{}: x.rs has its parts in x/", file.display());
             let parent = file.parent().unwrap();
