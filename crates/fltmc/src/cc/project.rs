@@ -126,7 +126,7 @@ pub(super) fn mirrored(mirror: &Path, path: &Path) -> PathBuf {
     mirror.join(whole.strip_prefix("/").unwrap_or(&whole))
 }
 
-/// Sources of Windows are in UTF-8, in UTF-16 with a mark, or in somebody's code page.
+/// Sources of Windows are in UTF-8, in UTF-16 with a mark, or in a code page that is not named.
 fn decoded(bytes: &[u8]) -> String {
     match bytes {
         [0xFF, 0xFE, rest @ ..] => {

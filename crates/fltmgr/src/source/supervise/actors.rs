@@ -22,7 +22,7 @@ use fltport::internal::lock;
 
 /// What a caller is to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum Likeness {
     /// What we are.
     Ours,
     /// What a proxy can become.
@@ -76,19 +76,19 @@ impl Actors {
     ///
     /// # Errors
     /// We have no descriptor to look with; EACCES for a thread of which not all is known that restricts it.
-    pub(super) fn of(&self, tid: u32, executes: bool) -> Result<(Who, u32), Errno> {
+    pub(super) fn of(&self, tid: u32, executes: bool) -> Result<(Likeness, u32), Errno> {
         let state = self.alike.load(Ordering::Acquire);
         if state == ALIKE {
-            return Ok((Who::Ours, self.ours.user()));
+            return Ok((Likeness::Ours, self.ours.user()));
         }
-        let Some(identity) = self.identity(tid)? else { return Ok((Who::Unlike, u32::MAX)) };
+        let Some(identity) = self.identity(tid)? else { return Ok((Likeness::Unlike, u32::MAX)) };
         let user = identity.user();
-        let who = self.known(identity);
+        let likeness = self.known(identity);
         if state == UNKNOWN && !executes {
-            let new = if who == Who::Ours { ALIKE } else { CHANGED };
+            let new = if likeness == Likeness::Ours { ALIKE } else { CHANGED };
             let _ = self.alike.compare_exchange(UNKNOWN, new, Ordering::AcqRel, Ordering::Acquire);
         }
-        Ok((who, user))
+        Ok((likeness, user))
     }
 
     /// `None` if it is closed to us, or gone: whether it still waits is looked at after.
@@ -105,14 +105,14 @@ impl Actors {
         }
     }
 
-    fn known(&self, identity: Identity) -> Who {
+    fn known(&self, identity: Identity) -> Likeness {
         if identity == self.ours {
-            Who::Ours
+            Likeness::Ours
         } else if identity.labelled_as(&self.ours) {
-            Who::Other(identity.into())
+            Likeness::Other(identity.into())
         } else {
             // A confined program must not be stood in for by one that is not.
-            Who::Unlike
+            Likeness::Unlike
         }
     }
 
@@ -128,8 +128,8 @@ impl Actors {
     pub(super) fn restricts(&self, tid: u32, ruleset: OwnedFd, flags: u32) -> Result<(), Errno> {
         self.identity_changes();
         let Some(identity) = self.identity(tid)? else { return Err(Errno::ACCESS) };
-        let who = self.known(identity.clone());
-        let Some(lease) = self.proxy(&who, tid)? else {
+        let likeness = self.known(identity.clone());
+        let Some(lease) = self.proxy(&likeness, tid)? else {
             // Nothing acts for it, restricted or not.
             return Ok(());
         };
@@ -138,10 +138,10 @@ impl Actors {
     }
 
     /// What this caller would be outside of its Landlock domain.
-    pub(super) fn unrestricted(&self, who: &Who) -> Who {
-        match who {
-            Who::Other(identity) if identity.domain != 0 => self.known((**identity).clone().in_domain(0)),
-            who => who.clone(),
+    pub(super) fn unrestricted(&self, likeness: &Likeness) -> Likeness {
+        match likeness {
+            Likeness::Other(identity) if identity.domain != 0 => self.known((**identity).clone().in_domain(0)),
+            likeness => likeness.clone(),
         }
     }
 
@@ -149,10 +149,10 @@ impl Actors {
     ///
     /// # Errors
     /// No further process can be started; EACCES in a Landlock domain of which no proxy is left.
-    pub(super) fn lease(&self, who: &Who, tid: u32) -> Result<Option<Lease<'_>>, Errno> {
-        match who {
-            Who::Ours => Ok(Some(Lease { actors: self, identity: None, proxy: None })),
-            _ => self.proxy(who, tid),
+    pub(super) fn lease(&self, likeness: &Likeness, tid: u32) -> Result<Option<Lease<'_>>, Errno> {
+        match likeness {
+            Likeness::Ours => Ok(Some(Lease { actors: self, identity: None, proxy: None })),
+            _ => self.proxy(likeness, tid),
         }
     }
 
@@ -160,11 +160,11 @@ impl Actors {
     ///
     /// # Errors
     /// As [`lease`](Self::lease).
-    pub(super) fn proxy(&self, who: &Who, tid: u32) -> Result<Option<Lease<'_>>, Errno> {
-        let identity = match who {
-            Who::Ours => None,
-            Who::Other(identity) => Some(identity.clone()),
-            Who::Unlike => return Ok(None),
+    pub(super) fn proxy(&self, likeness: &Likeness, tid: u32) -> Result<Option<Lease<'_>>, Errno> {
+        let identity = match likeness {
+            Likeness::Ours => None,
+            Likeness::Other(identity) => Some(identity.clone()),
+            Likeness::Unlike => return Ok(None),
         };
         let proxy = match self.take_idle(identity.as_ref()) {
             Some(proxy) => Some(proxy),

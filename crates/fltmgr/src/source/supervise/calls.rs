@@ -2,8 +2,9 @@
 //! out in its caller's place.
 //!
 //! It is the one place that knows these calls: the seccomp program, what is looked at, what the operation says and what is
-//! done when it is allowed are made of it. What every call of the kernel may do, and what is decided of it, is in `program/kernel.tsv`. A new kind of
-//! operation is rows here and a row in the table of kinds (`proto::operation`). More than 500 lines, because it is one table.
+//! done when it is allowed are made of it. What every call of the kernel may do, and what is decided of it, is in
+//! `program/kernel.tsv`. A new kind of operation is rows here and a row in the table of kinds (`proto::operation`). More
+//! than 500 lines, because it is one table.
 
 use libc::c_long;
 use proto::operation::{Arguments, OpKind, OpSet};

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use sys::proxy::Opening;
 use sys::seccomp::Notification;
 
-use super::actors::Who;
+use super::actors::Likeness;
 use super::identity::Identity;
 use super::plan::Done;
 use super::tree::Tree;
@@ -72,15 +72,15 @@ impl Endless {
     pub(super) fn begin(
         &self,
         tree: &Arc<Tree>,
-        who: &Who,
+        likeness: &Likeness,
         call: Notification,
         object: &Arc<OwnedFd>,
         flags: OFlags,
     ) -> Result<Done, Errno> {
-        let unrestricted = tree.actors.unrestricted(who);
-        if unrestricted != *who {
+        let unrestricted = tree.actors.unrestricted(likeness);
+        if unrestricted != *likeness {
             // Whether its Landlock domain lets it open this, which the kernel says before it waits.
-            let lease = tree.actors.lease(who, call.tid)?.ok_or(Errno::ACCESS)?;
+            let lease = tree.actors.lease(likeness, call.tid)?.ok_or(Errno::ACCESS)?;
             let probe = lease.actor().reopen(object.as_fd(), flags | OFlags::NONBLOCK, false);
             if let Err(errno @ (Errno::ACCESS | Errno::PERM)) = probe {
                 return Err(errno);

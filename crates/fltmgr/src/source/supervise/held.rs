@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use sys::seccomp::Notification;
 
-use super::actors::Who;
+use super::actors::Likeness;
 use super::plan::{Done, Plan};
 use super::tree::Tree;
 use crate::filter::Verdict;
@@ -27,7 +27,7 @@ use crate::source::descriptors::not_theirs;
 pub(super) struct Held {
     tree: Arc<Tree>,
     call: Notification,
-    who: Who,
+    likeness: Likeness,
     operation: Arc<Operation>,
     plan: Plan,
     object: Option<Arc<OwnedFd>>,
@@ -51,7 +51,7 @@ impl Waiting for Held {
 
     fn answer(&self, verdict: Verdict) -> bool {
         match verdict {
-            Verdict::Allow => self.finish(|| self.plan.carry_out(&self.tree, &self.who, self.call)),
+            Verdict::Allow => self.finish(|| self.plan.carry_out(&self.tree, &self.likeness, self.call)),
             Verdict::Deny(status) => self.refuse(errno(status)),
         }
     }
@@ -61,13 +61,13 @@ impl Held {
     pub(super) fn new(
         tree: Arc<Tree>,
         call: Notification,
-        who: Who,
+        likeness: Likeness,
         operation: Arc<Operation>,
         plan: Plan,
         object: Option<Arc<OwnedFd>>,
     ) -> Self {
         let (file, answered) = (OnceLock::new(), AtomicBool::new(false));
-        Self { tree, call, who, operation, plan, object, file, answered }
+        Self { tree, call, likeness, operation, plan, object, file, answered }
     }
 
     fn refuse(&self, errno: Errno) -> bool {
@@ -88,7 +88,7 @@ impl Held {
     fn open(&self) -> Result<Option<Arc<OwnedFd>>, Errno> {
         let closed = if self.operation.kind == OpKind::Exec { Err(Errno::ACCESS) } else { Ok(None) };
         let Some(object) = &self.object else { return closed };
-        let Some(lease) = self.tree.actors.lease(&self.who, self.call.tid)? else { return closed };
+        let Some(lease) = self.tree.actors.lease(&self.likeness, self.call.tid)? else { return closed };
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         match lease.actor().reopen(object.as_fd(), flags, false).map_err(not_theirs) {
             Ok(file) => Ok(Some(Arc::new(file))),

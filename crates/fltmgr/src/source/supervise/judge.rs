@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use sys::actor::Actor;
 use sys::seccomp::Notification;
 
-use super::actors::Who;
+use super::actors::Likeness;
 use super::arguments::{self, Unread};
 use super::calls::{self, Call, Name, Shape};
 use super::executions::Other;
@@ -100,14 +100,14 @@ pub(super) fn judge(tree: &Arc<Tree>, call: Notification) -> Option<Held> {
         return None;
     };
     let arguments = row.arguments(call.args);
-    let mut who = Who::Unlike;
-    let done = match look(tree, call, row, arguments, &mut who) {
+    let mut likeness = Likeness::Unlike;
+    let done = match look(tree, call, row, arguments, &mut likeness) {
         Ok(Judged { operation, plan, object }) => {
-            return Some(Held::new(tree.clone(), call, who, operation, plan, object));
+            return Some(Held::new(tree.clone(), call, likeness, operation, plan, object));
         }
         Err(Settled::Error(errno)) => errno.into(),
         Err(Settled::Nothing) => Done::Value(Ok(0)),
-        Err(Settled::Do(plan)) => plan.carry_out(tree, &who, call),
+        Err(Settled::Do(plan)) => plan.carry_out(tree, &likeness, call),
         Err(Settled::Give(file, flags)) => Done::File(file, flags),
         Err(Settled::Strict) => {
             tree.tally.strict.bump();
@@ -128,11 +128,11 @@ pub(super) fn judge(tree: &Arc<Tree>, call: Notification) -> Option<Held> {
 
 /// The exec of what a process runs in place of what was judged.
 fn late(tree: &Arc<Tree>, call: Notification, other: Other) -> Held {
-    let (who, user) = tree.actors.of(call.tid, false).unwrap_or((Who::Unlike, u32::MAX));
+    let (likeness, user) = tree.actors.of(call.tid, false).unwrap_or((Likeness::Unlike, u32::MAX));
     let caller = Caller::new(call.tid, procfs::look_up).with_user(user);
     let mut operation = Operation::new(OpKind::Exec, OsString::from_vec(other.path), caller);
     operation.flags |= OpFlags::RUNS;
-    Held::new(tree.clone(), call, who, operation.into(), Plan::Late(other.then.map(Arc::new)), other.object)
+    Held::new(tree.clone(), call, likeness, operation.into(), Plan::Late(other.then.map(Arc::new)), other.object)
 }
 
 /// One of the calls after which a thread may have other rights or another view. The error is its own.
@@ -161,21 +161,21 @@ fn look(
     call: Notification,
     row: &'static Call,
     arguments: Arguments,
-    who: &mut Who,
+    likeness: &mut Likeness,
 ) -> Result<Judged, Settled> {
     // Times that leave both as they are, are no error whatever else is; and exec looks at its flags last.
     if !matches!(row.kind, OpKind::Utimes | OpKind::Exec) {
         row.error(&arguments).map_or(Ok(()), Err)?;
     }
     let (found, user) = tree.actors.of(call.tid, row.kind == OpKind::Exec)?;
-    *who = found;
-    let lease = tree.actors.lease(who, call.tid)?;
+    *likeness = found;
+    let lease = tree.actors.lease(likeness, call.tid)?;
     if lease.is_none() {
-        *who = Who::Unlike;
+        *likeness = Likeness::Unlike;
     }
     let actor = lease.as_ref().map_or(Actor::Ours, |lease| lease.actor());
     let look = Look { tree, call, row, arguments, actor: &actor, user };
-    if *who == Who::Unlike {
+    if *likeness == Likeness::Unlike {
         look.still_waits()?;
         return look.by_text();
     }

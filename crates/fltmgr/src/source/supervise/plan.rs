@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use sys::actor::{Actor, Arg, Effect};
 use sys::seccomp::Notification;
 
-use super::actors::{Lease, Who};
+use super::actors::{Lease, Likeness};
 use super::executions::Execution;
 use super::held::Held;
 use super::tree::Tree;
@@ -162,14 +162,14 @@ impl Argument {
 
 impl Plan {
     /// Does what was allowed, in the place of the thread that waits.
-    pub(super) fn carry_out(&self, tree: &Arc<Tree>, who: &Who, call: Notification) -> Done {
+    pub(super) fn carry_out(&self, tree: &Arc<Tree>, likeness: &Likeness, call: Notification) -> Done {
         let done = match self {
             Self::Continue => Ok(Done::Continue),
-            Self::Open(open) => open.carry_out(tree, who, call),
-            Self::Create(create) => create.carry_out(tree, who, call),
-            Self::Change(change) => change.carry_out(tree, who, call),
-            Self::Bind(bind) => bind.carry_out(tree, who, call),
-            Self::Execute(execute) => Ok(execute.carry_out(tree, who, call)),
+            Self::Open(open) => open.carry_out(tree, likeness, call),
+            Self::Create(create) => create.carry_out(tree, likeness, call),
+            Self::Change(change) => change.carry_out(tree, likeness, call),
+            Self::Bind(bind) => bind.carry_out(tree, likeness, call),
+            Self::Execute(execute) => Ok(execute.carry_out(tree, likeness, call)),
             Self::Late(then) => {
                 tree.executions.allowed(call.tid, then.as_ref());
                 Ok(Done::Again)
@@ -180,13 +180,13 @@ impl Plan {
 }
 
 /// The process that acts for the caller.
-fn lease<'a>(tree: &'a Tree, who: &Who, call: Notification) -> Result<Lease<'a>, Errno> {
-    tree.actors.lease(who, call.tid)?.ok_or(Errno::ACCESS)
+fn lease<'a>(tree: &'a Tree, likeness: &Likeness, call: Notification) -> Result<Lease<'a>, Errno> {
+    tree.actors.lease(likeness, call.tid)?.ok_or(Errno::ACCESS)
 }
 
 /// As [`lease`], under the caller's file mode mask, which belongs to all threads of a process: never this process.
-fn masked<'a>(tree: &'a Tree, who: &Who, call: Notification, mask: u32) -> Result<Lease<'a>, Errno> {
-    let lease = tree.actors.proxy(who, call.tid)?.ok_or(Errno::ACCESS)?;
+fn masked<'a>(tree: &'a Tree, likeness: &Likeness, call: Notification, mask: u32) -> Result<Lease<'a>, Errno> {
+    let lease = tree.actors.proxy(likeness, call.tid)?.ok_or(Errno::ACCESS)?;
     if let Some(proxy) = lease.as_proxy() {
         proxy.set_mask(mask);
     }
@@ -198,12 +198,12 @@ fn status(call: Notification) -> Result<TaskStatus, Errno> {
 }
 
 impl Open {
-    fn carry_out(&self, tree: &Arc<Tree>, who: &Who, call: Notification) -> Result<Done, Errno> {
+    fn carry_out(&self, tree: &Arc<Tree>, likeness: &Likeness, call: Notification) -> Result<Done, Errno> {
         let Self { object, flags, .. } = self;
         if flags.contains(OFlags::TRUNC) && status(call).is_ok_and(|status| !status.has_room(call.tid)) {
             return Err(Errno::MFILE);
         }
-        let lease = lease(tree, who, call)?;
+        let lease = lease(tree, likeness, call)?;
         let ours = (*flags - OFlags::CREATE - OFlags::EXCL - OFlags::NOFOLLOW) | OFlags::CLOEXEC | OFlags::NOCTTY;
         let waits = !flags.contains(OFlags::NONBLOCK);
         if self.patience == Patience::Fifo {
@@ -216,11 +216,11 @@ impl Open {
                     rustix::fs::fcntl_setfl(&file, ours)?;
                     Ok(Done::File(file, *flags))
                 }
-                Err(Errno::WOULDBLOCK) => tree.endless.begin(tree, who, call, object, ours),
+                Err(Errno::WOULDBLOCK) => tree.endless.begin(tree, likeness, call, object, ours),
                 Err(errno) => Err(errno),
             },
             Patience::Fifo if flags.contains(OFlags::RDWR) => Ok(Done::File(open(ours)?, *flags)),
-            Patience::Endless | Patience::Fifo if waits => tree.endless.begin(tree, who, call, object, ours),
+            Patience::Endless | Patience::Fifo if waits => tree.endless.begin(tree, likeness, call, object, ours),
             _ => Ok(Done::File(open(ours)?, *flags)),
         }
     }
@@ -240,7 +240,7 @@ impl Open {
 }
 
 impl Create {
-    fn carry_out(&self, tree: &Tree, who: &Who, call: Notification) -> Result<Done, Errno> {
+    fn carry_out(&self, tree: &Tree, likeness: &Likeness, call: Notification) -> Result<Done, Errno> {
         let status = status(call)?;
         if !status.has_room(call.tid) {
             return Err(Errno::MFILE);
@@ -249,7 +249,7 @@ impl Create {
         // Only a name that is still free is created: what stands there meanwhile was not asked about.
         let exclusive = if flags.contains(OFlags::TMPFILE) { OFlags::empty() } else { OFlags::EXCL };
         let ours = *flags | exclusive | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let lease = masked(tree, who, call, status.umask)?;
+        let lease = masked(tree, likeness, call, status.umask)?;
         let limits = exact.then(ResolveFlags::empty);
         match lease.actor().open(parent.as_fd(), name, ours, *mode, limits).map_err(not_theirs) {
             Ok(file) => Ok(Done::File(file, *flags)),
@@ -260,23 +260,24 @@ impl Create {
 }
 
 impl Change {
-    fn carry_out(&self, tree: &Tree, who: &Who, call: Notification) -> Result<Done, Errno> {
+    fn carry_out(&self, tree: &Tree, likeness: &Likeness, call: Notification) -> Result<Done, Errno> {
         let arguments: Vec<Arg<'_>> = self.arguments.iter().map(Argument::borrowed).collect();
         let makes = matches!(self.effect, Effect::Mkdirat | Effect::Mknodat);
-        let lease = if makes { masked(tree, who, call, status(call)?.umask)? } else { lease(tree, who, call)? };
+        let lease =
+            if makes { masked(tree, likeness, call, status(call)?.umask)? } else { lease(tree, likeness, call)? };
         Ok(Done::Value(lease.actor().effect(self.effect, &arguments)))
     }
 }
 
 impl Execute {
-    fn carry_out(&self, tree: &Arc<Tree>, who: &Who, call: Notification) -> Done {
+    fn carry_out(&self, tree: &Arc<Tree>, likeness: &Likeness, call: Notification) -> Done {
         let mut rest = self.rest.clone();
         let Some(Question { operation, object }) = rest.pop_front() else {
             tree.executions.begins(self.execution.clone());
             return Done::Continue;
         };
         let plan = Plan::Execute(Self { rest, execution: self.execution.clone() });
-        tree.ask(Held::new(tree.clone(), call, who.clone(), operation, plan, object));
+        tree.ask(Held::new(tree.clone(), call, likeness.clone(), operation, plan, object));
         Done::Later
     }
 }
@@ -285,9 +286,9 @@ impl Execute {
 const NUMBER: std::ops::Range<usize> = 4..8;
 
 impl Bind {
-    fn carry_out(&self, tree: &Tree, who: &Who, call: Notification) -> Result<Done, Errno> {
+    fn carry_out(&self, tree: &Tree, likeness: &Likeness, call: Notification) -> Result<Done, Errno> {
         let status = status(call)?;
-        let lease = masked(tree, who, call, status.umask)?;
+        let lease = masked(tree, likeness, call, status.umask)?;
         let Some(proxy) = lease.as_proxy() else { return Err(Errno::ACCESS) };
         let start = self.name.as_ref().map(|name| name.start.as_fd());
         let bind = |address: &[u8]| proxy.bind(self.socket.as_fd(), address, start);

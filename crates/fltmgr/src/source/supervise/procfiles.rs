@@ -20,7 +20,7 @@ const PLACE: &[u8] = b"/proc/";
 /// No object is deeper in it that depends on its process.
 const DEPTH: usize = 8;
 
-/// What everybody may read of a process, without rights to it.
+/// What any process may read of another, without rights to it.
 const PUBLIC: [&[u8]; 14] = [
     b"stat",
     b"statm",
@@ -50,7 +50,7 @@ pub(super) struct Procfs {
 /// What opening an object of procfs depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opener {
-    /// Whoever has the caller's rights may open it for the caller.
+    /// Any process with the caller's rights may open it for the caller.
     Any,
     /// The kernel notes which process opened it.
     Caller,

@@ -1,5 +1,6 @@
 //! Callers that are not what their supervisor is, or wait for long: what they may and may not do is what the kernel lets
-//! them do by themselves. Each program runs alone and supervised, and says the same.
+//! them do by themselves. Each program runs alone and supervised, and says the same. More than 500 lines, because each
+//! test stands beside its program.
 
 use std::fs::{self, File};
 use std::io;

@@ -1,4 +1,5 @@
-//! Every change has the result, the error and the effect that it has without us.
+//! Every change has the result, the error and the effect that it has without us. More than 500 lines, because each test
+//! stands beside its program.
 
 use std::ffi::CString;
 use std::fmt::Write as _;
